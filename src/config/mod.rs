@@ -1,0 +1,6 @@
+//! Every setting, its default and its check. Nothing here changes after connect.
+
+pub(crate) mod check;
+pub(crate) mod heartbeat;
+pub(crate) mod outbox;
+pub(crate) mod reconnect;

@@ -1,0 +1,340 @@
+//! One connection of the server: bytes in, events and answers out. Knows no other connection and never blocks.
+
+use super::behaviour::{Behaviour, Reply, Upgrade};
+use super::frames::{self, FrameReader, Incoming, Message, Violation};
+use super::server::{Ending, ServerEvent};
+use super::upgrade::Request;
+use rustls::{ServerConnection, StreamOwned};
+use socket2::SockRef;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+use tungstenite::handshake::machine::TryParse;
+use tungstenite::handshake::server as http;
+
+/// While more than this waits to be sent, nothing more is read: a server that echoes blocks there, too.
+const UNSENT_LIMIT: usize = 1 << 20;
+/// Reads per turn, so that one busy client starves neither commands nor the others.
+const READS_PER_TURN: usize = 16;
+
+pub(super) enum Stream {
+    Plain(mio::net::TcpStream),
+    Tls(Box<StreamOwned<ServerConnection, mio::net::TcpStream>>),
+}
+
+impl Stream {
+    pub(super) fn tcp(&mut self) -> &mut mio::net::TcpStream {
+        match self {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => &mut tls.sock,
+        }
+    }
+
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(tcp) => tcp.read(buf),
+            Stream::Tls(tls) => tls.read(buf),
+        }
+    }
+
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(tcp) => tcp.write(buf),
+            Stream::Tls(tls) => tls.write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(tcp) => tcp.flush(),
+            Stream::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Phase {
+    /// The request head is incomplete.
+    Head,
+    Open,
+    /// Our Close is out or queued, the client's has not come.
+    Closing,
+    /// What comes is thrown away until the client ends the stream.
+    Ignoring,
+}
+
+/// What the whole server was told at runtime.
+#[derive(Clone, Copy)]
+pub(super) struct Switches {
+    pub(super) muted: bool,
+    pub(super) answers_pings: bool,
+    pub(super) answers_text_pings: bool,
+}
+
+/// What a connection needs for one turn.
+pub(super) struct Turn<'a> {
+    pub(super) switches: Switches,
+    pub(super) events: &'a mut Vec<ServerEvent>,
+    pub(super) scratch: &'a mut [u8],
+}
+
+pub(super) struct Connection {
+    pub(super) number: usize,
+    pub(super) stream: Stream,
+    behaviour: Behaviour,
+    phase: Phase,
+    head: Vec<u8>,
+    reader: FrameReader,
+    unsent: Vec<u8>,
+    /// Bytes at the front of `unsent` that the stream has taken.
+    sent: usize,
+    /// End our direction once `unsent` is empty; with TLS's close_notify if true.
+    finish: Option<bool>,
+    finished: bool,
+    /// Whether a read or write stopped before the socket said `WouldBlock`.
+    pub(super) again: bool,
+}
+
+impl Connection {
+    pub(super) fn new(number: usize, stream: Stream, behaviour: Behaviour) -> Self {
+        Connection {
+            number,
+            stream,
+            behaviour,
+            phase: Phase::Head,
+            head: Vec::new(),
+            reader: FrameReader::default(),
+            unsent: Vec::new(),
+            sent: 0,
+            finish: None,
+            finished: false,
+            again: false,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub(super) fn queue(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
+    }
+
+    /// Queues our Close and waits for the client's.
+    pub(super) fn close(&mut self, code: u16, reason: &str) {
+        self.queue(&frames::close_frame(code, reason));
+        self.phase = Phase::Closing;
+    }
+
+    /// Ends our direction of the TCP connection after what is queued, and ignores what comes.
+    pub(super) fn finish(&mut self, with_close_notify: bool) {
+        self.finish = Some(with_close_notify);
+        self.phase = Phase::Ignoring;
+    }
+
+    /// Makes the coming close of the socket a reset.
+    pub(super) fn reset_on_drop(&mut self) {
+        // It fails only on a socket that is gone already.
+        let _ = SockRef::from(&*self.stream.tcp()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Moves all bytes that can be moved; `Some` when the connection is over.
+    pub(super) fn turn(&mut self, io: &mut Turn<'_>) -> Option<Ending> {
+        self.again = false;
+        if io.switches.muted {
+            return None;
+        }
+        let ended = self.receive(io).err();
+        let sent = self.send();
+        if let Some(ending) = ended {
+            return Some(ending);
+        }
+        match sent {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Some(Ending::of(&error)),
+            _ => None,
+        }
+    }
+
+    fn receive(&mut self, io: &mut Turn<'_>) -> Result<(), Ending> {
+        for _ in 0..READS_PER_TURN {
+            if self.unsent.len() - self.sent > UNSENT_LIMIT {
+                // The socket says when it can be written again, and then reading goes on.
+                return Ok(());
+            }
+            match self.stream.read(io.scratch) {
+                Ok(0) => return Err(Ending::Fin),
+                Ok(n) => self.take(&io.scratch[..n], io.switches, io.events)?,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                // TLS without close_notify: the TCP stream ended, and that is what the test wants to know.
+                Err(e) if e.kind() == ErrorKind::UnexpectedEof => return Err(Ending::Fin),
+                Err(e) => return Err(Ending::of(&e)),
+            }
+        }
+        self.again = true;
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        switches: Switches,
+        events: &mut Vec<ServerEvent>,
+    ) -> Result<(), Ending> {
+        match self.phase {
+            Phase::Ignoring => return Ok(()),
+            Phase::Open | Phase::Closing => self.reader.push(bytes),
+            Phase::Head => {
+                self.head.extend_from_slice(bytes);
+                self.answer_head(events)?;
+            }
+        }
+        while matches!(self.phase, Phase::Open | Phase::Closing) {
+            match self.reader.next() {
+                Ok(Some(incoming)) => self.answer(incoming, switches, events),
+                Ok(None) => break,
+                Err(Violation(rule)) => return Err(Ending::Violation(rule)),
+            }
+        }
+        Ok(())
+    }
+
+    fn answer_head(&mut self, events: &mut Vec<ServerEvent>) -> Result<(), Ending> {
+        let parsed = http::Request::try_parse(&self.head).map_err(|e| Ending::Violation(e.to_string()))?;
+        let Some((length, request)) = parsed else { return Ok(()) };
+        let n = self.number;
+        let seen = Request { uri: request.uri().clone(), headers: request.headers().clone() };
+        match self.behaviour.upgrade.clone() {
+            Upgrade::Accept => {
+                let answer = self.accept(&request).map_err(|e| Ending::Violation(e.to_string()))?;
+                self.queue(&answer);
+                self.phase = Phase::Open;
+                events.push(ServerEvent::Connected { n, request: seen });
+                let early = self.head.split_off(length);
+                self.reader.push(&early);
+                for greeting in std::mem::take(&mut self.behaviour.greetings) {
+                    self.queue(&greeting.to_frame());
+                }
+                if let Some((code, reason)) = self.behaviour.close_on_open.take() {
+                    self.close(code, &reason);
+                }
+            }
+            Upgrade::Refuse { status, headers, body } => {
+                self.queue(&refusal(status, &headers, &body));
+                events.push(ServerEvent::Refused { n, request: seen });
+                self.finish(true);
+            }
+            Upgrade::Never | Upgrade::Script(_) => {
+                events.push(ServerEvent::Refused { n, request: seen });
+                self.phase = Phase::Ignoring;
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&self, request: &http::Request) -> tungstenite::Result<Vec<u8>> {
+        let mut response = http::create_response(request)?;
+        for (name, value) in &self.behaviour.headers {
+            let name: tungstenite::http::HeaderName = name.parse().expect("a valid header name");
+            response.headers_mut().append(name, value.parse().expect("a valid header value"));
+        }
+        let mut out = Vec::new();
+        http::write_response(&mut out, &response)?;
+        Ok(out)
+    }
+
+    fn answer(&mut self, incoming: Incoming, switches: Switches, events: &mut Vec<ServerEvent>) {
+        let n = self.number;
+        match incoming {
+            Incoming::Ping(data) => {
+                if switches.answers_pings && self.is_open() {
+                    self.queue(&frames::pong_frame(&data));
+                }
+                events.push(ServerEvent::Ping { n, data });
+            }
+            Incoming::Pong(data) => events.push(ServerEvent::Pong { n, data }),
+            Incoming::Close { code, reason } => {
+                match self.phase {
+                    Phase::Open if !self.behaviour.answers_close => self.phase = Phase::Ignoring,
+                    Phase::Open => {
+                        let payload = code.map(u16::to_be_bytes).unwrap_or_default();
+                        self.queue(&frames::frame(8, if code.is_some() { &payload } else { &[] }));
+                        // RFC 6455 7.1.1: the server ends the TCP connection first.
+                        self.finish(true);
+                    }
+                    _ => self.finish(true),
+                }
+                events.push(ServerEvent::Closed { n, code, reason });
+            }
+            Incoming::Message(message) => {
+                if self.is_open() {
+                    self.reply(&message, switches);
+                }
+                events.push(ServerEvent::Message { n, message });
+            }
+        }
+    }
+
+    fn reply(&mut self, message: &Message, switches: Switches) {
+        if message.as_text() == Some("ping") && switches.answers_text_pings {
+            return self.queue(&Message::from("pong").to_frame());
+        }
+        match self.behaviour.reply {
+            Reply::Nothing => {}
+            Reply::Echo => self.queue(&message.to_frame()),
+            Reply::Commands => self.obey(message),
+        }
+    }
+
+    fn obey(&mut self, message: &Message) {
+        let words: Vec<&str> = message.as_text().unwrap_or_default().splitn(3, ' ').collect();
+        match words[..] {
+            ["flood", count, size] => {
+                let (count, size): (usize, usize) = (count.parse().unwrap_or(0), size.parse().unwrap_or(0));
+                let one = Message::Binary(vec![0x55; size]).to_frame();
+                self.unsent.reserve(one.len() * count);
+                (0..count).for_each(|_| self.queue(&one));
+            }
+            ["close", code, reason] => self.close(code.parse().unwrap_or(1000), reason),
+            ["close", code] => self.close(code.parse().unwrap_or(1000), ""),
+            _ => self.queue(&message.to_frame()),
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while self.sent < self.unsent.len() {
+            match self.stream.write(&self.unsent[self.sent..]) {
+                Ok(n) => self.sent += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if !self.unsent.is_empty() {
+            self.unsent.clear();
+            self.sent = 0;
+            // Reading may have stopped for what was unsent.
+            self.again = true;
+        }
+        if let (Some(with_close_notify), false) = (self.finish, self.finished) {
+            if let (Stream::Tls(tls), true) = (&mut self.stream, with_close_notify) {
+                tls.conn.send_close_notify();
+            }
+            self.stream.flush()?;
+            self.stream.tcp().shutdown(Shutdown::Write)?;
+            self.finished = true;
+        }
+        self.stream.flush()
+    }
+}
+
+fn refusal(status: u16, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+    let status = tungstenite::http::StatusCode::from_u16(status).expect("a valid HTTP status");
+    let mut out = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+    for (name, value) in headers {
+        out.push_str(&format!("{name}: {value}\r\n"));
+    }
+    out.push_str("\r\n");
+    let mut out = out.into_bytes();
+    out.extend_from_slice(body);
+    out
+}

@@ -1,0 +1,346 @@
+//! A WebSocket server for tests, inside the test's own process: plain or TLS, scripted, observed through events.
+//!
+//! One thread serves all connections, so that hundreds of clients cost one thread here. Calls on [`Server`] have taken
+//! effect when they return. Connections are numbered from 1 in the order in which they were accepted, so that
+//! [`Server::connections`] is both their count and the number of the latest.
+
+use super::behaviour::Behaviour;
+use super::certs::Certs;
+use super::connection::Switches;
+use super::frames::{self, Message};
+use super::serving::{self, Ask, Command, Shared};
+use super::upgrade::Request;
+use crossbeam_channel::Receiver;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the `wait_…` calls wait for an event before they fail the test.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the server saw, in the order in which it happened on each connection.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// A TCP connection came; nothing was read from it yet.
+    Accepted {
+        n: usize,
+    },
+    /// The upgrade was accepted.
+    Connected {
+        n: usize,
+        request: Request,
+    },
+    /// The upgrade was read, and refused or left without an answer.
+    Refused {
+        n: usize,
+        request: Request,
+    },
+    Message {
+        n: usize,
+        message: Message,
+    },
+    Ping {
+        n: usize,
+        data: Vec<u8>,
+    },
+    Pong {
+        n: usize,
+        data: Vec<u8>,
+    },
+    /// The client's Close frame came.
+    Closed {
+        n: usize,
+        code: Option<u16>,
+        reason: String,
+    },
+    /// The TCP connection is over.
+    Ended {
+        n: usize,
+        ending: Ending,
+    },
+}
+
+/// How a TCP connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The client ended its direction.
+    Fin,
+    /// The client reset the connection.
+    Reset,
+    /// The test cut it, or stopped the server.
+    Cut,
+    /// The client broke RFC 6455; the rule is named.
+    Violation(String),
+    /// TLS failed, with the reason that rustls gives.
+    Tls(String),
+    /// Another error of the socket.
+    Io(String),
+    /// The script of [`Behaviour::raw`] returned.
+    Script,
+    /// The script panicked; dropping the server panics, too.
+    ScriptPanicked,
+}
+
+impl Ending {
+    pub(super) fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+                Ending::Reset
+            }
+            _ if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => Ending::Tls(error.to_string()),
+            _ => Ending::Io(error.to_string()),
+        }
+    }
+}
+
+/// Everything about a server that is settled before it starts.
+pub struct Setup {
+    ip: IpAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    behaviour: Arc<dyn Fn(usize) -> Behaviour + Send + Sync>,
+}
+
+impl Setup {
+    /// Every connection is treated alike.
+    pub fn new(behaviour: Behaviour) -> Self {
+        Setup::each(move |_| behaviour.clone())
+    }
+
+    /// Connection `n`, counted from 1, is treated as `choose(n)` says.
+    pub fn each(choose: impl Fn(usize) -> Behaviour + Send + Sync + 'static) -> Self {
+        Setup { ip: Ipv4Addr::LOCALHOST.into(), tls: None, behaviour: Arc::new(choose) }
+    }
+
+    /// Speaks TLS; see [`Certs`] for configurations.
+    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Listens on this address; the default is 127.0.0.1.
+    pub fn ip(mut self, ip: impl Into<IpAddr>) -> Self {
+        self.ip = ip.into();
+        self
+    }
+
+    /// Starts to listen on a free port.
+    ///
+    /// # Panics
+    ///
+    /// If the system gives no socket, port or thread.
+    pub fn start(self) -> Server {
+        let has_tls = self.tls.is_some();
+        let (shared, ask, events, thread) = serving::start(self.ip, self.tls, self.behaviour);
+        Server { address: shared.address, has_tls, shared, ask, events, thread: Some(thread) }
+    }
+}
+
+/// A running server; dropping it cuts all connections and joins its threads.
+pub struct Server {
+    address: SocketAddr,
+    has_tls: bool,
+    shared: Arc<Shared>,
+    ask: Ask,
+    events: Receiver<ServerEvent>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts a plain server that treats all connections alike.
+    pub fn start(behaviour: Behaviour) -> Self {
+        Setup::new(behaviour).start()
+    }
+
+    /// Starts a TLS server with the certificate of [`Certs::shared`]; its CA is `Certs::shared().ca_pem`.
+    pub fn start_tls(behaviour: Behaviour) -> Self {
+        Setup::new(behaviour).tls(Certs::shared().server_config()).start()
+    }
+
+    /// `ws://127.0.0.1:PORT/` or `wss://localhost:PORT/`.
+    pub fn url(&self) -> String {
+        match (self.has_tls, self.address) {
+            (true, address) => format!("wss://localhost:{}/", address.port()),
+            (false, address) => format!("ws://{address}/"),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections were accepted so far, and so the number of the latest.
+    pub fn connections(&self) -> usize {
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// All messages received so far, with their connection's number.
+    pub fn received(&self) -> Vec<(usize, Message)> {
+        self.shared.received.lock().unwrap().clone()
+    }
+
+    /// The texts received so far, from all connections.
+    pub fn received_texts(&self) -> Vec<String> {
+        let received = self.shared.received.lock().unwrap();
+        received.iter().filter_map(|(_, m)| m.as_text().map(str::to_owned)).collect()
+    }
+
+    /// The next event, or `None` when none came in time.
+    pub fn next_event(&self, timeout: Duration) -> Option<ServerEvent> {
+        self.events.recv_timeout(timeout).ok()
+    }
+
+    /// Takes events until `wanted` gives something, and returns that; the others are gone.
+    ///
+    /// # Panics
+    ///
+    /// When `timeout` is over; the message lists what came instead.
+    #[track_caller]
+    pub fn wait_for<T>(&self, timeout: Duration, mut wanted: impl FnMut(&ServerEvent) -> Option<T>) -> T {
+        let deadline = Instant::now() + timeout;
+        let mut others = Vec::new();
+        loop {
+            match self.events.recv_deadline(deadline) {
+                Ok(event) => match wanted(&event) {
+                    Some(found) => return found,
+                    None => others.push(event),
+                },
+                Err(_) => panic!("the server waited {timeout:?} in vain; it saw {others:#?}"),
+            }
+        }
+    }
+
+    /// Waits for the next accepted upgrade and returns its connection's number and request.
+    #[track_caller]
+    pub fn wait_connected(&self) -> (usize, Request) {
+        self.wait_for(PATIENCE, |event| match event {
+            ServerEvent::Connected { n, request } => Some((*n, request.clone())),
+            _ => None,
+        })
+    }
+
+    /// Waits for the next message.
+    #[track_caller]
+    pub fn wait_message(&self) -> Message {
+        self.wait_for(PATIENCE, |event| match event {
+            ServerEvent::Message { message, .. } => Some(message.clone()),
+            _ => None,
+        })
+    }
+
+    /// Waits for the client's next Close and returns its code and reason.
+    #[track_caller]
+    pub fn wait_closed(&self) -> (Option<u16>, String) {
+        self.wait_for(PATIENCE, |event| match event {
+            ServerEvent::Closed { code, reason, .. } => Some((*code, reason.clone())),
+            _ => None,
+        })
+    }
+
+    /// Waits until a TCP connection is over and returns how it ended.
+    #[track_caller]
+    pub fn wait_ended(&self) -> Ending {
+        self.wait_for(PATIENCE, |event| match event {
+            ServerEvent::Ended { ending, .. } => Some(ending.clone()),
+            _ => None,
+        })
+    }
+
+    /// Sends a message on connection `n`; false if that is not open.
+    pub fn send(&self, n: usize, message: impl Into<Message>) -> bool {
+        self.send_raw(n, message.into().to_frame())
+    }
+
+    /// Sends these bytes as they are on connection `n`; false if that is not open.
+    pub fn send_raw(&self, n: usize, bytes: impl Into<Vec<u8>>) -> bool {
+        self.ask.ask(Command::Send { n, bytes: bytes.into() })
+    }
+
+    /// Sends a ping on connection `n`; false if that is not open.
+    pub fn ping(&self, n: usize, payload: &[u8]) -> bool {
+        self.send_raw(n, frames::ping_frame(payload))
+    }
+
+    /// Begins the close handshake on connection `n`; the code is not checked. False if that is not open.
+    pub fn close(&self, n: usize, code: u16, reason: &str) -> bool {
+        self.ask.ask(Command::Close { n, code, reason: reason.to_owned() })
+    }
+
+    /// Resets connection `n` at once, without a Close; false if that is over already.
+    pub fn cut(&self, n: usize) -> bool {
+        self.ask.ask(Command::Cut { n })
+    }
+
+    /// Resets all connections at once and goes on listening.
+    pub fn cut_all(&self) {
+        self.ask.ask(Command::CutAll);
+    }
+
+    /// Ends our direction of connection `n` (FIN) without a Close, and over TLS without close_notify.
+    pub fn drop_tcp(&self, n: usize) -> bool {
+        self.ask.ask(Command::DropTcp { n })
+    }
+
+    /// Stops reading and answering on all connections, new ones included; they stay open. Scripts are not affected.
+    pub fn mute(&self) {
+        self.switch(|s| s.muted = true);
+    }
+
+    /// Goes on where [`Server::mute`] stopped; nothing is lost.
+    pub fn unmute(&self) {
+        self.switch(|s| s.muted = false);
+    }
+
+    /// Whether protocol pings are answered by pongs, from now on and everywhere; they are unless told otherwise.
+    pub fn answer_pings(&self, answer: bool) {
+        self.switch(move |s| s.answers_pings = answer);
+    }
+
+    /// Whether the text `ping` is answered by the text `pong`, from now on and everywhere; it is not unless told so.
+    pub fn answer_text_pings(&self, answer: bool) {
+        self.switch(move |s| s.answers_text_pings = answer);
+    }
+
+    /// Treats connections that come from now on as `choose` says.
+    pub fn treat_new_connections(&self, choose: impl Fn(usize) -> Behaviour + Send + Sync + 'static) {
+        self.ask.ask(Command::Treat(Arc::new(choose)));
+    }
+
+    /// Stops listening and resets all connections; the port stays reserved and refuses.
+    pub fn stop(&self) {
+        self.ask.ask(Command::Stop);
+    }
+
+    /// Stops listening; open connections live on. The port stays reserved and refuses.
+    pub fn refuse_new_connections(&self) {
+        self.ask.ask(Command::StopListening);
+    }
+
+    /// Listens again on the same port.
+    pub fn restart(&self) {
+        assert!(self.ask.ask(Command::Restart), "the port was lost");
+    }
+
+    fn switch(&self, change: impl FnOnce(&mut Switches) + Send + 'static) {
+        self.ask.ask(Command::Switch(Box::new(change)));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let scripts_are_sound = self.ask.ask(Command::Exit);
+        let loop_is_sound = self.thread.take().is_some_and(|thread| thread.join().is_ok());
+        if !std::thread::panicking() {
+            assert!(loop_is_sound, "the server's own thread panicked");
+            assert!(scripts_are_sound, "a script of the server panicked");
+        }
+    }
+}

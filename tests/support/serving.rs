@@ -1,0 +1,335 @@
+//! The server's thread: waits for sockets and commands, and lets each connection take its turn.
+
+use super::behaviour::{Behaviour, RawKind, RawStream, Script, Upgrade};
+use super::connection::{Connection, Stream, Switches, Turn};
+use super::frames::Message;
+use super::port::Port;
+use super::server::{Ending, ServerEvent};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use mio::{Events, Interest, Poll, Token, Waker};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use socket2::SockRef;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Connections are numbered from 1, so that their numbers serve as tokens.
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(usize::MAX);
+
+type Choose = Arc<dyn Fn(usize) -> Behaviour + Send + Sync>;
+
+/// What the server's owner may look at without asking its thread.
+pub(super) struct Shared {
+    pub(super) address: SocketAddr,
+    pub(super) accepted: AtomicUsize,
+    pub(super) received: Mutex<Vec<(usize, Message)>>,
+}
+
+pub(super) enum Command {
+    Send { n: usize, bytes: Vec<u8> },
+    Close { n: usize, code: u16, reason: String },
+    Cut { n: usize },
+    CutAll,
+    DropTcp { n: usize },
+    Switch(Box<dyn FnOnce(&mut Switches) + Send>),
+    Treat(Choose),
+    Stop,
+    StopListening,
+    Restart,
+    ScriptEnded { n: usize },
+    Exit,
+}
+
+/// The way to the server's thread.
+#[derive(Clone)]
+pub(super) struct Ask {
+    commands: Sender<(Command, Sender<bool>)>,
+    waker: Arc<Waker>,
+}
+
+impl Ask {
+    /// Waits until the command took effect; false if it could not, or if the thread is gone.
+    pub(super) fn ask(&self, command: Command) -> bool {
+        self.tell(command).recv().unwrap_or(false)
+    }
+
+    fn tell(&self, command: Command) -> Receiver<bool> {
+        let (done, answer) = bounded(1);
+        // A failure means that the thread is gone, and then the answer's sender is gone, too.
+        let _ = self.commands.send((command, done));
+        let _ = self.waker.wake();
+        answer
+    }
+}
+
+type Started = (Arc<Shared>, Ask, Receiver<ServerEvent>, JoinHandle<()>);
+
+pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, choose: Choose) -> Started {
+    let poll = Poll::new().expect("a poll");
+    let waker = Arc::new(Waker::new(poll.registry(), WAKER).expect("a waker"));
+    let port = Port::reserve(ip).expect("a free port");
+    let shared = Arc::new(Shared {
+        address: port.address(),
+        accepted: AtomicUsize::new(0),
+        received: Mutex::new(Vec::new()),
+    });
+    let (commands, inbox) = unbounded();
+    let (out, events) = unbounded();
+    let ask = Ask { commands, waker };
+    let mut serving = Serving {
+        poll,
+        port,
+        listener: None,
+        tls,
+        choose,
+        switches: Switches { muted: false, answers_pings: true, answers_text_pings: false },
+        connections: BTreeMap::new(),
+        scripts: BTreeMap::new(),
+        scripts_are_sound: true,
+        shared: Arc::clone(&shared),
+        out,
+        ask: ask.clone(),
+    };
+    assert!(serving.listen(), "cannot listen");
+    let name = format!("test-server-{}", shared.address.port());
+    let thread = thread::Builder::new().name(name).spawn(move || serving.run(&inbox)).expect("a thread");
+    (shared, ask, events, thread)
+}
+
+struct RunningScript {
+    /// A second handle to the script's socket, to end its reads and writes.
+    tcp: TcpStream,
+    thread: JoinHandle<()>,
+    cut: bool,
+}
+
+struct Serving {
+    poll: Poll,
+    port: Port,
+    listener: Option<mio::net::TcpListener>,
+    tls: Option<Arc<ServerConfig>>,
+    choose: Choose,
+    switches: Switches,
+    connections: BTreeMap<usize, Connection>,
+    scripts: BTreeMap<usize, RunningScript>,
+    scripts_are_sound: bool,
+    shared: Arc<Shared>,
+    out: Sender<ServerEvent>,
+    ask: Ask,
+}
+
+impl Serving {
+    fn run(&mut self, inbox: &Receiver<(Command, Sender<bool>)>) {
+        let mut ready = Events::with_capacity(256);
+        let mut scratch = vec![0; 64 * 1024];
+        let mut exit = None;
+        while exit.is_none() {
+            let again = !self.switches.muted && self.connections.values().any(|c| c.again);
+            match self.poll.poll(&mut ready, again.then_some(Duration::ZERO)) {
+                Err(e) if e.kind() != ErrorKind::Interrupted => panic!("poll: {e}"),
+                _ => {}
+            }
+            if ready.iter().any(|event| event.token() == LISTENER) {
+                self.accept();
+            }
+            let mut answers = Vec::new();
+            for (command, done) in inbox.try_iter() {
+                match command {
+                    Command::Exit => exit = Some(done),
+                    command => answers.push((done, self.obey(command))),
+                }
+            }
+            // A command may concern any of them: a switch, or something to send.
+            let everyone = !answers.is_empty();
+            let due: BTreeSet<usize> = ready.iter().map(|event| event.token().0).collect();
+            self.turn(&mut scratch, |c| everyone || c.again || due.contains(&c.number));
+            for (done, answer) in answers {
+                let _ = done.send(answer);
+            }
+        }
+        self.stop_listening();
+        self.cut_all();
+        for (_, script) in std::mem::take(&mut self.scripts) {
+            let _ = script.thread.join();
+        }
+        let _ = exit.map(|done| done.send(self.scripts_are_sound));
+    }
+
+    fn turn(&mut self, scratch: &mut [u8], is_due: impl Fn(&Connection) -> bool) {
+        let mut events = Vec::new();
+        let mut ended = Vec::new();
+        for (n, connection) in self.connections.iter_mut().filter(|(_, c)| is_due(c)) {
+            let mut io = Turn { switches: self.switches, events: &mut events, scratch };
+            if let Some(ending) = connection.turn(&mut io) {
+                events.push(ServerEvent::Ended { n: *n, ending });
+                ended.push(*n);
+            }
+        }
+        for n in ended {
+            self.connections.remove(&n);
+        }
+        for event in events {
+            self.publish(event);
+        }
+    }
+
+    fn publish(&self, event: ServerEvent) {
+        if let ServerEvent::Message { n, message } = &event {
+            self.shared.received.lock().unwrap().push((*n, message.clone()));
+        }
+        // Nobody listens any more once the server is being dropped.
+        let _ = self.out.send(event);
+    }
+
+    fn accept(&mut self) {
+        while let Some(Ok((mut tcp, _))) = self.listener.as_ref().map(|l| l.accept()) {
+            let n = self.shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+            self.publish(ServerEvent::Accepted { n });
+            let _ = tcp.set_nodelay(true);
+            let behaviour = (self.choose)(n);
+            if let Upgrade::Script(script) = &behaviour.upgrade {
+                self.start_script(n, tcp.into(), Arc::clone(script));
+                continue;
+            }
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut tcp, Token(n), interest).expect("a registration");
+            let stream = match &self.tls {
+                None => Stream::Plain(tcp),
+                Some(config) => Stream::Tls(Box::new(StreamOwned::new(tls_connection(config), tcp))),
+            };
+            self.connections.insert(n, Connection::new(n, stream, behaviour));
+        }
+    }
+
+    fn start_script(&mut self, n: usize, tcp: TcpStream, script: Script) {
+        tcp.set_nonblocking(false).expect("a blocking socket");
+        let handle = tcp.try_clone().expect("a second handle");
+        let stream = RawStream(match &self.tls {
+            None => RawKind::Plain(tcp),
+            Some(config) => RawKind::Tls(Box::new(StreamOwned::new(tls_connection(config), tcp))),
+        });
+        let ask = self.ask.clone();
+        let run = move || {
+            // Told in every case, a panic included, and after the stream was dropped.
+            let _told = OnDrop(Some(move || drop(ask.tell(Command::ScriptEnded { n }))));
+            let mut stream = stream;
+            script(&mut stream, n);
+        };
+        let thread = thread::Builder::new().name(format!("test-script-{n}")).spawn(run).expect("a thread");
+        self.scripts.insert(n, RunningScript { tcp: handle, thread, cut: false });
+    }
+
+    fn obey(&mut self, command: Command) -> bool {
+        match command {
+            Command::Send { n, bytes } => self.with_open(n, |c| c.queue(&bytes)),
+            Command::Close { n, code, reason } => self.with_open(n, |c| c.close(code, &reason)),
+            Command::DropTcp { n } => self.with_open(n, |c| c.finish(false)),
+            Command::Cut { n } => self.cut(n),
+            Command::CutAll => self.cut_all(),
+            Command::Switch(change) => {
+                change(&mut self.switches);
+                true
+            }
+            Command::Treat(choose) => {
+                self.choose = choose;
+                true
+            }
+            Command::Stop => {
+                self.stop_listening();
+                self.cut_all()
+            }
+            Command::StopListening => {
+                self.stop_listening();
+                true
+            }
+            Command::Restart => self.listen(),
+            Command::ScriptEnded { n } => {
+                self.script_ended(n);
+                true
+            }
+            Command::Exit => unreachable!("the loop takes it"),
+        }
+    }
+
+    fn with_open(&mut self, n: usize, act: impl FnOnce(&mut Connection)) -> bool {
+        match self.connections.get_mut(&n).filter(|c| c.is_open()) {
+            Some(connection) => {
+                act(connection);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn cut(&mut self, n: usize) -> bool {
+        if let Some(mut connection) = self.connections.remove(&n) {
+            connection.reset_on_drop();
+            drop(connection);
+            self.publish(ServerEvent::Ended { n, ending: Ending::Cut });
+            return true;
+        }
+        let Some(script) = self.scripts.get_mut(&n) else { return false };
+        script.cut = true;
+        let _ = SockRef::from(&script.tcp).set_linger(Some(Duration::ZERO));
+        let _ = script.tcp.shutdown(Shutdown::Both);
+        true
+    }
+
+    fn cut_all(&mut self) -> bool {
+        let all: Vec<usize> = self.connections.keys().chain(self.scripts.keys()).copied().collect();
+        for n in all {
+            self.cut(n);
+        }
+        true
+    }
+
+    fn listen(&mut self) -> bool {
+        if self.listener.is_some() {
+            return true;
+        }
+        let Ok(mut listener) = self.port.listen() else { return false };
+        self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE).expect("a registration");
+        self.listener = Some(listener);
+        true
+    }
+
+    fn stop_listening(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            self.port.refuse(listener).expect("the same port");
+        }
+    }
+
+    fn script_ended(&mut self, n: usize) {
+        let Some(script) = self.scripts.remove(&n) else { return };
+        drop(script.tcp);
+        let ending = match script.thread.join() {
+            // A script whose socket was cut may well stumble over it.
+            _ if script.cut => Ending::Cut,
+            Ok(()) => Ending::Script,
+            Err(_) => {
+                self.scripts_are_sound = false;
+                Ending::ScriptPanicked
+            }
+        };
+        self.publish(ServerEvent::Ended { n, ending });
+    }
+}
+
+fn tls_connection(config: &Arc<ServerConfig>) -> ServerConnection {
+    ServerConnection::new(Arc::clone(config)).expect("a TLS session")
+}
+
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(act) = self.0.take() {
+            act();
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod link;
 mod net;
 mod session;
 
+pub use config::greeting::Greeting;
 pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;
 pub use config::reconnect::Reconnect;

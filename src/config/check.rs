@@ -35,3 +35,10 @@ pub(crate) fn count(
     }
     Ok(())
 }
+
+pub(crate) fn size(setting: &'static str, size: usize, least: usize) -> Result<(), ConfigError> {
+    if size < least {
+        return Err(ConfigError::new(setting, format!("{size} is too small; it must be at least {least}")));
+    }
+    Ok(())
+}

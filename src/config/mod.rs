@@ -1,6 +1,49 @@
 //! Every setting, its default and its check. Nothing here changes after connect.
 
+use std::sync::Arc;
+
+pub(crate) mod address;
+pub(crate) mod builder;
 pub(crate) mod check;
+pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
 pub(crate) mod reconnect;
+#[cfg(feature = "native-tls")]
+pub(crate) mod tls;
+
+use crate::link::Rules;
+use crate::net::dial::Target;
+use crate::session::upgrade::UpgradeRequest;
+use greeting::Greeting;
+use outbox::OutboxLimits;
+
+/// Where handlers run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Dispatch {
+    /// On the event loop's thread: the fastest way, without a second thread. A handler that takes
+    /// long delays this client's heartbeat and sends that queue.
+    #[default]
+    Loop,
+    /// On a thread of the client's own, behind a bounded queue: handlers may take their time.
+    Thread,
+}
+
+/// A builder's settings, checked. No `Debug`: it holds secrets.
+pub(crate) struct Config {
+    pub(crate) name: String,
+    /// The URL without its secrets.
+    pub(crate) shown_url: String,
+    pub(crate) request: UpgradeRequest,
+    pub(crate) target: Arc<Target>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) outbox: OutboxLimits,
+    pub(crate) greetings: Vec<Greeting>,
+    pub(crate) max_message: usize,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) inbound_events: usize,
+    pub(crate) inbound_bytes: usize,
+    pub(crate) report_outcomes: bool,
+    pub(crate) stack_size: usize,
+}

@@ -1,0 +1,173 @@
+//! From the URL as the user wrote it to what the dial and the upgrade need; refuses what the parser would mend.
+
+use data_encoding::BASE64;
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+use crate::error::ConfigError;
+
+/// A checked `ws:` or `wss:` URL in its parts.
+#[derive(Debug)]
+pub(crate) struct Address {
+    pub(crate) secure: bool,
+    pub(crate) host: Host<String>,
+    pub(crate) port: u16,
+    /// The Host header's value: the port only where it is not the scheme's own (RFC 6455 section 4.1).
+    pub(crate) authority: String,
+    /// Path and query, for the request line.
+    pub(crate) target: String,
+    /// `Basic …` from the userinfo.
+    pub(crate) authorization: Option<String>,
+}
+
+impl Address {
+    pub(crate) fn parse(text: &str) -> Result<Address, ConfigError> {
+        let wrong = |problem: &str| Err(ConfigError::new("url", problem));
+        if text.is_empty() {
+            return wrong("it is empty");
+        }
+        // The parser drops these silently; a line break in a URL is a mistake, or an attack.
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return wrong("it has a space or a control character; write it as %20 or the like");
+        }
+        if text.contains('\\') {
+            return wrong("it has a backslash");
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return wrong("it must begin with ws:// or wss://");
+        };
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            other => {
+                let problem = format!("the scheme {other} is not ws or wss");
+                return Err(ConfigError::new("url", problem));
+            }
+        };
+        if rest.contains('#') {
+            return wrong("it has a fragment, which RFC 6455 section 3 forbids; write # as %23");
+        }
+        // The parser would skip further slashes and take the path's first part for a host.
+        if rest.is_empty() || rest.starts_with(['/', '?', ':', '@']) {
+            return wrong("it has no host");
+        }
+        let url = Url::parse(text).map_err(|error| ConfigError::new("url", error.to_string()))?;
+        let Some(host) = url.host() else {
+            return wrong("it has no host");
+        };
+        let host = host.to_owned();
+        let default_port = if secure { 443 } else { 80 };
+        let port = url.port().unwrap_or(default_port);
+        if port == 0 {
+            return wrong("port 0 cannot be connected to");
+        }
+        let authority = if port == default_port { host.to_string() } else { format!("{host}:{port}") };
+        let mut target = url.path().to_string();
+        if let Some(query) = url.query() {
+            target.push('?');
+            target.push_str(query);
+        }
+        let authorization = authorization(&url)?;
+        Ok(Address { secure, host, port, authority, target, authorization })
+    }
+
+    /// The name for TLS to verify: an address without its brackets.
+    pub(crate) fn server_name(&self) -> String {
+        match &self.host {
+            Host::Domain(name) => name.clone(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        }
+    }
+
+    /// The URL for log lines: without userinfo, and without the query, which often holds a token.
+    pub(crate) fn for_logs(&self) -> String {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        let path = self.target.split('?').next().unwrap_or_default();
+        format!("{scheme}://{}{path}", self.authority)
+    }
+}
+
+/// RFC 7617, from the URL's `user:password@`.
+fn authorization(url: &Url) -> Result<Option<String>, ConfigError> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(None);
+    }
+    let mut credentials: Vec<u8> = percent_decode_str(url.username()).collect();
+    if credentials.contains(&b':') {
+        return Err(ConfigError::new("url", "a user name with a colon cannot be sent (RFC 7617)"));
+    }
+    credentials.push(b':');
+    credentials.extend(percent_decode_str(url.password().unwrap_or_default()));
+    if credentials.iter().any(u8::is_ascii_control) {
+        return Err(ConfigError::new("url", "a control character in the user name or password"));
+    }
+    Ok(Some(format!("Basic {}", BASE64.encode(&credentials))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(url: &str) -> String {
+        Address::parse(url).expect_err(url).problem().to_string()
+    }
+
+    #[test]
+    fn the_parts_of_a_url_are_found() {
+        let address = Address::parse("wss://example.com/feed/a%20b?token=1").unwrap();
+        assert!(address.secure);
+        assert_eq!(address.port, 443);
+        assert_eq!(address.authority, "example.com");
+        assert_eq!(address.target, "/feed/a%20b?token=1");
+        assert_eq!(address.authorization, None);
+        assert_eq!(address.for_logs(), "wss://example.com/feed/a%20b");
+    }
+
+    #[test]
+    fn a_port_that_is_not_the_schemes_own_is_part_of_the_host_header() {
+        assert_eq!(Address::parse("ws://h:8080").unwrap().authority, "h:8080");
+        assert_eq!(Address::parse("ws://h:80").unwrap().authority, "h");
+        assert_eq!(Address::parse("wss://h:80").unwrap().authority, "h:80");
+        assert_eq!(Address::parse("ws://[::1]:9/").unwrap().authority, "[::1]:9");
+        assert_eq!(Address::parse("wss://[::1]:9/").unwrap().server_name(), "::1");
+    }
+
+    #[test]
+    fn userinfo_becomes_basic_authentication_and_stays_out_of_logs() {
+        let address = Address::parse("ws://al%20ice:s%3Acret@h/?q").unwrap();
+        assert_eq!(address.authorization.as_deref(), Some("Basic YWwgaWNlOnM6Y3JldA=="));
+        assert_eq!(address.for_logs(), "ws://h/");
+    }
+
+    #[test]
+    fn bad_urls_are_refused_with_their_reason() {
+        for (url, part) in [
+            ("", "empty"),
+            ("example.com", "ws://"),
+            ("ws:/example.com", "ws://"),
+            ("http://example.com", "scheme http"),
+            ("ws://", "no host"),
+            ("ws:///path", "no host"),
+            ("ws://?x", "no host"),
+            ("ws://:80", "no host"),
+            ("ws://user@", "host"),
+            ("ws://h:0", "port 0"),
+            ("ws://h:65536", "port"),
+            ("ws://h:-1", "port"),
+            ("ws://h:80x", "port"),
+            ("ws://h/#part", "fragment"),
+            (" ws://h", "space"),
+            ("ws://h/a b", "space"),
+            ("ws://h/\r\nX: y", "control"),
+            ("ws://h/\0", "control"),
+            ("ws://h\\x", "backslash"),
+            ("ws://a%3Ab:c@h", "colon"),
+            ("ws://a%0d:c@h", "control"),
+            ("ws://[::1", "IPv6"),
+            ("ws://ex ample", "space"),
+        ] {
+            assert!(problem(url).contains(part), "{url}: {}", problem(url));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Events to the user: straight to handlers, or into a queue that the user or a thread of ours empties.
+//!
+//! Handlers, `recv` and `events()` exclude each other; the first one used decides. Decides nothing else.
+
+pub(crate) mod handlers;
+pub(crate) mod queue;
+
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+
+use crate::client::Client;
+use crate::config::{Config, Dispatch};
+use crate::dispatch::handlers::{Handlers, Panicked, Registered};
+use crate::dispatch::queue::{Pressure, Queue, Taken};
+use crate::event::{Event, MessageRef};
+
+/// Small: the bound that counts is the queue's; this is only what `select!` can wait on.
+const CHANNEL_LENGTH: usize = 16;
+
+/// The way that events take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Way {
+    /// Nobody asked yet: the newest are kept, the link is not held up.
+    Unclaimed,
+    /// Handlers on the loop's thread.
+    Handlers,
+    /// Handlers on a thread of their own.
+    HandlersThread,
+    /// The user takes from the queue.
+    Pull,
+    /// A thread of ours takes from the queue and feeds the user's channel.
+    Channel,
+}
+
+pub(crate) struct Dispatcher {
+    pub(crate) handlers: Handlers,
+    pub(crate) queue: Queue,
+    /// A `Way`; changes once, from unclaimed.
+    way: AtomicU8,
+    handlers_way: Way,
+    thread: Mutex<Thread>,
+}
+
+#[derive(Default)]
+struct Thread {
+    /// Set by connect: before it there is nothing to carry and no thread.
+    connected: bool,
+    /// The channel to feed, until the thread has taken it.
+    channel: Option<Sender<Event>>,
+    running: Option<JoinHandle<()>>,
+    /// Dropped to end a thread that waits for room in the channel.
+    stop: Option<Sender<()>>,
+}
+
+/// The loop's snapshot of the handlers, taken anew when the list has changed.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    version: Option<u64>,
+    list: Arc<Registered>,
+}
+
+impl Snapshot {
+    fn of(&mut self, handlers: &Handlers) -> &Registered {
+        let version = handlers.version();
+        if self.version != Some(version) {
+            handlers::drop_guarded(std::mem::replace(&mut self.list, handlers.snapshot()));
+            self.version = Some(version);
+        }
+        &self.list
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        handlers::drop_guarded(std::mem::take(&mut self.list));
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn new(config: &Config) -> Dispatcher {
+        Dispatcher {
+            handlers: Handlers::default(),
+            queue: Queue::new(config.inbound_events, config.inbound_bytes),
+            way: AtomicU8::new(Way::Unclaimed as u8),
+            handlers_way: match config.dispatch {
+                Dispatch::Loop => Way::Handlers,
+                Dispatch::Thread => Way::HandlersThread,
+            },
+            thread: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn way(&self) -> Way {
+        match self.way.load(Ordering::Acquire) {
+            0 => Way::Unclaimed,
+            1 => Way::Handlers,
+            2 => Way::HandlersThread,
+            3 => Way::Pull,
+            _ => Way::Channel,
+        }
+    }
+
+    /// Whether events go this way now; the first claim decides for good.
+    fn claim(&self, wanted: Way) -> bool {
+        let unclaimed = Way::Unclaimed as u8;
+        let exchanged =
+            self.way.compare_exchange(unclaimed, wanted as u8, Ordering::AcqRel, Ordering::Acquire);
+        if exchanged.is_ok() && wanted != Way::Handlers {
+            self.queue.claim();
+        }
+        exchanged.is_ok() || self.way() == wanted
+    }
+
+    pub(crate) fn claim_for_handlers(&self) -> bool {
+        self.claim(self.handlers_way)
+    }
+
+    pub(crate) fn claim_for_pull(&self) -> bool {
+        self.claim(Way::Pull)
+    }
+
+    /// The channel's end for the user, unless events go another way already.
+    pub(crate) fn claim_for_channel(&self) -> Option<Receiver<Event>> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.way() == Way::Channel || !self.claim(Way::Channel) {
+            return None;
+        }
+        let (sender, receiver) = bounded(CHANNEL_LENGTH);
+        thread.channel = Some(sender);
+        Some(receiver)
+    }
+
+    pub(crate) fn pressure(&self) -> Pressure {
+        match self.way() {
+            Way::Unclaimed | Way::Handlers => Pressure::default(),
+            _ => self.queue.pressure(),
+        }
+    }
+
+    pub(crate) fn message(
+        &self,
+        client: &Client,
+        snapshot: &mut Snapshot,
+        message: MessageRef<'_>,
+    ) -> Result<(), Panicked> {
+        if self.way() == Way::Handlers {
+            return snapshot.of(&self.handlers).message(client, message);
+        }
+        self.queue.push(Event::Message(message.to_message()));
+        Ok(())
+    }
+
+    pub(crate) fn event(
+        &self,
+        client: &Client,
+        snapshot: &mut Snapshot,
+        event: Event,
+    ) -> Result<(), Panicked> {
+        if self.way() == Way::Handlers {
+            return snapshot.of(&self.handlers).event(client, &event);
+        }
+        self.queue.push(event);
+        Ok(())
+    }
+
+    /// No event comes any more; what waits is still delivered.
+    pub(crate) fn end(&self) {
+        self.queue.end();
+    }
+
+    /// Starts the thread that empties the queue, where the way has one and `connect` was called.
+    pub(crate) fn start_thread(&self, client: &Client, connecting: bool) -> io::Result<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.connected |= connecting;
+        let way = self.way();
+        let wanted = matches!(way, Way::HandlersThread | Way::Channel);
+        if !wanted || !thread.connected || thread.running.is_some() {
+            return Ok(());
+        }
+        let (stop, stopped) = bounded(0);
+        let channel = thread.channel.take();
+        let client = client.uncounted();
+        let name = format!("heartwire-{}-events", client.name());
+        let running = thread::Builder::new().name(name).spawn(move || match channel {
+            Some(channel) => feed(&client, channel, &stopped),
+            None => call_handlers(&client),
+        })?;
+        thread.running = Some(running);
+        thread.stop = Some(stop);
+        Ok(())
+    }
+
+    /// Silence from here on; the thread ends, and is waited for where that cannot hang.
+    pub(crate) fn destroy(&self, wait: bool) {
+        self.queue.clear();
+        let (running, stop, channel) = {
+            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            (thread.running.take(), thread.stop.take(), thread.channel.take())
+        };
+        drop((stop, channel));
+        if let Some(running) = running.filter(|_| wait) {
+            let _ = running.join();
+        }
+        self.handlers.clear();
+    }
+}
+
+fn feed(client: &Client, channel: Sender<Event>, stopped: &Receiver<()>) {
+    let mut listening = true;
+    while let Taken::Event(event, tell) = client.dispatcher().queue.take(None) {
+        if tell {
+            client.nudge();
+        }
+        if !listening {
+            continue;
+        }
+        select! {
+            send(channel, event) -> sent => listening = sent.is_ok(),
+            recv(stopped) -> _ => return,
+        }
+    }
+}
+
+fn call_handlers(client: &Client) {
+    let dispatcher = client.dispatcher();
+    let mut snapshot = Snapshot::default();
+    while let Taken::Event(event, tell) = dispatcher.queue.take(None) {
+        if tell {
+            client.nudge();
+        }
+        if snapshot.of(&dispatcher.handlers).event(client, &event).is_err() {
+            client.callback_panicked();
+        }
+    }
+}

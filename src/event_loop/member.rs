@@ -1,0 +1,459 @@
+//! One client in the loop: gives the link what happened, and does what the link asks for.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::event::Event as Readiness;
+use mio::{Registry, Token};
+
+use crate::client::Client;
+use crate::core::Core;
+use crate::dispatch::Snapshot;
+use crate::dispatch::handlers::{Panicked, guarded};
+use crate::dispatch::queue::Pressure;
+use crate::error::{Cause, LinkError, Phase};
+use crate::event::{Event, Opened, State};
+use crate::event_loop::session::Session;
+use crate::event_loop::{Home, slots};
+use crate::link::outbox::Kind;
+use crate::link::{Action, Input, Link};
+use crate::mailbox::{DESTROYED, PAUSED};
+use crate::net::dial::Dial;
+use crate::net::stream::Stream;
+use crate::session::upgrade::{Accepted, Upgrade};
+use crate::session::wire::Wire;
+
+pub(crate) struct Member {
+    pub(super) core: Arc<Core>,
+    pub(super) client: Client,
+    pub(super) link: Link,
+    pub(super) snapshot: Snapshot,
+    home: Home,
+    io: Io,
+    /// Counts attempts: sockets of the one before have other tokens.
+    attempt: u32,
+    /// The server's answer to the upgrade, until the open event carries it.
+    accepted: Option<Accepted>,
+    /// The address whose TLS or upgrade failed last: raced last next time.
+    avoid: Option<std::net::SocketAddr>,
+    pressure: Pressure,
+    paused: bool,
+    /// Someone left orders or messages.
+    listed: bool,
+    /// Work is left that no event will announce.
+    again: bool,
+    /// The time of its earliest entry in the heap.
+    timer: Option<Instant>,
+    /// The next expiry in the outbox.
+    expiry: Option<Instant>,
+    over: bool,
+}
+
+/// What the member's sockets are at.
+enum Io {
+    Nothing,
+    Dialing(Dial),
+    Upgrading(Box<(Stream, Upgrade)>, Option<std::net::SocketAddr>),
+    Open(Box<Session>),
+}
+
+impl Member {
+    pub(crate) fn new(core: Arc<Core>, home: Home) -> Member {
+        let link = Link::new(core.config.rules.clone(), rand::random());
+        core.mailbox.order(|inner| inner.home = Some(home.clone()));
+        Member {
+            client: Client::uncounted_of(&core),
+            core,
+            link,
+            snapshot: Snapshot::default(),
+            home,
+            io: Io::Nothing,
+            attempt: 0,
+            accepted: None,
+            avoid: None,
+            pressure: Pressure::default(),
+            paused: false,
+            listed: true,
+            again: false,
+            timer: None,
+            expiry: None,
+            over: false,
+        }
+    }
+
+    // ---- what the loop asks ---------------------------------------------------------------
+
+    /// Takes note of readiness; `false` if the event is of an older attempt.
+    pub(crate) fn is_ready(&mut self, event: &Readiness) -> bool {
+        if !slots::is_of(event.token(), self.home.slot.index, self.attempt) {
+            return false;
+        }
+        if let Io::Open(session) = &mut self.io {
+            session.is_ready(event);
+        }
+        true
+    }
+
+    pub(crate) fn was_listed(&mut self) {
+        self.listed = true;
+    }
+
+    /// The machine slept.
+    pub(crate) fn woke(&mut self, now: Instant) {
+        self.link.handle(Input::Woke, now);
+    }
+
+    /// The client has ended, or was destroyed: its place can be freed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(crate) fn wants_another_turn(&mut self) -> bool {
+        std::mem::take(&mut self.again)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let dial = match &self.io {
+            Io::Dialing(dial) => dial.deadline(),
+            _ => None,
+        };
+        [self.link.deadline(), dial, self.expiry].into_iter().flatten().min()
+    }
+
+    /// An entry to add to the heap: when the deadline is earlier than all that it has.
+    pub(crate) fn new_timer(&mut self) -> Option<Instant> {
+        let due = self.deadline()?;
+        if self.timer.is_some_and(|timer| timer <= due) {
+            return None;
+        }
+        self.timer = Some(due);
+        Some(due)
+    }
+
+    /// Whether the heap's entry at this time is the one that counts.
+    pub(crate) fn has_timer(&self, at: Instant) -> bool {
+        self.timer == Some(at)
+    }
+
+    /// An entry left the heap; whether it was the one that counts.
+    pub(crate) fn timer_fired(&mut self, at: Instant) -> bool {
+        let counts = self.has_timer(at);
+        if counts {
+            self.timer = None;
+        }
+        counts
+    }
+
+    // ---- a turn ---------------------------------------------------------------------------
+
+    /// Does what there is to do, a bounded amount of it. Callbacks run in here.
+    pub(crate) fn serve(&mut self, registry: &Registry, now: Instant, tick: bool) {
+        if std::mem::take(&mut self.listed) {
+            self.collect(now);
+        }
+        self.run(registry, now);
+        if tick && !self.over {
+            if self.link.deadline().is_some_and(|at| at <= now) {
+                let acknowledged = self.acknowledged();
+                self.link.handle(Input::Tick { acknowledged }, now);
+            }
+            self.run(registry, now);
+        }
+        let mut inner = self.core.mailbox.lock();
+        if self.expiry.is_some_and(|at| at <= now) {
+            inner.outbox.expire(now);
+        }
+        self.expiry = inner.expiry();
+        let news = inner.outbox.outcomes_pending() > 0;
+        drop(inner);
+        if news && !self.over {
+            self.tell_outcomes(now);
+            self.run(registry, now);
+        }
+    }
+
+    fn run(&mut self, registry: &Registry, now: Instant) {
+        loop {
+            if self.core.mailbox.signals() & DESTROYED != 0 {
+                return self.vanish();
+            }
+            self.heed_pressure(now);
+            self.progress(registry, now);
+            if !self.obey(registry, now) || self.over {
+                return;
+            }
+        }
+    }
+
+    fn collect(&mut self, now: Instant) {
+        let orders = self.core.mailbox.collect();
+        if orders.connect {
+            self.link.handle(Input::Connect, now);
+        }
+        if orders.panicked {
+            self.link.handle(Input::CallbackPanicked, now);
+        }
+        if let Some((code, reason)) = &orders.close {
+            self.link.handle(Input::Close { code: *code, reason }, now);
+        }
+        if orders.reconnect_now {
+            self.link.handle(Input::ReconnectNow, now);
+        }
+        if orders.writable {
+            self.tell(Event::Writable, now);
+        }
+        if let Io::Open(session) = &mut self.io {
+            session.wants_to_write(orders.pings);
+        }
+    }
+
+    /// Whether the user takes what comes: else reading stops, or no attempt begins.
+    fn heed_pressure(&mut self, now: Instant) {
+        let pressure = self.core.dispatcher.pressure();
+        if pressure.holding != self.pressure.holding {
+            self.link.handle(Input::Held(pressure.holding), now);
+        }
+        self.pressure = pressure;
+        let paused = pressure.full || self.core.mailbox.signals() & PAUSED != 0;
+        if paused && !self.paused {
+            self.link.handle(Input::ReadingPaused(true), now);
+        }
+        if let Io::Open(session) = &mut self.io {
+            session.paused = paused;
+        }
+        // What came meanwhile is read before the heartbeat counts again: see the end of `progress`.
+        self.paused |= paused;
+    }
+
+    fn progress(&mut self, registry: &Registry, now: Instant) {
+        match std::mem::replace(&mut self.io, Io::Nothing) {
+            Io::Nothing => {}
+            Io::Dialing(dial) => self.dial(dial, registry, now),
+            Io::Upgrading(both, address) => self.upgrade(both, address, registry, now),
+            Io::Open(mut session) => {
+                self.again |= session.move_bytes(self, registry, now);
+                let drained = !session.paused && !session.is_readable();
+                self.io = Io::Open(session);
+                if !drained {
+                    return;
+                }
+            }
+        }
+        if self.paused && !self.pressure.full && self.core.mailbox.signals() & PAUSED == 0 {
+            self.paused = false;
+            self.link.handle(Input::ReadingPaused(false), now);
+        }
+    }
+
+    fn dial(&mut self, mut dial: Dial, registry: &Registry, now: Instant) {
+        let (index, attempt) = (self.home.slot.index, self.attempt);
+        let token = |racer| slots::token(index, attempt, racer);
+        let advanced = dial.advance(registry, &token, now);
+        match advanced {
+            Ok(None) => {
+                self.link.handle(Input::Phase(dial.phase()), now);
+                self.io = Io::Dialing(dial);
+            }
+            Ok(Some(stream)) => {
+                self.link.handle(Input::Phase(Phase::Upgrade), now);
+                let upgrade = Upgrade::new(&self.core.config.request);
+                self.upgrade(Box::new((stream, upgrade)), dial.address(), registry, now);
+            }
+            Err(error) => {
+                self.avoid = dial.address();
+                self.link.handle(Input::Phase(error.phase()), now);
+                self.link.handle(Input::DialFailed(error), now);
+            }
+        }
+    }
+
+    fn upgrade(
+        &mut self,
+        mut both: Box<(Stream, Upgrade)>,
+        address: Option<std::net::SocketAddr>,
+        registry: &Registry,
+        now: Instant,
+    ) {
+        let (stream, upgrade) = &mut *both;
+        match upgrade.advance(stream) {
+            Ok(None) => self.io = Io::Upgrading(both, address),
+            Ok(Some(accepted)) => self.open(both.0, accepted, registry, now),
+            Err(cause) => {
+                self.avoid = address;
+                let error = match cause {
+                    Cause::Tls(_) => LinkError::new(Phase::Tls, cause),
+                    cause => LinkError::new(Phase::Upgrade, cause),
+                };
+                self.link.handle(Input::DialFailed(error), now);
+            }
+        }
+    }
+
+    fn open(&mut self, mut stream: Stream, mut accepted: Accepted, registry: &Registry, now: Instant) {
+        self.avoid = None;
+        let token = self.token();
+        let registered = Session::watch(&mut stream, registry, token, false);
+        if let Err(error) = registered {
+            self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now);
+            return;
+        }
+        let mut wire = Wire::new(stream);
+        let core = self.core.clone();
+        let attempt = self.link.attempt();
+        for greeting in &core.config.greetings {
+            match guarded(|| greeting.make(attempt)) {
+                Ok(message) => wire.prologue(Kind::of(&message), message.as_bytes()),
+                Err(Panicked) => self.callback_panicked(now),
+            }
+        }
+        let rest = std::mem::take(&mut accepted.rest);
+        self.accepted = Some(accepted);
+        self.link.handle(Input::Opened, now);
+        core.mailbox.update(|inner| inner.counters.sessions += 1);
+        core.mailbox.park(wire, true);
+        self.io = Io::Open(Box::new(Session::new(core.config.max_message, rest, token)));
+    }
+
+    fn token(&self) -> Token {
+        slots::token(self.home.slot.index, self.attempt, 0)
+    }
+
+    /// Does what the link asks for; `true` if it asked for anything.
+    fn obey(&mut self, registry: &Registry, now: Instant) -> bool {
+        let mut any = false;
+        while !self.over && self.core.mailbox.signals() & DESTROYED == 0 {
+            // A session that has to end waits for its wire; what the link asked for after it waits, too.
+            if let Io::Open(session) = &mut self.io
+                && let Some(abort) = session.ending
+            {
+                if !session.end(&self.core, registry, abort) {
+                    return false;
+                }
+                self.io = Io::Nothing;
+            }
+            let Some(action) = self.link.next_action() else { break };
+            any = true;
+            self.act(action, now);
+        }
+        any
+    }
+
+    fn act(&mut self, action: Action, now: Instant) {
+        match action {
+            Action::Dial { attempt } => {
+                log::debug!("[{}] attempt {attempt} to {}", self.name(), self.core.config.shown_url);
+                self.core.mailbox.update(|inner| inner.counters.attempts += 1);
+                self.attempt = self.attempt.wrapping_add(1);
+                let home = self.home.clone();
+                let wake = Arc::new(move || home.wake());
+                let target = self.core.config.target.clone();
+                self.io = Io::Dialing(Dial::start(target, self.avoid, wake, now));
+            }
+            Action::AbandonDial => {
+                if matches!(self.io, Io::Dialing(_) | Io::Upgrading(..)) {
+                    self.io = Io::Nothing;
+                }
+            }
+            Action::Tell(event) => self.tell(event, now),
+            of_session => {
+                if let Io::Open(session) = &mut self.io {
+                    session.act(of_session);
+                }
+            }
+        }
+    }
+
+    // ---- the user's side ------------------------------------------------------------------
+
+    /// Hands an event on; what the user can ask for is brought up to date before.
+    fn tell(&mut self, mut event: Event, now: Instant) {
+        let core = self.core.clone();
+        match &mut event {
+            Event::State(state) => {
+                log::debug!("[{}] {state}", self.name());
+                core.mailbox.update(|inner| inner.state = *state);
+            }
+            Event::Open(opened) => {
+                let accepted = self.accepted.take();
+                if let Some(accepted) = accepted {
+                    opened.subprotocol = accepted.subprotocol;
+                    opened.headers = accepted.headers;
+                }
+                log::info!("[{}] {opened}", self.name());
+                let kept: Arc<Opened> = Arc::new(opened.clone());
+                core.mailbox.update(|inner| inner.opened = Some(kept));
+            }
+            Event::Heartbeat(time) => core.mailbox.lock().counters.round_trip(*time),
+            Event::ClosedForGood(end) => {
+                log::info!("[{}] closed for good: {end}", self.name());
+                core.mailbox.update(|inner| inner.outbox.close());
+                self.tell_outcomes(now);
+                let end = end.clone();
+                self.deliver(event, now);
+                core.mailbox.update(|inner| {
+                    inner.state = State::Closed;
+                    inner.end.get_or_insert(end);
+                });
+                core.dispatcher.end();
+                self.over = true;
+                return;
+            }
+            Event::ConnectFailed(failed) if matches!(failed.error().cause(), Cause::Tls(_)) => {
+                log::error!("[{}] {failed}", self.name());
+            }
+            Event::ConnectFailed(_) | Event::Close(_) | Event::Error(_) => {
+                log::warn!("[{}] {event}", self.name());
+            }
+            _ => {}
+        }
+        self.deliver(event, now);
+    }
+
+    fn tell_outcomes(&mut self, now: Instant) {
+        loop {
+            let mut inner = self.core.mailbox.lock();
+            let outcome = inner.outbox.next_outcome();
+            drop(inner);
+            match outcome {
+                Some(outcome) => self.deliver(Event::Outcome(outcome), now),
+                None => return,
+            }
+        }
+    }
+
+    pub(super) fn deliver(&mut self, event: Event, now: Instant) {
+        if self.core.mailbox.signals() & DESTROYED != 0 {
+            return;
+        }
+        let core = self.core.clone();
+        if core.dispatcher.event(&self.client, &mut self.snapshot, event).is_err() {
+            self.callback_panicked(now);
+        }
+    }
+
+    pub(super) fn callback_panicked(&mut self, now: Instant) {
+        log::error!("[{}] a callback panicked; the client is closed", self.name());
+        self.link.handle(Input::CallbackPanicked, now);
+    }
+
+    /// Bytes that the peer's TCP has acknowledged, if the link wants to know and the wire is at hand.
+    fn acknowledged(&self) -> Option<u64> {
+        if !self.link.wants_acknowledged() {
+            return None;
+        }
+        let wire = self.core.mailbox.take_wire()?;
+        let acknowledged = Session::acknowledged(&wire);
+        self.core.mailbox.park_again(wire);
+        acknowledged
+    }
+
+    /// The client was destroyed: no event, no outcome, no further byte.
+    fn vanish(&mut self) {
+        self.over = true;
+        self.io = Io::Nothing;
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.core.config.name
+    }
+}

@@ -1,0 +1,345 @@
+//! An open session in the loop: moves bytes between the socket and the protocol, and messages to the user.
+//!
+//! The wire is taken out of the mailbox to read and to write, and is back in it while messages are
+//! parsed and callbacks run, so that a send in a callback may write at once.
+
+use std::io::{self, Read};
+use std::time::Instant;
+
+use mio::event::Event as Readiness;
+use mio::{Interest, Registry, Token};
+
+use crate::core::Core;
+use crate::error::{Cause, LinkError, Phase};
+use crate::event_loop::member::Member;
+use crate::link::{Action, Beat, Input};
+use crate::link::outbox::Kind;
+use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
+use crate::net::stream::Stream;
+use crate::session::reader::{Inbound, Item};
+use crate::session::wire::{Flush, Wire};
+
+/// Reads, and batches written, in one turn: a flood from one peer starves neither writes nor other clients.
+const BUDGET: u32 = 16;
+
+pub(crate) struct Session {
+    inbound: Inbound,
+    token: Token,
+    /// Messages are not taken, or the user wants none: what came stays in the buffer and the kernel.
+    pub(super) paused: bool,
+    /// To be dropped as soon as the wire is at hand; `true`: with a reset.
+    pub(super) ending: Option<bool>,
+    /// The socket has announced bytes, and no read has found it empty since.
+    readable: bool,
+    /// The end of the stream was announced: a short read does not mean that nothing is left.
+    hung_up: bool,
+    /// A Close frame or a fault came: what follows is read and thrown away.
+    over: bool,
+    /// The stream's end was read, or it failed.
+    ended: bool,
+    write_wanted: bool,
+    /// The socket is watched for writability, because a write is blocked.
+    write_watched: bool,
+    pong: Option<Vec<u8>>,
+    pings: Vec<Vec<u8>>,
+    beat: Option<Beat>,
+    /// Says `Drained` once all is written.
+    draining: bool,
+    close: Option<(Option<u16>, String)>,
+    /// Our Close is in the wire: says `CloseWritten` once it is out.
+    closing: bool,
+    no_more_data: bool,
+    shut_down: bool,
+}
+
+/// What a read of the socket gave.
+enum Gave {
+    Bytes,
+    Nothing,
+    End,
+    Failure(io::Error),
+}
+
+impl Session {
+    pub(super) fn new(max_message: usize, rest: Vec<u8>, token: Token) -> Session {
+        Session {
+            inbound: Inbound::new(max_message, rest),
+            token,
+            paused: false,
+            ending: None,
+            // Bytes may have come before the socket was watched with this token.
+            readable: true,
+            hung_up: false,
+            over: false,
+            ended: false,
+            write_wanted: true,
+            write_watched: false,
+            pong: None,
+            pings: Vec::new(),
+            beat: None,
+            draining: false,
+            close: None,
+            closing: false,
+            no_more_data: false,
+            shut_down: false,
+        }
+    }
+
+    pub(super) fn watch(
+        stream: &mut Stream,
+        registry: &Registry,
+        token: Token,
+        write: bool,
+    ) -> io::Result<()> {
+        let interest = if write { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        registry.reregister(stream.socket_mut(), token, interest)
+    }
+
+    pub(super) fn is_ready(&mut self, event: &Readiness) {
+        self.hung_up |= event.is_read_closed() || event.is_error();
+        // TLS may wait for the one direction in order to go on in the other: both are tried.
+        self.readable = true;
+        self.write_wanted |= self.write_watched;
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable && !self.ended
+    }
+
+    pub(super) fn wants_to_write(&mut self, pings: Vec<Vec<u8>>) {
+        self.write_wanted = true;
+        self.pings.extend(pings);
+    }
+
+    /// What the link asks of a session; done when the wire is next at hand.
+    pub(super) fn act(&mut self, action: Action) {
+        self.write_wanted = true;
+        match action {
+            Action::Beat(beat) => self.beat = Some(beat),
+            Action::Drain => self.draining = true,
+            Action::WriteClose { code, reason } => self.close = Some((code, reason)),
+            Action::ShutdownWrite => self.shut_down = true,
+            Action::EndSession { abort } => self.ending = Some(abort),
+            Action::Dial { .. } | Action::AbandonDial | Action::Tell(_) => {}
+        }
+    }
+
+    /// Ends the session, if the wire is at hand; else the mailbox tells when it is.
+    pub(super) fn end(&mut self, core: &Core, registry: &Registry, abort: bool) -> bool {
+        let Some(wire) = core.mailbox.take_wire() else { return false };
+        let mut stream = core.mailbox.unload(wire);
+        if let Err(error) = registry.deregister(stream.socket_mut()) {
+            log::debug!("[{}] deregistering: {error}", core.config.name);
+        }
+        if abort {
+            stream.abort();
+        }
+        true
+    }
+
+    /// Parses, reads and writes, a bounded amount of each; `true` if work is left that no event announces.
+    pub(super) fn move_bytes(&mut self, member: &mut Member, registry: &Registry, now: Instant) -> bool {
+        for _ in 0..BUDGET {
+            self.parse(member, now);
+            let read = self.is_readable() && (!self.paused || self.over);
+            if (!read && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
+                self.inbound.idle();
+                return false;
+            }
+            let Some(mut wire) = member.core.mailbox.take_wire() else { return false };
+            if self.write_wanted {
+                self.write(&mut wire, member, registry, now);
+            }
+            let gave = if read { self.read(&mut wire) } else { Gave::Nothing };
+            let failure = self.judge(gave, &mut wire, member, now);
+            if wire.is_idle() {
+                wire.idle();
+            }
+            member.core.mailbox.park(wire, !self.no_more_data && !self.over);
+            if let Some(input) = failure {
+                member.link.handle(input, now);
+            }
+            if self.ended {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Hands on what is whole in the buffer, until it is empty or the user wants no more.
+    fn parse(&mut self, member: &mut Member, now: Instant) {
+        let core = member.core.clone();
+        while !self.over && !self.paused {
+            match self.inbound.next() {
+                Ok(None) => return,
+                Ok(Some(Item::Message(message))) => {
+                    core.mailbox.received.count(message.as_bytes().len());
+                    let wanted = member.link.message(message, now);
+                    if wanted && core.mailbox.signals() & CLOSING == 0 {
+                        let told = core.dispatcher.message(&member.client, &mut member.snapshot, message);
+                        if told.is_err() {
+                            member.callback_panicked(now);
+                        }
+                    }
+                    let signals = core.mailbox.signals();
+                    if signals & DESTROYED != 0 {
+                        return;
+                    }
+                    self.paused = signals & PAUSED != 0 || core.dispatcher.pressure().full;
+                }
+                Ok(Some(Item::Ping(payload))) => {
+                    self.pong = Some(payload.to_vec());
+                    self.write_wanted = true;
+                }
+                Ok(Some(Item::Pong(payload))) => member.link.handle(Input::Pong(payload), now),
+                Ok(Some(Item::Close { code, reason })) => {
+                    self.over = true;
+                    self.write_wanted = true;
+                    member.link.handle(Input::PeerClose { code, reason }, now);
+                }
+                Err(fault) => {
+                    self.over = true;
+                    let error = LinkError::new(Phase::Open, Cause::Protocol(fault));
+                    member.link.handle(Input::SessionFailed(error), now);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, wire: &mut Wire<Stream>) -> Gave {
+        let read = if self.over {
+            let mut scrap = [0; 4096];
+            wire.stream.read(&mut scrap)
+        } else {
+            self.inbound.fill(&mut wire.stream).map(|fill| fill.bytes)
+        };
+        match read {
+            Ok(0) => Gave::End,
+            Ok(_) => {
+                // Edge-triggered: where a short read proves the socket empty, asking again is a wasted
+                // system call. Elsewhere only `WouldBlock` arms the next event.
+                let empty = cfg!(unix)
+                    && !self.hung_up
+                    && wire.stream.read_was_short()
+                    && !wire.stream.has_buffered();
+                self.readable = !empty;
+                Gave::Bytes
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Gave::Nothing
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Gave::Bytes,
+            Err(error) => Gave::Failure(error),
+        }
+    }
+
+    fn write(&mut self, wire: &mut Wire<Stream>, member: &mut Member, registry: &Registry, now: Instant) {
+        self.write_wanted = false;
+        let mailbox = &member.core.mailbox;
+        self.pings.drain(..).for_each(|ping| wire.ping(&ping));
+        if let Some(pong) = self.pong.take() {
+            wire.owe_pong(&pong);
+        }
+        if let Some(beat) = self.beat.take() {
+            match beat {
+                Beat::Ping(payload) => wire.ping(&payload),
+                Beat::Text(text) => wire.prologue(Kind::Text, text.as_bytes()),
+            }
+            wire.mark_beat();
+        }
+        if let Some((code, reason)) = self.close.take() {
+            self.no_more_data = true;
+            self.closing = true;
+            wire.close_now(code, &reason);
+        }
+        let mut budget = BUDGET;
+        let flush = loop {
+            let more = !self.no_more_data && !self.over && mailbox.load(wire, now);
+            let flush = wire.flush();
+            budget -= 1;
+            if flush != Flush::Done || !more {
+                break flush;
+            }
+            if budget == 0 {
+                self.write_wanted = true;
+                break flush;
+            }
+        };
+        if wire.beat_written() {
+            let accepted = wire.stream.sent();
+            let acknowledged = Session::acknowledged(wire);
+            member.link.handle(Input::BeatWritten { accepted, acknowledged }, now);
+        }
+        if flush == Flush::Done {
+            if self.closing {
+                self.closing = false;
+                member.link.handle(Input::CloseWritten, now);
+            }
+            if self.draining && mailbox.has_nothing_to_send() {
+                self.draining = false;
+                member.link.handle(Input::Drained, now);
+            }
+        }
+        let mut blocked = flush == Flush::Blocked;
+        if self.shut_down && !blocked {
+            match wire.stream.close_write() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => blocked = true,
+                _ => self.shut_down = false,
+            }
+        }
+        if blocked != self.write_watched {
+            let watched = Session::watch(&mut wire.stream, registry, self.token, blocked);
+            match watched {
+                Ok(()) => self.write_watched = blocked,
+                Err(error) => {
+                    wire.error.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// What the link has to hear of a read, and of a write that failed, by whomever.
+    ///
+    /// After a failed write the stream is read to its end before anything is said, because a Close
+    /// frame explains more; and an end of stream never hides the first error.
+    fn judge(
+        &mut self,
+        gave: Gave,
+        wire: &mut Wire<Stream>,
+        member: &mut Member,
+        now: Instant,
+    ) -> Option<Input<'static>> {
+        let read_error = match gave {
+            Gave::Bytes => {
+                member.core.mailbox.received.heard(now);
+                member.link.handle(Input::Heard, now);
+                return None;
+            }
+            Gave::Nothing => {
+                wire.error.as_ref()?;
+                if !self.readable_in_vain() {
+                    self.readable = true;
+                    return None;
+                }
+                None
+            }
+            Gave::End => None,
+            Gave::Failure(error) => Some(error),
+        };
+        self.ended = true;
+        if self.over {
+            return Some(Input::StreamEnded);
+        }
+        let error = match wire.error.take().or(read_error) {
+            Some(error) => wire.stream.link_error(Phase::Open, error),
+            None => LinkError::new(Phase::Open, Cause::EndOfStream),
+        };
+        Some(Input::SessionFailed(error))
+    }
+
+    /// Bytes that the peer's TCP has acknowledged; `None` where the system does not tell.
+    pub(super) fn acknowledged(wire: &Wire<Stream>) -> Option<u64> {
+        wire.stream.unacknowledged().map(|bytes| wire.stream.sent().saturating_sub(bytes))
+    }
+}

@@ -4,3 +4,5 @@ pub(crate) mod check;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
 pub(crate) mod reconnect;
+#[cfg(feature = "native-tls")]
+pub(crate) mod tls;

@@ -210,6 +210,8 @@ impl fmt::Display for TlsFault {
     }
 }
 
+impl StdError for TlsFault {}
+
 /// The server's answer to the upgrade when it was not 101.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {

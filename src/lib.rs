@@ -4,6 +4,7 @@ mod config;
 mod error;
 mod event;
 mod link;
+#[allow(dead_code)] // until the event loop dials
 mod net;
 mod session;
 
@@ -11,5 +12,7 @@ pub use config::greeting::Greeting;
 pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;
 pub use config::reconnect::Reconnect;
+#[cfg(feature = "native-tls")]
+pub use config::tls::{Tls, TlsVersion};
 pub use error::*;
 pub use event::*;

@@ -1,0 +1,57 @@
+//! What the operating system knows and std, mio and socket2 do not tell: the boot clock, and how much the peer has not
+//! acknowledged. The only `unsafe` of this half of the crate; it holds no state.
+
+use std::time::Duration;
+
+use mio::net::TcpStream;
+
+/// Time since boot, sleep included; `None` where the system has no such clock.
+///
+/// Everything else runs on `Instant`, which stops while a machine sleeps. A jump between the two means
+/// that the machine slept and that every link deserves a check at once. Without it (macOS, Windows) a
+/// link that died in its sleep is found by the heartbeat.
+pub(crate) fn boot_clock() -> Option<Duration> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `time` is a valid timespec that outlives the call, which writes nothing else.
+        let result = unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut time) };
+        let seconds = u64::try_from(time.tv_sec).ok()?;
+        let nanos = u32::try_from(time.tv_nsec).ok()?;
+        (result == 0).then(|| Duration::new(seconds, nanos))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    None
+}
+
+/// Bytes handed to the kernel that the peer's kernel has not acknowledged; `None` where it does not tell.
+///
+/// Elsewhere than on Linux and Android a written message is known to be written, and no more.
+pub(crate) fn unacknowledged(socket: &TcpStream) -> Option<u64> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use std::os::fd::AsRawFd;
+
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the borrowed socket keeps the descriptor open, and TIOCOUTQ (SIOCOUTQ) writes one int.
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ as _, &mut bytes) };
+        if result == 0 { u64::try_from(bytes).ok() } else { None }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = socket;
+        None
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boot_clock_goes_forward() {
+        let before = boot_clock().unwrap();
+        assert!(before > Duration::ZERO);
+        assert!(boot_clock().unwrap() >= before);
+    }
+}

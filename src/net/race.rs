@@ -1,0 +1,185 @@
+//! Races addresses as RFC 8305 section 5 says: one starts every 250 ms, the first to connect wins.
+//! Knows neither names nor TLS.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::net::dial::Target;
+
+/// RFC 8305's Connection Attempt Delay.
+const DELAY: Duration = Duration::from_millis(250);
+const MOST: usize = 8;
+
+pub(crate) struct Race {
+    /// Not yet started, with their rank.
+    waiting: VecDeque<(u8, SocketAddr)>,
+    running: Vec<Racer>,
+    /// When the next one starts, whatever the others do; `None` when none waits.
+    next: Option<Instant>,
+    /// One failed: the next one starts at once.
+    hurry: bool,
+    /// The failure of the best address that failed, and its rank: it tells more than the last one's.
+    failure: Option<(u8, io::Error)>,
+}
+
+struct Racer {
+    rank: u8,
+    address: SocketAddr,
+    socket: TcpStream,
+}
+
+/// The order of the start: families alternate, the first address's family first; `avoid` goes last; at most 8; only
+/// the local address's family, where there is one.
+pub(crate) fn order(
+    found: &[SocketAddr],
+    local: Option<IpAddr>,
+    avoid: Option<SocketAddr>,
+) -> Vec<SocketAddr> {
+    let mut first = VecDeque::new();
+    let mut second = VecDeque::new();
+    let mut last = None;
+    let usable = |address: &SocketAddr| local.is_none_or(|local| local.is_ipv4() == address.is_ipv4());
+    for address in found.iter().copied().filter(usable) {
+        let family = if address.is_ipv4() == found[0].is_ipv4() { &mut first } else { &mut second };
+        if avoid == Some(address) {
+            last = avoid;
+        } else if !family.contains(&address) {
+            family.push_back(address);
+        }
+    }
+    let mut order = Vec::new();
+    while !first.is_empty() || !second.is_empty() {
+        order.extend(first.pop_front());
+        order.extend(second.pop_front());
+    }
+    order.extend(last);
+    order.truncate(MOST);
+    order
+}
+
+impl Race {
+    pub(crate) fn new(addresses: Vec<SocketAddr>) -> Race {
+        let waiting = (0..MOST as u8).zip(addresses).collect();
+        Race { waiting, running: Vec::new(), next: None, hurry: false, failure: None }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// The winner, still registered; `None` while undecided; an error when all have failed.
+    pub(crate) fn advance(
+        &mut self,
+        target: &Target,
+        registry: &Registry,
+        token: &dyn Fn(u8) -> Token,
+        now: Instant,
+    ) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        loop {
+            if let Some(winner) = self.look(registry) {
+                // Small messages must not wait for the acknowledgement of others. If this fails, so will the next call.
+                let _ = winner.socket.set_nodelay(true);
+                for mut loser in self.running.drain(..) {
+                    let _ = registry.deregister(&mut loser.socket);
+                }
+                return Ok(Some((winner.socket, winner.address)));
+            }
+            let due = self.running.is_empty() || self.hurry || self.next.is_some_and(|next| now >= next);
+            if !due {
+                return Ok(None);
+            }
+            self.hurry = false;
+            let Some((rank, address)) = self.waiting.pop_front() else {
+                self.next = None;
+                if !self.running.is_empty() {
+                    return Ok(None);
+                }
+                let failure = self.failure.take().map(|(_, error)| error);
+                return Err(failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()));
+            };
+            self.next = (!self.waiting.is_empty()).then_some(now + DELAY);
+            match connect(target, address).and_then(|mut socket| {
+                registry.register(&mut socket, token(rank), Interest::READABLE | Interest::WRITABLE)?;
+                Ok(socket)
+            }) {
+                Ok(socket) => self.running.push(Racer { rank, address, socket }),
+                Err(error) => self.fail(rank, error),
+            }
+        }
+    }
+
+    /// Looks after all runners: failed ones leave, and make the next one start at once; one that arrived is returned.
+    fn look(&mut self, registry: &Registry) -> Option<Racer> {
+        let mut at = 0;
+        while let Some(racer) = self.running.get_mut(at) {
+            match arrived(&racer.socket) {
+                Ok(true) => return Some(self.running.remove(at)),
+                Ok(false) => at += 1,
+                Err(error) => {
+                    let mut racer = self.running.remove(at);
+                    let _ = registry.deregister(&mut racer.socket);
+                    self.fail(racer.rank, error);
+                }
+            }
+        }
+        None
+    }
+
+    fn fail(&mut self, rank: u8, error: io::Error) {
+        if self.failure.as_ref().is_none_or(|(best, _)| rank < *best) {
+            self.failure = Some((rank, error));
+        }
+        self.hurry = true;
+    }
+}
+
+/// Begins to connect; nothing has come of it yet.
+fn connect(target: &Target, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if let Some(local) = target.local {
+        socket.bind(&SocketAddr::new(local, 0).into())?;
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(timeout) = target.user_timeout {
+        socket.set_tcp_user_timeout(Some(timeout))?;
+    }
+    match socket.connect(&address.into()) {
+        Err(error) if !under_way(&error) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+fn under_way(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn arrived(socket: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    let peer = match socket.peer_addr() {
+        Ok(peer) => peer,
+        Err(error) if error.kind() == io::ErrorKind::NotConnected || under_way(&error) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    // On a loopback address the system may choose the port that nobody listens on as our own, and TCP's simultaneous
+    // open then connects the socket to itself.
+    if socket.local_addr()? == peer {
+        #[cfg(unix)]
+        return Err(io::Error::from_raw_os_error(libc::ECONNREFUSED));
+        #[cfg(not(unix))]
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(true)
+}

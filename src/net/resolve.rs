@@ -1,0 +1,220 @@
+//! Looks names up on a few threads of its own, since the system's lookup blocks and cannot be interrupted.
+//! Process-wide; knows no deadlines: who waits drops the [`Lookup`] when it has waited enough.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A lookup that hangs holds its thread until the system gives up, hence several; hence no more.
+const THREADS: usize = 4;
+const IDLE: Duration = Duration::from_secs(10);
+/// Different names that may wait for a thread.
+const WAITING: usize = 1024;
+
+type Answer = io::Result<Vec<SocketAddr>>;
+type Name = (String, u16);
+/// The system's lookup, or a test's.
+type Ask = dyn Fn(&str, u16) -> Answer + Send + Sync;
+
+/// An answer to come. Dropping it abandons the lookup; one that nobody waits for any more is not begun.
+pub(crate) struct Lookup {
+    pool: Arc<Pool>,
+    name: Name,
+    ticket: u64,
+    answer: Arc<Mutex<Option<Answer>>>,
+}
+
+/// Begins to look a name up; `done` is called once, on a thread of the pool, when there is an answer to
+/// [`take`](Lookup::take).
+///
+/// When too many names wait, the answer is an error that is there on return, and `done` is not called.
+pub(crate) fn resolve(host: &str, port: u16, done: Box<dyn FnOnce() + Send>) -> Lookup {
+    Pool::resolve(&shared(), host, port, done)
+}
+
+impl Lookup {
+    /// The answer, once it is there, and once.
+    pub(crate) fn take(&mut self) -> Option<Answer> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        let abandoned = self.pool.lock().abandon(&self.name, self.ticket);
+        drop(abandoned); // the waker is dropped after the lock
+    }
+}
+
+fn shared() -> Arc<Pool> {
+    static SHARED: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(ask_the_system)));
+    #[cfg(test)]
+    if let Some(pool) = tests::replacement() {
+        return pool;
+    }
+    SHARED.clone()
+}
+
+fn ask_the_system(host: &str, port: u16) -> Answer {
+    Ok((host, port).to_socket_addrs()?.collect())
+}
+
+pub(crate) struct Pool {
+    state: Mutex<State>,
+    work: Condvar,
+    ask: Box<Ask>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Names whose lookup has not begun, oldest first; each is in `jobs`, too.
+    queue: VecDeque<Name>,
+    /// Who waits for which name; a name under way stays here even when nobody waits for it any more.
+    jobs: HashMap<Name, Vec<Waiter>>,
+    threads: usize,
+    /// Threads that wait for work.
+    idle: usize,
+    tickets: u64,
+}
+
+struct Waiter {
+    ticket: u64,
+    answer: Arc<Mutex<Option<Answer>>>,
+    done: Box<dyn FnOnce() + Send>,
+}
+
+impl State {
+    fn abandon(&mut self, name: &Name, ticket: u64) -> Option<Waiter> {
+        let waiters = self.jobs.get_mut(name)?;
+        let at = waiters.iter().position(|waiter| waiter.ticket == ticket)?;
+        let abandoned = waiters.swap_remove(at);
+        if waiters.is_empty() {
+            let before = self.queue.len();
+            self.queue.retain(|queued| queued != name);
+            if self.queue.len() < before {
+                self.jobs.remove(name);
+            }
+        }
+        Some(abandoned)
+    }
+}
+
+impl Pool {
+    fn new(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Pool {
+        Pool { state: Mutex::default(), work: Condvar::new(), ask: Box::new(ask) }
+    }
+
+    fn resolve(pool: &Arc<Pool>, host: &str, port: u16, done: Box<dyn FnOnce() + Send>) -> Lookup {
+        let name = (host.to_owned(), port);
+        let answer = Arc::new(Mutex::new(None));
+        let mut state = pool.lock();
+        state.tickets += 1;
+        let ticket = state.tickets;
+        let lookup = Lookup { pool: pool.clone(), name: name.clone(), ticket, answer: answer.clone() };
+        let waiter = Waiter { ticket, answer, done };
+        if let Some(waiters) = state.jobs.get_mut(&name) {
+            waiters.push(waiter);
+            return lookup;
+        }
+        let refusal = if state.queue.len() >= WAITING {
+            Some(io::Error::other("too many names wait to be looked up"))
+        } else {
+            state.queue.push_back(name.clone());
+            pool.add_thread(&mut state)
+        };
+        let Some(error) = refusal else {
+            state.jobs.insert(name, vec![waiter]);
+            drop(state);
+            pool.work.notify_one();
+            return lookup;
+        };
+        state.queue.retain(|queued| *queued != name);
+        drop(state);
+        *waiter.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Err(error));
+        lookup
+    }
+
+    /// Starts a thread if the idle ones are too few. An error only where there is none at all to do the work.
+    fn add_thread(self: &Arc<Pool>, state: &mut State) -> Option<io::Error> {
+        if state.queue.len() <= state.idle || state.threads == THREADS {
+            return None;
+        }
+        let pool = self.clone();
+        match std::thread::Builder::new().name("heartwire-resolve".into()).spawn(move || pool.run()) {
+            Ok(_) => {
+                // Nobody joins it: it may hang in the system's lookup. It ends when idle.
+                state.threads += 1;
+                None
+            }
+            Err(error) => (state.threads == 0).then_some(error),
+        }
+    }
+
+    fn run(&self) {
+        while let Some(name) = self.next() {
+            // A panic can come from a test's lookup only, but must not leave waiters without an answer.
+            let answer = catch_unwind(AssertUnwindSafe(|| (self.ask)(&name.0, name.1)))
+                .unwrap_or_else(|_| Err(io::Error::other("the lookup panicked")));
+            let waiters = self.lock().jobs.remove(&name).unwrap_or_default();
+            for waiter in waiters {
+                *waiter.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy(&answer));
+                let _ = catch_unwind(AssertUnwindSafe(waiter.done));
+            }
+        }
+    }
+
+    /// The next name to look up; `None` ends the thread.
+    fn next(&self) -> Option<Name> {
+        let mut state = self.lock();
+        loop {
+            if let Some(name) = state.queue.pop_front() {
+                return Some(name);
+            }
+            state.idle += 1;
+            let (woken, waited) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if waited.timed_out() && state.queue.is_empty() {
+                state.threads -= 1;
+                return None;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn copy(answer: &Answer) -> Answer {
+    match answer {
+        Ok(addresses) => Ok(addresses.clone()),
+        Err(error) => Err(match error.raw_os_error() {
+            Some(number) => io::Error::from_raw_os_error(number),
+            None => io::Error::new(error.kind(), error.to_string()),
+        }),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    thread_local! {
+        static REPLACEMENT: RefCell<Option<Arc<Pool>>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn replacement() -> Option<Arc<Pool>> {
+        REPLACEMENT.with_borrow(Clone::clone)
+    }
+
+    /// From now on, names looked up from this thread are given to this function, on threads of a pool of its own.
+    pub(crate) fn replace(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) {
+        REPLACEMENT.set(Some(Arc::new(Pool::new(ask))));
+    }
+}

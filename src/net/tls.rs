@@ -1,0 +1,206 @@
+//! TLS by the platform's own library: connectors from settings, and handshakes that never block.
+//! Does not know whom it talks to, nor how long it may take.
+
+use std::fs::File;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use mio::net::TcpStream;
+use native_tls::{Certificate, HandshakeError, MidHandshakeTlsStream, Protocol, TlsConnector};
+
+use crate::config::tls::{Authority, Identity, Tls, TlsVersion};
+use crate::error::{Cause, ConfigError};
+use crate::net::client_key;
+use crate::net::stream::Stream;
+use crate::net::tap::Tap;
+use crate::net::tls_fault::Trouble;
+
+/// More than any bundle of authorities.
+const LARGEST_FILE: u64 = 16 << 20;
+
+/// Checked settings, ready to begin handshakes. Clients with the same settings share one.
+#[derive(Clone)]
+pub(crate) struct Connector(Arc<Made>);
+
+struct Made {
+    /// With the contents of files in the place of their paths.
+    settings: Tls,
+    native: TlsConnector,
+}
+
+/// The connectors in use: the system's roots take 40 ms to load, and memory for each copy.
+static MADE: Mutex<Vec<Weak<Made>>> = Mutex::new(Vec::new());
+
+/// Checks the settings, reads their files, and makes a connector of them or finds the one that another client made.
+pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
+    let mut settings = tls.clone();
+    for authority in &mut settings.authorities {
+        if let Authority::File(path) = authority {
+            *authority = Authority::Pem(read(path)?);
+        }
+    }
+    check(&settings)?;
+    if let Some(made) = made(&settings) {
+        return Ok(Connector(made));
+    }
+    // Outside of the lock: two clients may do this at once, and both connectors are right.
+    let native = build(&settings)?;
+    let made = Arc::new(Made { settings, native });
+    let mut all = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|other| other.strong_count() > 0);
+    all.push(Arc::downgrade(&made));
+    Ok(Connector(made))
+}
+
+fn made(settings: &Tls) -> Option<Arc<Made>> {
+    // Upgraded ones are collected, so that none is dropped under the lock.
+    let all: Vec<Arc<Made>> =
+        MADE.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+    all.into_iter().find(|made| made.settings == *settings)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| ConfigError::new("ca_file", format!("{}: {error}", path.display())))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(ConfigError::new("ca_file", format!("{} is larger than 16 MiB", path.display())));
+    }
+    match authorities(&bytes) {
+        Ok(_) => Ok(bytes),
+        Err(problem) => Err(ConfigError::new("ca_file", format!("{}: {problem}", path.display()))),
+    }
+}
+
+fn check(tls: &Tls) -> Result<(), ConfigError> {
+    if !tls.system_roots && tls.authorities.is_empty() && !tls.accept_invalid_certificates {
+        return Err(ConfigError::new(
+            "system_roots",
+            "without them a ca_file or ca_pem must say whom to trust",
+        ));
+    }
+    if cfg!(target_vendor = "apple") {
+        if tls.min_version == TlsVersion::Tls13 {
+            return Err(ConfigError::new(
+                "min_version",
+                "unsupported: TLS 1.3 cannot be demanded on this system",
+            ));
+        }
+        if !tls.sni && !tls.accept_invalid_hostnames && !tls.accept_invalid_certificates {
+            let problem = "on this system the host name would not be checked without it; \
+                           danger_accept_invalid_hostnames says that this is meant";
+            return Err(ConfigError::new("sni", problem));
+        }
+    }
+    Ok(())
+}
+
+fn build(tls: &Tls) -> Result<TlsConnector, ConfigError> {
+    let mut builder = TlsConnector::builder();
+    for authority in &tls.authorities {
+        if let Authority::Pem(pem) = authority {
+            for certificate in authorities(pem).map_err(|problem| ConfigError::new("ca_pem", problem))? {
+                builder.add_root_certificate(certificate);
+            }
+        }
+    }
+    if let Some(identity) = &tls.identity {
+        builder.identity(self::identity(identity)?);
+    }
+    builder
+        .disable_built_in_roots(!tls.system_roots)
+        .min_protocol_version(Some(match tls.min_version {
+            TlsVersion::Tls10 => Protocol::Tlsv10,
+            TlsVersion::Tls11 => Protocol::Tlsv11,
+            TlsVersion::Tls12 => Protocol::Tlsv12,
+            TlsVersion::Tls13 => Protocol::Tlsv13,
+        }))
+        .use_sni(tls.sni)
+        .danger_accept_invalid_certs(tls.accept_invalid_certificates)
+        .danger_accept_invalid_hostnames(tls.accept_invalid_hostnames);
+    builder.build().map_err(|error| match &tls.identity {
+        // The only part that is put together here for the first time: a key that belongs to another certificate.
+        Some(identity) => ConfigError::new(setting(identity), error.to_string()),
+        None => ConfigError::new("tls", error.to_string()),
+    })
+}
+
+fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, String> {
+    let found =
+        Certificate::stack_from_pem(&client_key::certificates(pem)).map_err(|error| error.to_string())?;
+    if found.is_empty() {
+        return Err("no PEM certificate found; if it is DER, convert it once: \
+                    openssl x509 -inform DER -in ca.der -out ca.pem"
+            .into());
+    }
+    Ok(found)
+}
+
+fn setting(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Pkcs12 { .. } => "client_pkcs12",
+        Identity::Pem { .. } => "client_pem",
+    }
+}
+
+fn identity(identity: &Identity) -> Result<native_tls::Identity, ConfigError> {
+    let problem = |text: String| ConfigError::new(setting(identity), text);
+    let made = match identity {
+        Identity::Pkcs12 { archive, password } => {
+            // Apple's half of native-tls panics on an archive without a key.
+            catch_unwind(AssertUnwindSafe(|| native_tls::Identity::from_pkcs12(archive, password)))
+                .map_err(|_| problem("the archive holds no certificate with its key".into()))?
+        }
+        Identity::Pem { certificates, key } => {
+            let key = client_key::pkcs8(key).map_err(problem)?;
+            let certificates = client_key::certificates(certificates);
+            if certificates.is_empty() {
+                return Err(problem("no PEM certificate found".into()));
+            }
+            native_tls::Identity::from_pkcs8(&certificates, &key)
+        }
+    };
+    made.map_err(|error| problem(error.to_string()))
+}
+
+/// A handshake under way.
+pub(crate) struct Handshake {
+    half: MidHandshakeTlsStream<Tap>,
+    trouble: Arc<Trouble>,
+}
+
+pub(crate) enum Progress {
+    Ready(Stream),
+    /// Go on when the socket is ready in either direction.
+    Blocked(Handshake),
+}
+
+impl Connector {
+    /// Begins a handshake on a connected socket; the name is what the certificate must be for.
+    pub(crate) fn begin(&self, name: &str, socket: TcpStream) -> Result<Progress, Cause> {
+        let trouble = Arc::new(Trouble::default());
+        let tap = Tap::below_tls(socket, trouble.clone());
+        step(self.0.native.connect(name, tap), trouble)
+    }
+}
+
+impl Handshake {
+    pub(crate) fn advance(mut self) -> Result<Progress, Cause> {
+        self.half.get_mut().begin();
+        step(self.half.handshake(), self.trouble)
+    }
+}
+
+fn step(
+    result: Result<native_tls::TlsStream<Tap>, HandshakeError<Tap>>,
+    trouble: Arc<Trouble>,
+) -> Result<Progress, Cause> {
+    match result {
+        Ok(engine) => Ok(Progress::Ready(Stream::tls(engine))),
+        Err(HandshakeError::WouldBlock(half)) => Ok(Progress::Blocked(Handshake { half, trouble })),
+        Err(HandshakeError::Failure(error)) => Err(trouble.cause(&error)),
+    }
+}

@@ -1,0 +1,215 @@
+//! What a TLS library's words mean: one table from the platform's text to a kind, and the true error below TLS.
+//! Does no I/O.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use crate::error::{Cause, TlsFault, TlsFaultKind};
+
+/// The libraries behind native-tls. Their texts and numbers do not overlap in meaning, so each has its own table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(test), allow(dead_code))] // each platform constructs one
+enum Backend {
+    OpenSsl,
+    SecureTransport,
+    Schannel,
+}
+
+const BACKEND: Backend = if cfg!(target_vendor = "apple") {
+    Backend::SecureTransport
+} else if cfg!(windows) {
+    Backend::Schannel
+} else {
+    Backend::OpenSsl
+};
+
+/// The first line whose words are found decides. OpenSSL has words; the other two are read by their numbers, since
+/// their words are in the user's language.
+const TABLE: &[(Backend, TlsFaultKind, &[&str])] = {
+    use Backend::{OpenSsl, Schannel, SecureTransport};
+    use TlsFaultKind::{Certificate, HostName, Protocol, Refused, Truncated};
+    &[
+        (OpenSsl, HostName, &["hostname mismatch", "ip address mismatch"]),
+        (OpenSsl, Certificate, &["certificate verify failed"]),
+        (OpenSsl, Truncated, &["unexpected eof"]),
+        (
+            OpenSsl,
+            Protocol,
+            &[
+                "alert protocol version",
+                "alert insufficient security",
+                "alert inappropriate fallback",
+                "alert no application protocol",
+                "wrong version number",
+                "unsupported protocol",
+                "no protocols available",
+                "unknown protocol",
+                "version too low",
+                "wrong ssl version",
+                "unsupported ssl version",
+                "http request",
+                "https proxy request",
+                "packet length too long",
+                "record layer failure",
+                "no shared cipher",
+                "no ciphers available",
+                "wrong cipher returned",
+                "unknown cipher returned",
+                "dh key too small",
+                "legacy sigalg disallowed",
+                "unsafe legacy renegotiation disabled",
+            ],
+        ),
+        // Every other alert is the server's: "sslv3 alert handshake failure", "tlsv13 alert certificate required",
+        // "tlsv1 alert unknown ca", "tlsv1 unrecognized name" and their like.
+        (OpenSsl, Refused, &[" alert ", "unrecognized name"]),
+        (SecureTransport, HostName, &["code: -9843"]),
+        (
+            SecureTransport,
+            Certificate,
+            &["code: -9807", "code: -9808", "code: -9812", "code: -9813", "code: -9814", "code: -9815"],
+        ),
+        (SecureTransport, Truncated, &["code: -9816", "code: -9806"]),
+        (
+            SecureTransport,
+            Protocol,
+            &["code: -9800", "code: -9801", "code: -9818", "code: -9830", "code: -9836", "code: -9837"],
+        ),
+        (
+            SecureTransport,
+            Refused,
+            &[
+                "code: -9802",
+                "code: -9824",
+                "code: -9825",
+                "code: -9826",
+                "code: -9827",
+                "code: -9828",
+                "code: -9829",
+                "code: -9831",
+                "code: -9832",
+                "code: -9834",
+                "code: -9842",
+            ],
+        ),
+        // CERT_E_CN_NO_MATCH, SEC_E_WRONG_PRINCIPAL, CERT_E_INVALID_NAME
+        (Schannel, HostName, &["code: -2146762481", "code: -2146893022", "code: -2146762476"]),
+        (
+            Schannel,
+            Certificate,
+            &[
+                "unable to find any user-specified roots",
+                "code: -2146762495", // CERT_E_EXPIRED
+                "code: -2146762487", // CERT_E_UNTRUSTEDROOT
+                "code: -2146762486", // CERT_E_CHAINING
+                "code: -2146762484", // CERT_E_REVOKED
+                "code: -2146762480", // CERT_E_WRONG_USAGE
+                "code: -2146762482", // CERT_E_REVOCATION_FAILURE
+                "code: -2146893019", // SEC_E_UNTRUSTED_ROOT
+                "code: -2146893017", // SEC_E_CERT_UNKNOWN
+                "code: -2146893016", // SEC_E_CERT_EXPIRED
+                "code: -2146885616", // CRYPT_E_REVOKED
+            ],
+        ),
+        (
+            Schannel,
+            Protocol,
+            &[
+                "code: -2146893048", // SEC_E_INVALID_TOKEN
+                "code: -2146893054", // SEC_E_UNSUPPORTED_FUNCTION
+                "code: -2146893007", // SEC_E_ALGORITHM_MISMATCH
+            ],
+        ),
+        // SEC_E_ILLEGAL_MESSAGE is what an alert becomes; SEC_E_INCOMPLETE_CREDENTIALS asks for a client certificate.
+        (Schannel, Refused, &["code: -2146893018", "code: -2146893024"]),
+        (Schannel, Truncated, &["unexpected eof"]),
+    ]
+};
+
+/// What happened below TLS, kept where it outlives a handshake that failed: its stream is gone by then.
+///
+/// The atomics are for sharing only; one thread at a time works on a stream.
+#[derive(Default)]
+pub(crate) struct Trouble {
+    /// The operating system's number of the last failure; 0 for none.
+    os_error: AtomicI32,
+    /// The socket's end was read.
+    ended: AtomicBool,
+}
+
+impl Trouble {
+    pub(crate) fn forget(&self) {
+        self.os_error.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn failed(&self, error: &io::Error) {
+        self.os_error.store(error.raw_os_error().unwrap_or(0), Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer to a read that gave nothing: an end that TLS announced is an end, any other is a cut.
+    pub(crate) fn end(&self) -> io::Result<usize> {
+        if let Some(error) = self.os_error() {
+            Err(error)
+        } else if self.ended.load(Ordering::Relaxed) {
+            Err(carry(truncated()))
+        } else {
+            Ok(0)
+        }
+    }
+
+    /// The true error behind one of the TLS engine's.
+    pub(crate) fn truth(&self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return error;
+        }
+        self.os_error().unwrap_or_else(|| carry(self.judge(error.to_string(), format!("{error:?}"))))
+    }
+
+    /// The same for a handshake's.
+    pub(crate) fn cause(&self, error: &native_tls::Error) -> Cause {
+        match self.os_error() {
+            Some(error) => Cause::Io(std::sync::Arc::new(error)),
+            None => Cause::Tls(self.judge(error.to_string(), format!("{error:?}"))),
+        }
+    }
+
+    fn judge(&self, text: String, details: String) -> TlsFault {
+        match kind(BACKEND, &format!("{text} {details}")) {
+            TlsFaultKind::Other if self.ended.load(Ordering::Relaxed) => truncated(),
+            kind => TlsFault { kind, text },
+        }
+    }
+
+    fn os_error(&self) -> Option<io::Error> {
+        let number = self.os_error.load(Ordering::Relaxed);
+        (number != 0).then(|| io::Error::from_raw_os_error(number))
+    }
+}
+
+/// The TLS failure inside an error of a stream, if it is one.
+pub(crate) fn carried(error: &io::Error) -> Option<&TlsFault> {
+    error.get_ref()?.downcast_ref()
+}
+
+fn carry(fault: TlsFault) -> io::Error {
+    let kind = match fault.kind {
+        TlsFaultKind::Truncated => io::ErrorKind::UnexpectedEof,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, fault)
+}
+
+fn truncated() -> TlsFault {
+    TlsFault { kind: TlsFaultKind::Truncated, text: "the stream ended without close_notify".into() }
+}
+
+fn kind(backend: Backend, words: &str) -> TlsFaultKind {
+    let words = words.to_ascii_lowercase();
+    let found =
+        TABLE.iter().find(|(of, _, any)| *of == backend && any.iter().any(|part| words.contains(part)));
+    found.map_or(TlsFaultKind::Other, |(_, kind, _)| *kind)
+}

@@ -1,0 +1,328 @@
+//! Turns the bytes of a session into messages, in one buffer and without copying what came whole.
+//!
+//! Knows no socket and no clock; belongs to the thread that reads. The buffer holds, in this order, the message that
+//! is being assembled, a gap (frame headers and control frames that are done with), and the bytes not parsed yet:
+//!
+//! ```text
+//! | done with | message.start .. message.end | gap | start .. end | room |
+//! ```
+//!
+//! A fragment's bytes are moved down over the gap once, and the gap closes for nothing whenever all is parsed; so a
+//! payload that takes many reads arrives in its place. All of the buffer is initialised when it is made and never
+//! again. It grows by doubling when bytes that arrived fill it, never because a header claims much.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use simdutf8::compat::from_utf8;
+
+use super::frame::{self, CONTROL_MAX, HEAD_MAX, Opcode};
+use crate::error::ProtocolFault;
+use crate::event::MessageRef;
+
+/// What a quiet client holds.
+const SMALL: usize = 4 * 1024;
+/// As far as the buffer grows for many small messages; only one large message makes it larger.
+const TRAFFIC: usize = 64 * 1024;
+/// What `idle` gives back at once; less than this it keeps until a stretch that did not need it.
+const KEEP: usize = 256 * 1024;
+/// What one read takes at most: as much as stays in the cache until it is looked at.
+const READ_MOST: usize = 256 * 1024;
+
+/// What one read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fill {
+    /// 0 is the end of the stream.
+    pub(crate) bytes: usize,
+    /// Fewer bytes came than there was room for.
+    pub(crate) short: bool,
+}
+
+/// What the server sent, borrowed from the buffer.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Item<'a> {
+    /// A message, whole.
+    Message(MessageRef<'a>),
+    Ping(&'a [u8]),
+    Pong(&'a [u8]),
+    /// The last item of a session; the code is 1005 when the frame has none.
+    Close {
+        code: u16,
+        reason: &'a str,
+    },
+}
+
+/// The reading half of a session: buffer, frame parser, assembly.
+pub(crate) struct Inbound {
+    max_message: usize,
+    /// Initialised over its whole length.
+    buf: Vec<u8>,
+    /// The first byte that is not parsed.
+    start: usize,
+    /// The end of what arrived.
+    end: usize,
+    /// A message of which not all has been parsed.
+    message: Option<Partial>,
+    /// The data frame whose payload is arriving; only while `message` is there.
+    frame: Option<Payload>,
+    /// The last read took all the room there was.
+    filled: bool,
+    /// How far the buffer was used since `idle`.
+    peak: usize,
+    /// A Close frame or a fault came: the rest is of no interest.
+    over: bool,
+}
+
+/// A message being assembled, as places in the buffer.
+struct Partial {
+    text: bool,
+    start: usize,
+    end: usize,
+    /// Up to here it is UTF-8.
+    valid: usize,
+}
+
+/// What is missing of a data frame.
+struct Payload {
+    left: usize,
+    fin: bool,
+}
+
+impl Inbound {
+    /// A reader for messages of at most `max_message` bytes; `rest` came with the upgrade's answer.
+    pub(crate) fn new(max_message: usize, rest: Vec<u8>) -> Inbound {
+        let mut buf = vec![0; rest.len().next_power_of_two().max(SMALL)];
+        buf[..rest.len()].copy_from_slice(&rest);
+        Inbound {
+            max_message,
+            buf,
+            start: 0,
+            end: rest.len(),
+            message: None,
+            frame: None,
+            filled: false,
+            peak: rest.len(),
+            over: false,
+        }
+    }
+
+    /// Reads once, into the room there is; call it when [`next`](Self::next) has nothing more.
+    ///
+    /// # Errors
+    ///
+    /// The stream's own, `WouldBlock` among them; `Interrupted` is tried again here.
+    pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<Fill> {
+        self.make_room();
+        let room = (self.buf.len() - self.end).min(READ_MOST);
+        let space = &mut self.buf[self.end..self.end + room];
+        let bytes = loop {
+            match stream.read(space) {
+                Ok(bytes) => break bytes.min(room),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        };
+        self.end += bytes;
+        self.peak = self.peak.max(self.end);
+        self.filled = bytes == room;
+        Ok(Fill { bytes, short: bytes < room })
+    }
+
+    /// The next item in the bytes that arrived; `None` until more have.
+    ///
+    /// After a Close frame or a fault there is nothing more, whatever arrives.
+    ///
+    /// # Errors
+    ///
+    /// The server broke the protocol: fail the connection with the fault's close code.
+    pub(crate) fn next(&mut self) -> Result<Option<Item<'_>>, ProtocolFault> {
+        if self.over {
+            return Ok(None);
+        }
+        let found = match self.parse() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(None),
+            Err(fault) => {
+                self.over = true;
+                return Err(fault);
+            }
+        };
+        match item(&self.buf, found) {
+            Ok(item) => {
+                self.over = matches!(item, Item::Close { .. });
+                Ok(Some(item))
+            }
+            Err(fault) => {
+                self.over = true;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Gives memory back that the last stretch did not need; call it when all that arrived was handled.
+    ///
+    /// More than 256 KiB go at once. Less goes when not even a quarter was used since the last call: a client that
+    /// is busy, with small breaks, does not grow its buffer anew after each.
+    pub(crate) fn idle(&mut self) {
+        if self.start != self.end || self.message.is_some() {
+            return;
+        }
+        let peak = std::mem::take(&mut self.peak);
+        let size = self.buf.len();
+        if size > SMALL && (size > KEEP || peak <= size / 4) {
+            self.buf = vec![0; SMALL];
+            self.start = 0;
+            self.end = 0;
+            self.filled = false;
+        }
+    }
+
+    /// Moves on to the end of the next message or control frame, if it is there.
+    fn parse(&mut self) -> Result<Option<(Opcode, Range<usize>)>, ProtocolFault> {
+        loop {
+            if self.frame.is_some() {
+                if let Some(found) = self.assemble()? {
+                    return Ok(Some(found));
+                }
+                if self.frame.is_some() {
+                    return Ok(None);
+                }
+            }
+            let unparsed = &self.buf[self.start..self.end];
+            let Some(head) = frame::read_head(unparsed, self.message.is_some())? else { return Ok(None) };
+            let body = self.start + head.size;
+            let arrived = self.end - body;
+            if head.opcode.is_control() {
+                let size = head.payload as usize; // at most 125
+                if size > arrived {
+                    return Ok(None);
+                }
+                self.start = body + size;
+                return Ok(Some((head.opcode, body..body + size)));
+            }
+
+            let so_far = self.message.as_ref().map_or(0, |message| message.end - message.start);
+            let size = match usize::try_from(head.payload) {
+                Ok(size) if size <= self.max_message - so_far => size,
+                _ => return Err(ProtocolFault::TooBig(self.max_message as u64)),
+            };
+            if head.fin && self.message.is_none() && size <= arrived {
+                self.start = body + size;
+                return Ok(Some((head.opcode, body..body + size)));
+            }
+            if self.message.is_none() {
+                let text = head.opcode == Opcode::Text;
+                self.message = Some(Partial { text, start: body, end: body, valid: body });
+            }
+            self.start = body;
+            self.frame = Some(Payload { left: size, fin: head.fin });
+        }
+    }
+
+    /// Takes what arrived of a data frame into its message; answers the message when that was the last of it.
+    fn assemble(&mut self) -> Result<Option<(Opcode, Range<usize>)>, ProtocolFault> {
+        let (Some(payload), Some(message)) = (&mut self.frame, &mut self.message) else { return Ok(None) };
+        let size = payload.left.min(self.end - self.start);
+        if message.end != self.start {
+            self.buf.copy_within(self.start..self.start + size, message.end);
+        }
+        message.end += size;
+        self.start += size;
+        payload.left -= size;
+        let frame_done = payload.left == 0;
+        if frame_done && payload.fin {
+            let opcode = if message.text { Opcode::Text } else { Opcode::Binary };
+            let whole = message.start..message.end;
+            self.frame = None;
+            self.message = None;
+            return Ok(Some((opcode, whole)));
+        }
+        if message.text {
+            // Fails at once, and not when the message ends: Autobahn 6.4. A character may end in the next piece.
+            match from_utf8(&self.buf[message.valid..message.end]) {
+                Ok(_) => message.valid = message.end,
+                Err(error) if error.error_len().is_none() => message.valid += error.valid_up_to(),
+                Err(_) => return Err(ProtocolFault::Utf8),
+            }
+        }
+        if frame_done {
+            self.frame = None;
+        }
+        Ok(None)
+    }
+
+    /// Sees to it that the next read has room, at a cost that is linear in what arrives.
+    fn make_room(&mut self) {
+        if self.over {
+            self.message = None;
+            self.frame = None;
+            self.start = self.end;
+        }
+        let held = self.message.as_ref().map_or(0, |message| message.end - message.start);
+        if self.start == self.end {
+            self.start = self.message.as_ref().map_or(0, |message| message.end);
+            self.end = self.start;
+        }
+        let live = held + self.end - self.start;
+        let size = self.buf.len();
+        let wants_more = self.filled && size < TRAFFIC && !self.over;
+        if wants_more || live == size {
+            // With all parsed, no more than one message and a bit of a frame can be in the buffer.
+            let most = self.max_message.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
+            let doubled = (size * 2).min(most);
+            let larger = if doubled > live { doubled } else { live * 2 };
+            self.pack_into(Some(vec![0; larger]));
+        } else if self.end == size || (size - self.end < size / 4 && live <= size / 4) {
+            self.pack_into(None);
+        }
+    }
+
+    /// Moves message and unparsed bytes to the front, of this buffer or of a larger one.
+    fn pack_into(&mut self, larger: Option<Vec<u8>>) {
+        let unparsed = self.start..self.end;
+        let mut front = 0;
+        let mut held = 0..0;
+        if let Some(message) = &mut self.message {
+            held = message.start..message.end;
+            front = held.len();
+            message.valid -= held.start;
+            message.start = 0;
+            message.end = front;
+        }
+        self.start = front;
+        self.end = front + unparsed.len();
+        match larger {
+            Some(mut buf) => {
+                buf[..front].copy_from_slice(&self.buf[held]);
+                buf[front..self.end].copy_from_slice(&self.buf[unparsed]);
+                self.buf = buf;
+            }
+            None => {
+                if held.start > 0 {
+                    self.buf.copy_within(held, 0);
+                }
+                self.buf.copy_within(unparsed, front);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn buffer_size(&self) -> usize {
+        self.buf.len()
+    }
+}
+
+/// What stands at this place. A text that came in pieces was looked at before: a `&str` has its price.
+fn item(buf: &[u8], (opcode, place): (Opcode, Range<usize>)) -> Result<Item<'_>, ProtocolFault> {
+    let payload = &buf[place];
+    Ok(match opcode {
+        Opcode::Text => Item::Message(MessageRef::Text(from_utf8(payload).map_err(|_| ProtocolFault::Utf8)?)),
+        Opcode::Binary | Opcode::Continuation => Item::Message(MessageRef::Binary(payload)),
+        Opcode::Ping => Item::Ping(payload),
+        Opcode::Pong => Item::Pong(payload),
+        Opcode::Close => {
+            let (code, reason) = frame::read_close(payload)?;
+            Item::Close { code, reason }
+        }
+    })
+}

@@ -1,0 +1,1 @@
+//! The promises of this room that need more than one of its files.

@@ -1,0 +1,118 @@
+//! The write buffer: frames, masked while they are copied in, up to 64 KiB that the stream has not accepted yet.
+//!
+//! Bytes in here are committed: what stands at the front is offered again and again, with no fewer bytes behind it
+//! than the time before, as OpenSSL demands. Taking bytes off the front moves a cursor; the rest moves up only when
+//! something is appended that needs the room, and then no more than half the buffer. Knows no stream and no message.
+
+use super::frame::{self, HEAD_MAX, Opcode};
+use super::mask::{self, Keys};
+
+/// What waits here at most.
+pub(crate) const BOUND: usize = 64 * 1024;
+/// What a quiet client holds at most.
+const SMALL: usize = 1024;
+
+/// Bytes on their way out.
+pub(crate) struct Outgoing {
+    /// Initialised over its whole length, at most `BOUND`.
+    buf: Vec<u8>,
+    /// The first byte that was not accepted yet.
+    head: usize,
+    /// The end of what was appended.
+    tail: usize,
+    /// How far the buffer was used since `idle`.
+    peak: usize,
+    keys: Keys,
+}
+
+impl Outgoing {
+    pub(crate) fn new() -> Outgoing {
+        Outgoing { buf: Vec::new(), head: 0, tail: 0, peak: 0, keys: Keys::new() }
+    }
+
+    /// What is to be written next.
+    pub(crate) fn pending(&self) -> &[u8] {
+        &self.buf[self.head..self.tail]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tail - self.head
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head == self.tail
+    }
+
+    /// Takes accepted bytes off the front.
+    pub(crate) fn accepted(&mut self, bytes: usize) {
+        self.head += bytes;
+        if self.head == self.tail {
+            self.head = 0;
+            self.tail = 0;
+        }
+    }
+
+    /// Whether a frame of this size, header included, can be appended whole.
+    pub(crate) fn has_room(&mut self, size: usize) -> bool {
+        if self.tail + size > BOUND && self.head >= BOUND / 2 {
+            self.buf.copy_within(self.head..self.tail, 0);
+            self.tail -= self.head;
+            self.head = 0;
+        }
+        self.tail + size <= BOUND
+    }
+
+    /// Appends the header of a frame; there is room for it. The key is for [`append`](Self::append).
+    pub(crate) fn begin(&mut self, opcode: Opcode, payload: usize) -> [u8; 4] {
+        let key = self.keys.next_key();
+        self.stretch(HEAD_MAX + payload);
+        self.tail += frame::write_head(&mut self.buf[self.tail..], opcode, payload, key);
+        key
+    }
+
+    /// Appends as much of a payload's rest as there is room for; `at` is where in the payload it begins.
+    ///
+    /// Answers how many bytes it took.
+    pub(crate) fn append(&mut self, rest: &[u8], key: [u8; 4], at: usize) -> usize {
+        self.has_room(rest.len().min(BOUND / 2));
+        let size = rest.len().min(BOUND - self.tail);
+        self.stretch(size);
+        mask::copy(&mut self.buf[self.tail..self.tail + size], &rest[..size], key, at);
+        self.tail += size;
+        self.peak = self.peak.max(self.tail);
+        size
+    }
+
+    /// Appends a frame for which there is room.
+    pub(crate) fn append_frame(&mut self, opcode: Opcode, payload: &[u8]) {
+        let key = self.begin(opcode, payload.len());
+        let size = self.append(payload, key, 0);
+        debug_assert_eq!(size, payload.len(), "the caller asked for room");
+    }
+
+    /// Gives memory back that the last stretch did not need: what is left is at most 1 KiB.
+    ///
+    /// A buffer of which more was used since the last call stays until the next one.
+    pub(crate) fn idle(&mut self) {
+        if !self.is_empty() {
+            return;
+        }
+        let peak = std::mem::take(&mut self.peak);
+        if self.buf.len() > SMALL && peak <= SMALL.max(self.buf.len() / 4) {
+            self.buf = Vec::new();
+        }
+    }
+
+    /// Makes the buffer itself longer, as far as it may be.
+    fn stretch(&mut self, more: usize) {
+        let needed = (self.tail + more).min(BOUND);
+        if needed > self.buf.len() {
+            self.buf.resize(needed.next_power_of_two().max(SMALL), 0);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn buffer_size(&self) -> usize {
+        self.buf.len()
+    }
+}

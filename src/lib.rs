@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod event;
+#[allow(dead_code)]
 mod link;
 mod net;
 mod session;

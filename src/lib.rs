@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod event;
+#[allow(dead_code)]
 mod link;
 #[allow(dead_code)] // until the event loop dials
 mod net;

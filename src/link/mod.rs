@@ -1,1 +1,638 @@
-//! (room)
+//! The client's lasting wish to be connected: every decision is made here, and nothing else is done.
+//!
+//! Knows no clock (every `now` is passed in), no randomness but its seed's, no socket, no thread and
+//! no log. The event loop tells what happened by [`Link::handle`], does what [`Link::next_action`]
+//! says in that order, and comes back at [`Link::deadline`].
+//!
+//! What always holds: one attempt at a time; none after the user's close; one `Close` for each
+//! `Open`; `ClosedForGood` last and once. An input that does not fit the state is ignored, since it
+//! may have crossed an action on its way.
+
+pub(crate) mod heartbeat;
+pub(crate) mod outbox;
+pub(crate) mod reconnect;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub(crate) use heartbeat::Beat;
+use heartbeat::{Beats, Due};
+use reconnect::{Backoff, Next};
+
+use crate::config::heartbeat::Heartbeat;
+use crate::config::reconnect::Reconnect;
+use crate::error::{Cause, LinkError, Phase};
+use crate::event::{ConnectFailed, End, Event, Initiator, MessageRef, Opened, SessionClosed, State};
+
+/// The close code of a client that ends because its user's code panicked (RFC 6455 section 7.4.1).
+const INTERNAL_ERROR: u16 = 1011;
+/// A Close frame without a code, and no Close frame at all.
+const NO_CODE: u16 = 1005;
+const NO_CLOSE: u16 = 1006;
+
+/// The settings that the link goes by.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) reconnect: Reconnect,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum Input<'a> {
+    Connect,
+    ReconnectNow,
+    /// The user's; it always wins: no attempt begins after it.
+    Close {
+        code: u16,
+        reason: &'a str,
+    },
+    /// A callback of the user's, or the user's delay function, panicked; this ends the client.
+    CallbackPanicked,
+    /// The dial reached this phase.
+    Phase(Phase),
+    /// The upgrade is done, and the greetings are in the wire's buffer.
+    Opened,
+    DialFailed(LinkError),
+    /// Bytes were received; once per read, before what was in them.
+    Heard,
+    Pong(&'a [u8]),
+    /// The beat's last byte was accepted by the OS.
+    BeatWritten {
+        /// All bytes that the socket has accepted so far, the beat's included.
+        accepted: u64,
+        /// As in [`Input::Tick`].
+        acknowledged: Option<u64>,
+    },
+    /// While closing: outbox and write buffer are empty.
+    Drained,
+    /// Our Close frame was accepted by the OS, its last byte included.
+    CloseWritten,
+    /// 1005 stands for a Close without a code.
+    PeerClose {
+        code: u16,
+        reason: &'a str,
+    },
+    /// The stream failed, ended without a Close, or the server broke the protocol.
+    SessionFailed(LinkError),
+    /// The stream ended, or failed, after a Close was received or sent.
+    StreamEnded,
+    /// Events are not taken in time, or the user paused reading; `false`: what had come meanwhile is drained.
+    ReadingPaused(bool),
+    /// Whether lifecycle events wait to be taken: while they do, no attempt begins.
+    Held(bool),
+    /// The machine was suspended.
+    Woke,
+    /// Time has passed; all ready sockets were read before.
+    Tick {
+        /// Bytes of the stream that the peer's TCP has acknowledged, where the OS can tell.
+        acknowledged: Option<u64>,
+    },
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// Begin an attempt.
+    Dial { attempt: u32 },
+    /// Drop the attempt in progress.
+    AbandonDial,
+    /// Write this at the next frame boundary, then say [`Input::BeatWritten`].
+    Beat(Beat),
+    /// Accept nothing more, write what waits, then say [`Input::Drained`].
+    Drain,
+    /// Write a Close frame after what is committed and no data after it, then say [`Input::CloseWritten`].
+    WriteClose { code: Option<u16>, reason: String },
+    /// Shut down writing, read on to the end, then say [`Input::StreamEnded`].
+    ShutdownWrite,
+    /// Drop the stream now; `abort`: its kernel buffer, too (SO_LINGER 0).
+    EndSession { abort: bool },
+    /// Tell the user. In `Open`, headers and subprotocol are the event loop's to fill in.
+    Tell(Event),
+}
+
+/// The decisions of one client.
+pub(crate) struct Link {
+    rules: Arc<Rules>,
+    backoff: Backoff,
+    at: At,
+    told: State,
+    actions: VecDeque<Action>,
+    /// The number of the next session's first beat.
+    beat_number: u64,
+    held: bool,
+    paused: bool,
+}
+
+enum At {
+    Idle,
+    Waiting {
+        until: Instant,
+        /// The failure before; the first attempt, held back, has none.
+        error: Option<LinkError>,
+    },
+    Dialing {
+        attempt: u32,
+        phase: Phase,
+        deadline: Instant,
+    },
+    Open {
+        since: Instant,
+        beats: Beats,
+    },
+    Closing(Closing),
+    /// Nothing is connected, and what follows is being decided, which may run the user's delay function.
+    Down(Failed),
+    Closed,
+}
+
+/// A closing handshake, from its first sign to the end of the stream.
+struct Closing {
+    by: Initiator,
+    deadline: Instant,
+    /// Our Close: what it says and how far it got.
+    code: u16,
+    reason: String,
+    ours: Ours,
+    /// The server's Close.
+    peers: Option<(u16, String)>,
+    /// What went wrong before or meanwhile.
+    error: Option<LinkError>,
+    /// How the client ends with this session, if it does.
+    end: Option<End>,
+    shut: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ours {
+    Draining,
+    Asked,
+    Written,
+}
+
+/// A failed attempt or an ended session.
+struct Failed {
+    error: LinkError,
+    what: What,
+}
+
+enum What {
+    Attempt(u32),
+    Session(SessionClosed),
+}
+
+impl Link {
+    pub(crate) fn new(rules: Arc<Rules>, seed: u64) -> Link {
+        let mut backoff = Backoff::new(seed);
+        let beat_number = backoff.draw();
+        Link {
+            rules,
+            backoff,
+            at: At::Idle,
+            told: State::Idle,
+            actions: VecDeque::new(),
+            beat_number,
+            held: false,
+            paused: false,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.told
+    }
+
+    pub(crate) fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Input::Tick`] is wanted at the latest; it may move either way with each input.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.at {
+            At::Waiting { until, .. } => (!self.held).then_some(*until),
+            At::Dialing { deadline, .. } => Some(*deadline),
+            At::Open { beats, .. } => beats.deadline(),
+            At::Closing(closing) => Some(closing.deadline),
+            At::Idle | At::Down(_) | At::Closed => None,
+        }
+    }
+
+    /// Whether a `Tick` would like to know the acknowledged bytes.
+    pub(crate) fn wants_acknowledged(&self) -> bool {
+        matches!(&self.at, At::Open { beats, .. } if beats.wants_acknowledged())
+    }
+
+    /// A message came: whether it is to be delivered, which replies to text beats may not be.
+    pub(crate) fn message(&mut self, message: MessageRef<'_>, now: Instant) -> bool {
+        let At::Open { beats, .. } = &mut self.at else { return true };
+        let (deliver, round_trip) = beats.message(message, now);
+        self.actions.extend(round_trip.map(|time| Action::Tell(Event::Heartbeat(time))));
+        deliver
+    }
+
+    pub(crate) fn handle(&mut self, input: Input<'_>, now: Instant) {
+        match input {
+            Input::Connect => self.connect(now),
+            Input::ReconnectNow => self.reconnect_now(now),
+            Input::Close { code, reason } => self.close(Initiator::User, code, reason, End::Closed, now),
+            Input::CallbackPanicked => {
+                self.close(Initiator::Library, INTERNAL_ERROR, "", End::CallbackPanicked, now)
+            }
+            Input::Phase(reached) => self.phase(reached),
+            Input::Opened => self.opened(now),
+            Input::DialFailed(error) => self.dial_failed(error, now),
+            Input::Heard => {
+                if let At::Open { beats, .. } = &mut self.at {
+                    beats.heard(now);
+                }
+            }
+            Input::Pong(payload) => {
+                if let At::Open { beats, .. } = &mut self.at {
+                    let round_trip = beats.pong(payload, now);
+                    self.actions.extend(round_trip.map(|time| Action::Tell(Event::Heartbeat(time))));
+                }
+            }
+            Input::BeatWritten { accepted, acknowledged } => {
+                if let At::Open { beats, .. } = &mut self.at {
+                    beats.written(accepted, acknowledged, now);
+                }
+            }
+            Input::Drained => self.drained(),
+            Input::CloseWritten => self.close_written(),
+            Input::PeerClose { code, reason } => self.peer_close(code, reason, now),
+            Input::SessionFailed(error) => self.session_failed(error, now),
+            Input::StreamEnded => self.stream_ended(now),
+            Input::ReadingPaused(paused) => {
+                self.paused = paused;
+                if let At::Open { beats, .. } = &mut self.at {
+                    beats.pause(paused, now);
+                }
+            }
+            Input::Held(held) => {
+                self.held = held;
+                self.dial_if_due(now);
+            }
+            Input::Woke => {
+                if let At::Open { beats, .. } = &mut self.at {
+                    self.actions.extend(beats.woke(now).map(Action::Beat));
+                }
+            }
+            Input::Tick { acknowledged } => self.tick(acknowledged, now),
+        }
+    }
+
+    fn connect(&mut self, now: Instant) {
+        if !matches!(self.at, At::Idle) {
+            return;
+        }
+        self.at = At::Waiting { until: now, error: None };
+        if self.held {
+            self.tell_state(State::Waiting { attempt: 1, delay: Duration::ZERO });
+        }
+        self.dial_if_due(now);
+    }
+
+    fn reconnect_now(&mut self, now: Instant) {
+        if let At::Waiting { until, .. } = &mut self.at {
+            *until = now;
+            self.dial_if_due(now);
+        }
+    }
+
+    fn dial_if_due(&mut self, now: Instant) {
+        let At::Waiting { until, error } = &mut self.at else { return };
+        if self.held || now < *until {
+            return;
+        }
+        let gives_up_at = self.backoff.gives_up_at(&self.rules.reconnect);
+        if gives_up_at.is_some_and(|at| at <= now) {
+            // Events were not taken for so long that the time without a session is up.
+            if let Some(error) = error.take() {
+                return self.end(End::GaveUp(error), None);
+            }
+        }
+        let attempt = self.backoff.attempt(now);
+        let whole = later(now, self.rules.connect_timeout);
+        let gives_up_at = self.backoff.gives_up_at(&self.rules.reconnect);
+        let deadline = gives_up_at.map_or(whole, |at| at.min(whole));
+        self.at = At::Dialing { attempt, phase: Phase::Resolve, deadline };
+        self.tell_state(State::Connecting(Phase::Resolve));
+        self.actions.push_back(Action::Dial { attempt });
+    }
+
+    fn phase(&mut self, reached: Phase) {
+        let At::Dialing { phase, .. } = &mut self.at else { return };
+        if *phase != reached && reached < Phase::Open {
+            *phase = reached;
+            self.tell_state(State::Connecting(reached));
+        }
+    }
+
+    fn opened(&mut self, now: Instant) {
+        let At::Dialing { attempt, .. } = self.at else { return };
+        let first = self.backoff.opened();
+        let mut beats = Beats::new(self.rules.heartbeat.clone(), self.beat_number, now);
+        beats.pause(self.paused, now);
+        self.at = At::Open { since: now, beats };
+        self.tell_state(State::Open);
+        self.tell(Event::Open(Opened { attempt, first, subprotocol: None, headers: Vec::new() }));
+    }
+
+    fn dial_failed(&mut self, error: LinkError, now: Instant) {
+        let At::Dialing { attempt, .. } = self.at else { return };
+        self.down(Failed { error, what: What::Attempt(attempt) }, now);
+    }
+
+    /// The user's close, or that of a client whose user's code panicked; the first one counts.
+    fn close(&mut self, by: Initiator, code: u16, reason: &str, end: End, now: Instant) {
+        match &mut self.at {
+            At::Idle | At::Waiting { .. } => self.end(end, None),
+            At::Dialing { .. } => {
+                let queued = self.actions.len();
+                self.actions.retain(|action| !matches!(action, Action::Dial { .. }));
+                if self.actions.len() == queued {
+                    self.actions.push_back(Action::AbandonDial);
+                }
+                self.end(end, None);
+            }
+            At::Open { .. } => {
+                let closing = Closing {
+                    by,
+                    deadline: later(now, self.rules.close_timeout),
+                    code,
+                    reason: reason.to_owned(),
+                    ours: Ours::Draining,
+                    peers: None,
+                    error: None,
+                    end: Some(end),
+                    shut: false,
+                };
+                self.begin_closing(closing, now);
+                self.actions.push_back(Action::Drain);
+            }
+            At::Closing(closing) => {
+                closing.end.get_or_insert(end);
+            }
+            At::Down(_) => {
+                if let At::Down(failed) = std::mem::replace(&mut self.at, At::Closed) {
+                    self.end(end, Some(failed));
+                }
+            }
+            At::Closed => {}
+        }
+    }
+
+    fn drained(&mut self) {
+        if let At::Closing(closing) = &mut self.at {
+            self.actions.extend(closing.write_close());
+        }
+    }
+
+    fn close_written(&mut self) {
+        let At::Closing(closing) = &mut self.at else { return };
+        if closing.ours == Ours::Asked {
+            closing.ours = Ours::Written;
+            self.actions.extend(closing.shut_if_done());
+        }
+    }
+
+    fn peer_close(&mut self, code: u16, reason: &str, now: Instant) {
+        let peers = Some((code, reason.to_owned()));
+        match &mut self.at {
+            At::Open { .. } => {
+                let mut closing = Closing {
+                    by: Initiator::Server,
+                    deadline: later(now, self.rules.close_timeout),
+                    code,
+                    reason: String::new(),
+                    ours: Ours::Draining,
+                    peers,
+                    error: None,
+                    end: None,
+                    shut: false,
+                };
+                let write = closing.write_close();
+                self.begin_closing(closing, now);
+                self.actions.extend(write);
+            }
+            At::Closing(closing) if closing.peers.is_none() => {
+                closing.peers = peers;
+                // Who has sent a Close reads no more data; so there is nothing left to drain.
+                self.actions.extend(closing.write_close());
+                self.actions.extend(closing.shut_if_done());
+            }
+            _ => {}
+        }
+    }
+
+    fn session_failed(&mut self, error: LinkError, now: Instant) {
+        match &mut self.at {
+            At::Open { .. } => {
+                self.tell(Event::Error(error.clone()));
+                let Cause::Protocol(fault) = *error.cause() else {
+                    return self.session_lost(error, Initiator::Network, now);
+                };
+                let mut closing = Closing {
+                    by: Initiator::Library,
+                    deadline: later(now, self.rules.close_timeout),
+                    code: fault.close_code(),
+                    reason: fault.to_string(),
+                    ours: Ours::Draining,
+                    peers: None,
+                    error: Some(error),
+                    end: None,
+                    shut: false,
+                };
+                let write = closing.write_close();
+                self.begin_closing(closing, now);
+                self.actions.extend(write);
+            }
+            At::Closing(closing) => {
+                let broken = matches!(error.cause(), Cause::Protocol(_)) && !closing.failed();
+                if closing.peers.is_none() {
+                    closing.error.get_or_insert(error);
+                }
+                if broken && closing.peers.is_none() {
+                    self.actions.extend(closing.write_close());
+                    self.actions.extend(closing.shut_if_done());
+                } else {
+                    self.closing_done(false, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn stream_ended(&mut self, now: Instant) {
+        match self.at {
+            At::Open { .. } => {
+                self.session_failed(LinkError::new(Phase::Open, Cause::EndOfStream), now);
+            }
+            At::Closing(_) => self.closing_done(false, now),
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, acknowledged: Option<u64>, now: Instant) {
+        match &mut self.at {
+            At::Waiting { .. } => self.dial_if_due(now),
+            At::Dialing { phase, deadline, .. } if *deadline <= now => {
+                let error = LinkError::new(*phase, Cause::TimedOut);
+                self.actions.push_back(Action::AbandonDial);
+                self.dial_failed(error, now);
+            }
+            At::Open { beats, .. } => match beats.poll(now, acknowledged) {
+                Some(Due::Beat(beat)) => self.actions.push_back(Action::Beat(beat)),
+                Some(Due::Dead { missed }) => {
+                    let error = LinkError::new(Phase::Open, Cause::Silent { missed });
+                    self.tell(Event::Error(error.clone()));
+                    self.session_lost(error, Initiator::Library, now);
+                }
+                None => {}
+            },
+            At::Closing(closing) if closing.deadline <= now => {
+                if closing.peers.is_none() {
+                    closing.error.get_or_insert(LinkError::new(Phase::Close, Cause::TimedOut));
+                }
+                // What its kernel still holds must not reach the server after the next session's messages.
+                let abort = closing.end.is_none();
+                self.closing_done(abort, now);
+            }
+            _ => {}
+        }
+    }
+
+    /// The session ceased to be open; from now on it only counts as the time it was.
+    fn begin_closing(&mut self, closing: Closing, now: Instant) {
+        self.no_longer_open(now);
+        self.at = At::Closing(closing);
+        self.tell_state(State::Closing);
+    }
+
+    fn no_longer_open(&mut self, now: Instant) {
+        if let At::Open { since, beats } = &self.at {
+            self.beat_number = beats.number();
+            let open_for = now.saturating_duration_since(*since);
+            self.backoff.ended(&self.rules.reconnect, open_for, now);
+        }
+    }
+
+    /// The session is gone without any Close.
+    fn session_lost(&mut self, error: LinkError, by: Initiator, now: Instant) {
+        self.no_longer_open(now);
+        self.actions.push_back(Action::EndSession { abort: by == Initiator::Library });
+        let closed = SessionClosed {
+            code: NO_CLOSE,
+            reason: String::new(),
+            clean: false,
+            by,
+            error: Some(error.clone()),
+            retry_in: None,
+        };
+        self.down(Failed { error, what: What::Session(closed) }, now);
+    }
+
+    /// The stream of a closing session has ended, or has to.
+    fn closing_done(&mut self, abort: bool, now: Instant) {
+        let At::Closing(closing) = std::mem::replace(&mut self.at, At::Closed) else { return };
+        self.actions.push_back(Action::EndSession { abort });
+        let (end, failed) = closing.result();
+        match end {
+            Some(end) => self.end(end, Some(failed)),
+            None => self.down(failed, now),
+        }
+    }
+
+    /// Decides what follows a failure.
+    fn down(&mut self, failed: Failed, now: Instant) {
+        let error = failed.error.clone();
+        self.at = At::Down(failed);
+        let next = self.backoff.failed(&self.rules.reconnect, &error, now);
+        let At::Down(failed) = std::mem::replace(&mut self.at, At::Closed) else { return };
+        let delay = match next {
+            Next::Retry(delay) => delay,
+            Next::Fatal => return self.end(End::Fatal(error), Some(failed)),
+            Next::GiveUp => return self.end(End::GaveUp(error), Some(failed)),
+        };
+        self.at = At::Waiting { until: later(now, delay), error: Some(error) };
+        self.tell_state(State::Waiting { attempt: self.backoff.next_attempt(), delay });
+        self.tell(failed.event(Some(delay)));
+    }
+
+    /// The client's end, with the last attempt's or session's if there was one.
+    fn end(&mut self, end: End, failed: Option<Failed>) {
+        self.at = At::Closed;
+        self.tell_state(State::Closed);
+        if let Some(failed) = failed {
+            self.tell(failed.event(None));
+        }
+        self.tell(Event::ClosedForGood(end));
+    }
+
+    fn tell_state(&mut self, state: State) {
+        self.told = state;
+        self.tell(Event::State(state));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.actions.push_back(Action::Tell(event));
+    }
+}
+
+impl Closing {
+    /// Asks for our Close frame, unless that was done before.
+    fn write_close(&mut self) -> Option<Action> {
+        if self.ours != Ours::Draining {
+            return None;
+        }
+        self.ours = Ours::Asked;
+        let code = (self.code != NO_CODE).then_some(self.code);
+        Some(Action::WriteClose { code, reason: self.reason.clone() })
+    }
+
+    /// Both Closes are through, or ours is and no other can be expected: writing is over.
+    fn shut_if_done(&mut self) -> Option<Action> {
+        let done = self.ours == Ours::Written && (self.peers.is_some() || self.failed());
+        (done && !std::mem::replace(&mut self.shut, true)).then_some(Action::ShutdownWrite)
+    }
+
+    fn failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    fn result(self) -> (Option<End>, Failed) {
+        let written = self.ours == Ours::Written;
+        let clean = written && self.peers.is_some();
+        let (code, reason) = match self.peers.clone() {
+            Some(peers) if !(written && self.by == Initiator::Library) => peers,
+            _ if written => (self.code, self.reason),
+            _ => (NO_CLOSE, String::new()),
+        };
+        let why = match (&self.error, self.peers) {
+            (Some(error), _) => error.clone(),
+            (None, Some((code, reason))) => LinkError::new(Phase::Open, Cause::Closed { code, reason }),
+            (None, None) => LinkError::new(Phase::Close, Cause::EndOfStream),
+        };
+        let closed = SessionClosed { code, reason, clean, by: self.by, error: self.error, retry_in: None };
+        (self.end, Failed { error: why, what: What::Session(closed) })
+    }
+}
+
+impl Failed {
+    fn event(self, retry_in: Option<Duration>) -> Event {
+        match self.what {
+            What::Attempt(attempt) => {
+                Event::ConnectFailed(ConnectFailed { error: self.error, attempt, retry_in })
+            }
+            What::Session(closed) => Event::Close(SessionClosed { retry_in, ..closed }),
+        }
+    }
+}
+
+/// `now + time`, or as good as never where that cannot be told.
+pub(crate) fn later(now: Instant, time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    now.checked_add(time).or_else(|| now.checked_add(NEVER)).unwrap_or(now)
+}

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use crate::client::Client;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
+use crate::event::{End, State};
 use crate::event_loop::{self, EventLoop};
 use crate::mailbox::Mailbox;
 use crate::thread;
@@ -32,10 +33,6 @@ impl Core {
             thread: Mutex::new(None),
             config,
         })
-    }
-
-    pub(crate) fn add_handle(&self) {
-        self.handles.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A further handle, unless the last one is gone.
@@ -64,6 +61,16 @@ impl Core {
             .spawn(move || event_loop::run(event_loop, core))?;
         *running = Some(thread);
         Ok(())
+    }
+
+    /// There is no loop to tell of the end: it is only there to be asked for.
+    pub(crate) fn loop_failed(&self) {
+        self.mailbox.update(|inner| {
+            inner.state = State::Closed;
+            inner.outbox.close();
+            inner.end.get_or_insert(End::LoopFailed);
+        });
+        self.dispatcher.end();
     }
 
     /// Ends the client in silence. Waits for a running callback and for the threads, but never inside

@@ -1,19 +1,30 @@
 //! A WebSocket client that stays connected.
 
+mod client;
 mod config;
+mod core;
+mod dispatch;
+mod entry;
 mod error;
 mod event;
-#[allow(dead_code)]
+mod event_loop;
 mod link;
-#[allow(dead_code)] // until the event loop dials
+mod mailbox;
 mod net;
 mod session;
+mod stats;
+mod thread;
 
+pub use client::{Client, SendOptions, WeakClient};
+pub use config::Dispatch;
+pub use config::builder::Builder;
 pub use config::greeting::Greeting;
 pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;
 pub use config::reconnect::Reconnect;
 #[cfg(feature = "native-tls")]
 pub use config::tls::{Tls, TlsVersion};
+pub use dispatch::handlers::ListenerId;
 pub use error::*;
 pub use event::*;
+pub use stats::Stats;

@@ -7,16 +7,17 @@
 //! of a session that is over, unless the client was destroyed.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::config::outbox::WhenFull;
+use crate::entry::Kind;
 use crate::error::{SendError, WaitError};
 use crate::event::{End, MessageId, Opened, State};
 use crate::event_loop::Home;
-use crate::link::outbox::{Kind, Outbox};
+use crate::link::outbox::Outbox;
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
 use crate::stats::{Counters, Stats};
@@ -43,6 +44,22 @@ pub(crate) struct Mailbox {
     /// What the loop asks after each callback, without a lock.
     signals: AtomicU32,
     when_full: WhenFull,
+    pub(crate) received: Received,
+}
+
+/// Counted by the loop alone, message by message, without a lock.
+#[derive(Default)]
+pub(crate) struct Received {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Received {
+    pub(crate) fn count(&self, bytes: usize) {
+        // One writer: a load and a store are enough, and cost less than an addition.
+        self.messages.store(self.messages.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+    }
 }
 
 pub(crate) struct Inner {
@@ -56,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) end: Option<End>,
     /// Where the loop is to be told of work; set by connect.
     pub(crate) home: Option<Home>,
+    /// The loop was started, or is about to be.
+    pub(crate) connected: bool,
     /// Whether someone asked for outcomes.
     pub(crate) outcomes_wanted: bool,
     wire: Option<Wire<Stream>>,
@@ -99,6 +118,7 @@ impl Mailbox {
                 opened: None,
                 end: None,
                 home: None,
+                connected: false,
                 outcomes_wanted: config.report_outcomes,
                 wire: None,
                 direct: false,
@@ -114,6 +134,7 @@ impl Mailbox {
             changed: Condvar::new(),
             signals: AtomicU32::new(0),
             when_full: config.outbox.when_full,
+            received: Received::default(),
         }
     }
 
@@ -222,10 +243,8 @@ impl Mailbox {
             if inner.closing || inner.end.is_some() {
                 return;
             }
-            inner.closing = true;
-            inner.direct = false;
+            self.shut(inner);
             inner.orders.close = Some((code, reason.to_string()));
-            self.signals.fetch_or(CLOSING, Ordering::AcqRel);
             self.announce(inner);
         });
     }
@@ -302,8 +321,8 @@ impl Mailbox {
         Stats {
             messages_sent: tally.written,
             bytes_sent: tally.written_bytes,
-            messages_received: counters.messages_received,
-            bytes_received: counters.bytes_received,
+            messages_received: self.received.messages.load(Ordering::Relaxed),
+            bytes_received: self.received.bytes.load(Ordering::Relaxed),
             sessions: counters.sessions,
             attempts: counters.attempts,
             last_rtt: counters.last_rtt,
@@ -354,9 +373,15 @@ impl Mailbox {
     }
 
     /// Gives the wire back after the loop's work. `direct`: senders may write by themselves from now on.
-    pub(crate) fn park(&self, mut wire: Wire<Stream>, direct: bool) {
+    ///
+    /// `heard`: bytes came, so that a burst of sends is over and senders have their credit again.
+    pub(crate) fn park(&self, mut wire: Wire<Stream>, direct: bool, heard: Option<Instant>) {
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire);
+        if heard.is_some() {
+            inner.counters.last_received = heard;
+            inner.credit = CREDIT;
+        }
         if inner.destroyed {
             drop(inner);
             return goodbye(wire);
@@ -384,9 +409,21 @@ impl Mailbox {
         result
     }
 
-    /// A receive: the burst is over, a sender may write directly again.
-    pub(crate) fn refill_credit(inner: &mut Inner) {
-        inner.credit = CREDIT;
+    /// Gives back a wire that was only looked at.
+    pub(crate) fn park_again(&self, wire: Wire<Stream>) {
+        let direct = self.lock().direct;
+        self.park(wire, direct, None);
+    }
+
+    pub(crate) fn has_nothing_to_send(&self) -> bool {
+        self.lock().outbox.is_empty()
+    }
+
+    /// From now on nothing is accepted, and no message is delivered.
+    pub(crate) fn shut(&self, inner: &mut Inner) {
+        inner.closing = true;
+        inner.direct = false;
+        self.signals.fetch_or(CLOSING, Ordering::AcqRel);
     }
 
     fn park_after_sending(&self, mut wire: Wire<Stream>) {
@@ -416,8 +453,7 @@ impl Mailbox {
         let work = inner.wanted
             || inner.orders.writable
             || !wire.is_idle()
-            || wire.error().is_some()
-            || wire.beat_awaits_notice()
+            || wire.error.is_some()
             || wire.stream.has_buffered()
             || !inner.outbox.is_empty()
             || inner.has_news();
@@ -430,8 +466,8 @@ impl Mailbox {
 
     fn account(&self, inner: &mut Inner, wire: &mut Wire<Stream>) {
         let mut any = false;
-        for run in wire.take_written() {
-            inner.outbox.written(run.first, run.last, run.messages, run.bytes);
+        for run in wire.take_written().iter() {
+            inner.outbox.written(run.first, run.last, run.messages, run.payload_bytes);
             any = true;
         }
         if any {
@@ -455,7 +491,7 @@ impl Inner {
         }
         let free = self.direct
             && self.outbox.is_empty()
-            && self.wire.as_ref().is_some_and(|wire| wire.is_idle() && wire.error().is_none());
+            && self.wire.as_ref().is_some_and(|wire| wire.is_idle() && wire.error.is_none());
         if !free || self.credit == 0 {
             return false;
         }

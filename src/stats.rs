@@ -74,8 +74,6 @@ getters! {
 /// The part of the counters that the loop keeps.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) messages_received: u64,
-    pub(crate) bytes_received: u64,
     pub(crate) sessions: u64,
     pub(crate) attempts: u64,
     pub(crate) last_rtt: Option<Duration>,

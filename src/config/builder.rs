@@ -384,11 +384,7 @@ mod tests {
         refused(builder().header("X-A", "1\0"), "header", "forbidden");
         refused(builder().header("Host", "h"), "header", "handshake");
         refused(builder().header("sec-websocket-KEY", "h"), "header", "handshake");
-        refused(
-            Builder::new("ws://a:b@h/").header("Authorization", "Bearer c"),
-            "header",
-            "Authorization",
-        );
+        refused(Builder::new("ws://a:b@h/").header("Authorization", "Bearer c"), "header", "Authorization");
     }
 
     #[test]
@@ -406,7 +402,11 @@ mod tests {
         refused(builder().close_timeout(week), "close_timeout", "week");
         refused(builder().resolve_timeout(Duration::MAX), "resolve_timeout", "week");
         let beat = Heartbeat::ping();
-        refused(builder().heartbeat(beat.clone().after_silence(Duration::ZERO)), "heartbeat interval", "less");
+        refused(
+            builder().heartbeat(beat.clone().after_silence(Duration::ZERO)),
+            "heartbeat interval",
+            "less",
+        );
         refused(builder().heartbeat(beat.clone().timeout(Duration::ZERO)), "heartbeat timeout", "less");
         refused(builder().heartbeat(beat.max_missed(0)), "heartbeat max_missed", "from 1");
         let fixed = Reconnect::fixed(Duration::ZERO);

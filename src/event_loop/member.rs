@@ -11,11 +11,11 @@ use crate::core::Core;
 use crate::dispatch::Snapshot;
 use crate::dispatch::handlers::{Panicked, guarded};
 use crate::dispatch::queue::Pressure;
+use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
 use crate::event::{Event, Opened, State};
 use crate::event_loop::session::Session;
 use crate::event_loop::{Home, slots};
-use crate::link::outbox::Kind;
 use crate::link::{Action, Input, Link};
 use crate::mailbox::{DESTROYED, PAUSED};
 use crate::net::dial::Dial;
@@ -30,6 +30,8 @@ pub(crate) struct Member {
     pub(super) snapshot: Snapshot,
     home: Home,
     io: Io,
+    /// The attempt in a row, as the link counts.
+    in_a_row: u32,
     /// Counts attempts: sockets of the one before have other tokens.
     attempt: u32,
     /// The server's answer to the upgrade, until the open event carries it.
@@ -68,6 +70,7 @@ impl Member {
             snapshot: Snapshot::default(),
             home,
             io: Io::Nothing,
+            in_a_row: 0,
             attempt: 0,
             accepted: None,
             avoid: None,
@@ -299,7 +302,7 @@ impl Member {
         }
         let mut wire = Wire::new(stream);
         let core = self.core.clone();
-        let attempt = self.link.attempt();
+        let attempt = self.in_a_row;
         for greeting in &core.config.greetings {
             match guarded(|| greeting.make(attempt)) {
                 Ok(message) => wire.prologue(Kind::of(&message), message.as_bytes()),
@@ -310,7 +313,7 @@ impl Member {
         self.accepted = Some(accepted);
         self.link.handle(Input::Opened, now);
         core.mailbox.update(|inner| inner.counters.sessions += 1);
-        core.mailbox.park(wire, true);
+        core.mailbox.park(wire, true, None);
         self.io = Io::Open(Box::new(Session::new(core.config.max_message, rest, token)));
     }
 
@@ -343,6 +346,7 @@ impl Member {
             Action::Dial { attempt } => {
                 log::debug!("[{}] attempt {attempt} to {}", self.name(), self.core.config.shown_url);
                 self.core.mailbox.update(|inner| inner.counters.attempts += 1);
+                self.in_a_row = attempt;
                 self.attempt = self.attempt.wrapping_add(1);
                 let home = self.home.clone();
                 let wake = Arc::new(move || home.wake());
@@ -355,6 +359,7 @@ impl Member {
                 }
             }
             Action::Tell(event) => self.tell(event, now),
+            // The wire may be out: what the session is asked for is done when it is at hand.
             of_session => {
                 if let Io::Open(session) = &mut self.io {
                     session.act(of_session);
@@ -433,6 +438,7 @@ impl Member {
 
     pub(super) fn callback_panicked(&mut self, now: Instant) {
         log::error!("[{}] a callback panicked; the client is closed", self.name());
+        self.core.mailbox.update(|inner| self.core.mailbox.shut(inner));
         self.link.handle(Input::CallbackPanicked, now);
     }
 

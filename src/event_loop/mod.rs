@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Waker};
 
 use crate::core::Core;
-use crate::event::{End, State};
 use crate::net::os;
 use crate::thread;
 use member::Member;
@@ -248,10 +247,5 @@ pub(crate) fn run(mut event_loop: EventLoop, core: Arc<Core>) {
         Ok(Err(error)) => log::error!("[{}] the event loop failed: {error}", core.config.name),
         Err(_) => log::error!("[{}] the event loop panicked; this is a bug", core.config.name),
     }
-    core.mailbox.update(|inner| {
-        inner.state = State::Closed;
-        inner.outbox.close();
-        inner.end.get_or_insert(End::LoopFailed);
-    });
-    core.dispatcher.end();
+    core.loop_failed();
 }

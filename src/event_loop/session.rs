@@ -10,10 +10,11 @@ use mio::event::Event as Readiness;
 use mio::{Interest, Registry, Token};
 
 use crate::core::Core;
+use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
 use crate::event_loop::member::Member;
-use crate::link::{Action, Beat, Input};
-use crate::link::outbox::Kind;
+use crate::link::heartbeat::Beat;
+use crate::link::{Action, Input};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::stream::Stream;
 use crate::session::reader::{Inbound, Item};
@@ -55,7 +56,10 @@ pub(crate) struct Session {
 /// What a read of the socket gave.
 enum Gave {
     Bytes,
+    /// The socket is empty.
     Nothing,
+    /// None was tried.
+    NotTried,
     End,
     Failure(io::Error),
 }
@@ -150,12 +154,14 @@ impl Session {
             if self.write_wanted {
                 self.write(&mut wire, member, registry, now);
             }
-            let gave = if read { self.read(&mut wire) } else { Gave::Nothing };
+            let gave = if read { self.read(&mut wire) } else { Gave::NotTried };
+            let heard = matches!(gave, Gave::Bytes).then_some(now);
             let failure = self.judge(gave, &mut wire, member, now);
             if wire.is_idle() {
                 wire.idle();
             }
-            member.core.mailbox.park(wire, !self.no_more_data && !self.over);
+            let direct = !self.no_more_data && !self.over;
+            member.core.mailbox.park(wire, direct, heard);
             if let Some(input) = failure {
                 member.link.handle(input, now);
             }
@@ -312,18 +318,15 @@ impl Session {
     ) -> Option<Input<'static>> {
         let read_error = match gave {
             Gave::Bytes => {
-                member.core.mailbox.received.heard(now);
                 member.link.handle(Input::Heard, now);
                 return None;
             }
-            Gave::Nothing => {
-                wire.error.as_ref()?;
-                if !self.readable_in_vain() {
-                    self.readable = true;
-                    return None;
-                }
-                None
+            Gave::NotTried | Gave::Nothing if wire.error.is_none() => return None,
+            Gave::NotTried if !self.paused => {
+                self.readable = true;
+                return None;
             }
+            Gave::NotTried | Gave::Nothing => None,
             Gave::End => None,
             Gave::Failure(error) => Some(error),
         };

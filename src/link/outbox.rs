@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::config::outbox::{OutboxLimits, WhenFull};
+use crate::entry::{Entry, Kind};
 use crate::error::SendError;
 use crate::event::{DropReason, Fate, Level, MessageId, Outcome};
 use crate::link::later;
@@ -21,21 +22,6 @@ const HEADER: usize = 14;
 
 /// What a sweep for expired messages may cost for each message: it is repeated no sooner than this times them.
 const SWEEP: Duration = Duration::from_micros(1);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Text,
-    Binary,
-}
-
-/// A message that waits, or was handed out to be framed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) id: MessageId,
-    pub(crate) kind: Kind,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) expires: Option<Instant>,
-}
 
 /// Counts of messages since the client was made; each accepted one is in exactly one of the others in the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::entry::Kind;
+use crate::entry::Kind;
 use crate::error::ProtocolFault;
 
 /// The longest header: two bytes, eight of length, four of mask.

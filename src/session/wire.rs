@@ -9,10 +9,10 @@ use std::io::{self, Read, Write};
 use std::mem;
 use std::time::Instant;
 
-use super::entry::{Entry, Kind};
 use super::frame::{self, CONTROL_MAX, CONTROL_PAYLOAD_MAX, HEAD_MAX, Opcode};
 use super::writer::{BOUND, Outgoing};
 use super::written::Written;
+use crate::entry::{Entry, Kind};
 use crate::event::MessageId;
 
 /// The end offset of an item that is not wholly framed.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::event::MessageId;
+use crate::event::{Message, MessageId};
 
 /// How a payload is to be read (RFC 6455 section 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,8 +13,14 @@ pub(crate) enum Kind {
     Binary,
 }
 
+impl Kind {
+    pub(crate) fn of(message: &Message) -> Kind {
+        if message.is_text() { Kind::Text } else { Kind::Binary }
+    }
+}
+
 /// A message with its payload, as it waits.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: MessageId,
     pub(crate) kind: Kind,

@@ -1,0 +1,549 @@
+//! What the user calls. Knows no sockets, no protocol and no policy: it orders, and the loop does.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded};
+
+use crate::config::Config;
+use crate::config::builder::Builder;
+use crate::core::Core;
+use crate::dispatch::Dispatcher;
+use crate::dispatch::handlers::ListenerId;
+use crate::dispatch::queue::Taken;
+use crate::entry::Kind;
+use crate::error::{CloseError, ConnectError, LinkError, RecvError, SendError, WaitError};
+use crate::event::{
+    ConnectFailed, End, Event, Message, MessageId, MessageRef, Opened, Outcome, SessionClosed, State,
+};
+use crate::stats::Stats;
+use crate::thread;
+
+/// A WebSocket client that stays connected.
+///
+/// A handle: clones share one client, any thread may use any of them, and every call is legal in every
+/// handler. The drop of the last handle destroys the client: it says Close 1001 if the socket takes
+/// it at once, and frees threads, sockets and handlers. Outside of handlers that drop waits for a handler that
+/// runs; inside of one it never waits. Nothing is told after it began: use [`close`](Client::close) and
+/// [`wait_closed`](Client::wait_closed) to get the last events.
+///
+/// Handlers get `&Client`. A handler that keeps a handle of its own client keeps it alive for ever;
+/// keep a [`WeakClient`] instead.
+pub struct Client {
+    core: Arc<Core>,
+    /// The user's handles count; those of the library's own threads do not.
+    counted: bool,
+}
+
+/// A handle that does not keep the client alive; made by [`Client::downgrade`].
+#[derive(Clone)]
+pub struct WeakClient(Weak<Core>);
+
+/// What applies to one message only; see [`Client::send_with`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SendOptions {
+    time_to_live: Option<Duration>,
+}
+
+impl SendOptions {
+    /// Nothing special.
+    pub fn new() -> SendOptions {
+        SendOptions::default()
+    }
+
+    /// Drops the message, and says so, when it could not be written for this time. Default: the outbox's setting.
+    pub fn time_to_live(mut self, time: Duration) -> SendOptions {
+        self.time_to_live = Some(time);
+        self
+    }
+}
+
+impl Client {
+    /// Begins the settings of a client for this `ws:` or `wss:` URL.
+    pub fn builder(url: &str) -> Builder {
+        Builder::new(url)
+    }
+
+    pub(crate) fn new(config: Config) -> Client {
+        Client { core: Core::new(config), counted: true }
+    }
+
+    // ---- connecting and closing ----------------------------------------------------------
+
+    /// Connects, and stays connected from then on; returns at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: it was called before, the client was closed, or there was no thread to be had. Failures of
+    /// the network are events.
+    pub fn connect(&self) -> Result<(), ConnectError> {
+        self.begin(None)
+    }
+
+    /// Connects, and sends this message once, on the first open, after the greetings; returns at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Client::connect), and [`ConnectError::First`] if the outbox cannot take the message.
+    pub fn connect_with(&self, first: impl Into<Message>) -> Result<(), ConnectError> {
+        self.begin(Some(first.into()))
+    }
+
+    fn begin(&self, first: Option<Message>) -> Result<(), ConnectError> {
+        let now = Instant::now();
+        let ordered = self.core.mailbox.update(|inner| {
+            if inner.is_closing() || inner.end.is_some() {
+                return Err(ConnectError::Closed);
+            }
+            if inner.connected {
+                return Err(ConnectError::AlreadyConnected);
+            }
+            if let Some(first) = &first {
+                let accepted = inner.outbox.accept_first(Kind::of(first), first.as_bytes(), now);
+                accepted.map_err(ConnectError::First)?;
+            }
+            inner.connected = true;
+            inner.orders.connect = true;
+            Ok(())
+        });
+        ordered?;
+        self.core.start().map_err(|error| {
+            self.core.loop_failed();
+            ConnectError::Start(error)
+        })
+    }
+
+    /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
+    ///
+    /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
+    /// nothing to wait for: what waits is dropped and reported. No attempt to connect is begun after this, no message
+    /// is accepted and none is delivered. The first call counts; later ones do nothing.
+    ///
+    /// # Errors
+    ///
+    /// The code may not be sent (allowed: 1000, 1001, 1003, 1007 to 1014, 3000 to 4999), or the reason is
+    /// longer than 123 bytes; then the client goes on as before.
+    pub fn close(&self, code: u16, reason: &str) -> Result<(), CloseError> {
+        if !matches!(code, 1000 | 1001 | 1003 | 1007..=1014 | 3000..=4999) {
+            return Err(CloseError::Code(code));
+        }
+        if reason.len() > 123 {
+            return Err(CloseError::ReasonTooLong(reason.len()));
+        }
+        self.core.mailbox.close(code, reason);
+        // Never connected: a loop is needed to tell handlers of the end.
+        let start = self.core.mailbox.update(|inner| !std::mem::replace(&mut inner.connected, true));
+        if start && self.core.start().is_err() {
+            self.core.loop_failed();
+        }
+        Ok(())
+    }
+
+    /// Skips the wait before the next attempt; does nothing unless the client waits for one.
+    pub fn reconnect_now(&self) {
+        self.core.mailbox.order(|inner| inner.orders.reconnect_now = true);
+    }
+
+    /// Waits until a session is open; returns at once if one is.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; [`WaitError::Closed`] if the client has ended; [`WaitError::WouldDeadlock`] on the
+    /// event loop's thread.
+    pub fn wait_open(&self, timeout: Duration) -> Result<(), WaitError> {
+        self.wait(timeout, |state, _| (state == State::Open).then_some(()))
+    }
+
+    /// Waits until the client has ended and its last event was handed on.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]; [`WaitError::WouldDeadlock`] on the event loop's thread.
+    pub fn wait_closed(&self, timeout: Duration) -> Result<End, WaitError> {
+        self.wait(timeout, |_, end| end.cloned())
+    }
+
+    fn wait<T>(
+        &self,
+        timeout: Duration,
+        done: impl Fn(State, Option<&End>) -> Option<T>,
+    ) -> Result<T, WaitError> {
+        if thread::runs_a_loop() {
+            return Err(WaitError::WouldDeadlock);
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        self.core.mailbox.wait_until(deadline, |inner| done(inner.state, inner.end.as_ref()))
+    }
+
+    // ---- sending -------------------------------------------------------------------------
+
+    /// Sends a text message: at once on this thread if the session is free, else from the outbox. It never
+    /// waits for the network, unless the outbox is full and set to block.
+    ///
+    /// While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first.
+    /// `Ok` therefore means *accepted*; what became of the message is told by an [`Outcome`].
+    ///
+    /// # Errors
+    ///
+    /// Nothing was queued when it fails:
+    /// - [`SendError::Full`]: the outbox is at its limit. Wait for `writable`, or drop something.
+    /// - [`SendError::TooBig`]: longer than the outbox may ever hold.
+    /// - [`SendError::Closed`]: the client was closed, or gave up.
+    /// - [`SendError::WouldDeadlock`]: the outbox is set to block, and this is the thread that empties it.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), heartwire::Error> {
+    /// let client = heartwire::Client::builder("ws://127.0.0.1:9000/feed").connect()?;
+    /// client.send_text("hello").ok(); // best effort
+    /// # Ok(()) }
+    /// ```
+    pub fn send_text(&self, text: &str) -> Result<MessageId, SendError> {
+        self.core.mailbox.send(Kind::Text, text.as_bytes(), None)
+    }
+
+    /// Sends a binary message; everything else is as with [`send_text`](Client::send_text).
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Client::send_text).
+    pub fn send_binary(&self, data: &[u8]) -> Result<MessageId, SendError> {
+        self.core.mailbox.send(Kind::Binary, data, None)
+    }
+
+    /// Sends a message with settings of its own; everything else is as with [`send_text`](Client::send_text).
+    ///
+    /// # Errors
+    ///
+    /// As [`send_text`](Client::send_text).
+    pub fn send_with(&self, message: MessageRef<'_>, options: SendOptions) -> Result<MessageId, SendError> {
+        let kind = if message.is_text() { Kind::Text } else { Kind::Binary };
+        self.core.mailbox.send(kind, message.as_bytes(), options.time_to_live)
+    }
+
+    /// Sends a ping of your own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::PingTooLong`]; [`SendError::NotOpen`] while no session is open; [`SendError::Full`] while 16 others
+    /// wait; [`SendError::Closed`].
+    pub fn ping(&self, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > 125 {
+            return Err(SendError::PingTooLong);
+        }
+        self.core.mailbox.ping(payload)
+    }
+
+    /// Waits until every message that was accepted before this call is written, or was dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`]: some are still queued. [`WaitError::Closed`]: the client ended with some of them
+    /// unwritten. [`WaitError::WouldDeadlock`] on the event loop's thread.
+    pub fn flush(&self, timeout: Duration) -> Result<(), WaitError> {
+        if thread::runs_a_loop() {
+            return Err(WaitError::WouldDeadlock);
+        }
+        let deadline = Instant::now().checked_add(timeout);
+        let mut target = None;
+        self.core.mailbox.wait_until(deadline, |inner| {
+            let (last, lost_before) =
+                *target.get_or_insert_with(|| (inner.outbox.last_accepted(), inner.outbox.tally().closed));
+            if inner.outbox.tally().closed > lost_before {
+                return None;
+            }
+            let oldest = inner.outbox.oldest_unfinished();
+            (oldest.is_none() || oldest > last).then_some(())
+        })
+    }
+
+    // ---- receiving -----------------------------------------------------------------------
+
+    /// Waits for the next event, for as long as it takes.
+    ///
+    /// The first call of this, [`recv_timeout`](Client::recv_timeout) or [`try_recv`](Client::try_recv) chooses the
+    /// pull style. Events from before it are there, too, the newest as many as
+    /// [`inbound_queue`](Builder::inbound_queue) holds; call it soon. From then on a queue that is not
+    /// emptied pauses reading, and holds up new attempts.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Closed`] after the last event; [`RecvError::Taken`] if there are handlers or a receiver;
+    /// [`RecvError::WouldDeadlock`] on the event loop's thread.
+    pub fn recv(&self) -> Result<Event, RecvError> {
+        self.take(None)
+    }
+
+    /// Waits for the next event until the time is up; everything else is as with [`recv`](Client::recv).
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Client::recv), and [`RecvError::TimedOut`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvError> {
+        self.take(Instant::now().checked_add(timeout))
+    }
+
+    /// Takes the next event if there is one; does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Client::recv), and [`RecvError::TimedOut`] if there is none.
+    pub fn try_recv(&self) -> Result<Event, RecvError> {
+        self.claim_pull()?;
+        self.taken(self.core.dispatcher.queue.take(Some(Instant::now())))
+    }
+
+    fn take(&self, deadline: Option<Instant>) -> Result<Event, RecvError> {
+        self.claim_pull()?;
+        if thread::runs_a_loop() {
+            return Err(RecvError::WouldDeadlock);
+        }
+        self.taken(self.core.dispatcher.queue.take(deadline))
+    }
+
+    fn claim_pull(&self) -> Result<(), RecvError> {
+        if self.core.dispatcher.claim_for_pull() { Ok(()) } else { Err(RecvError::Taken) }
+    }
+
+    fn taken(&self, taken: Taken) -> Result<Event, RecvError> {
+        match taken {
+            Taken::Event(event, tell) => {
+                if tell {
+                    self.nudge();
+                }
+                Ok(event)
+            }
+            Taken::TimedOut => Err(RecvError::TimedOut),
+            Taken::Ended => Err(RecvError::Closed),
+        }
+    }
+
+    /// A receiver of all events, for `for` loops and `select!`; call it before `connect`, so that no open is missed.
+    ///
+    /// It is fed by a thread of its own and ends after the last event. It does not keep the client alive. If events go
+    /// to handlers, to `recv` or to another receiver already, the receiver ends at once, and the log says so.
+    pub fn events(&self) -> Receiver<Event> {
+        let Some(receiver) = self.core.dispatcher.claim_for_channel() else {
+            log::error!("[{}] events() is of no use: events go elsewhere already", self.name());
+            return bounded(0).1;
+        };
+        self.start_dispatch();
+        receiver
+    }
+
+    /// Stops reading: messages stay with the server once the buffers are full. Does not wait.
+    ///
+    /// Beats go out meanwhile, but a missing answer is no verdict; resuming restarts the count. A close is
+    /// noticed only after [`resume_reading`](Client::resume_reading).
+    pub fn pause_reading(&self) {
+        self.core.mailbox.set_paused(true);
+    }
+
+    /// Reads again after [`pause_reading`](Client::pause_reading). Does not wait.
+    pub fn resume_reading(&self) {
+        self.core.mailbox.set_paused(false);
+    }
+
+    // ---- handlers ------------------------------------------------------------------------
+
+    /// Calls this for each open session. Register handlers before `connect`, so that no open is missed.
+    ///
+    /// Handlers run on the event loop's thread, one at a time, in the order of their registration, and should not
+    /// take long; see [`Dispatch`](crate::Dispatch). A panic in one closes the client. To keep a handle inside a
+    /// handler, [`downgrade`](Client::downgrade) it: a `Client` in its own handler is never freed.
+    pub fn on_open(&self, call: impl FnMut(&Client, &Opened) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.open(Box::new(call)))
+    }
+
+    /// Calls this for each message, which is borrowed from the receive buffer. See [`on_open`](Client::on_open).
+    pub fn on_message(&self, call: impl FnMut(&Client, MessageRef<'_>) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.message(Box::new(call)))
+    }
+
+    /// Calls this at the end of each session. See [`on_open`](Client::on_open).
+    pub fn on_close(&self, call: impl FnMut(&Client, &SessionClosed) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.close(Box::new(call)))
+    }
+
+    /// Calls this for each failed attempt. See [`on_open`](Client::on_open).
+    pub fn on_connect_failed(
+        &self,
+        call: impl FnMut(&Client, &ConnectFailed) + Send + 'static,
+    ) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.connect_failed(Box::new(call)))
+    }
+
+    /// Calls this when a session fails, ahead of its close. See [`on_open`](Client::on_open).
+    pub fn on_error(&self, call: impl FnMut(&Client, &LinkError) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.error(Box::new(call)))
+    }
+
+    /// Calls this with the round-trip time of each answered heartbeat. See [`on_open`](Client::on_open).
+    pub fn on_heartbeat(&self, call: impl FnMut(&Client, Duration) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.heartbeat(Box::new(call)))
+    }
+
+    /// Calls this when the outbox was full and is half empty again. See [`on_open`](Client::on_open).
+    pub fn on_writable(&self, mut call: impl FnMut(&Client) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.writable(Box::new(move |client, ()| call(client))))
+    }
+
+    /// Calls this with what became of messages; only those who ask cause the work. See [`on_open`](Client::on_open).
+    ///
+    /// An outcome may come before the send has returned the message's id.
+    pub fn on_outcome(&self, call: impl FnMut(&Client, &Outcome) + Send + 'static) -> ListenerId {
+        self.core.mailbox.update(|inner| {
+            inner.outcomes_wanted = true;
+            inner.outbox.report_outcomes(true);
+        });
+        self.listen(|dispatcher| dispatcher.handlers.outcome(Box::new(call)))
+    }
+
+    /// Calls this for each change of the state. See [`on_open`](Client::on_open).
+    pub fn on_state(&self, call: impl FnMut(&Client, State) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.state(Box::new(call)))
+    }
+
+    /// Calls this once, as the very last event. See [`on_open`](Client::on_open).
+    pub fn on_closed_for_good(&self, call: impl FnMut(&Client, &End) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.closed_for_good(Box::new(call)))
+    }
+
+    /// Removes a handler; `false` if it was removed before. A call of it that runs on another thread goes on.
+    pub fn remove_listener(&self, id: ListenerId) -> bool {
+        self.core.dispatcher.handlers.remove(id)
+    }
+
+    fn listen(&self, register: impl FnOnce(&Dispatcher) -> ListenerId) -> ListenerId {
+        let id = register(&self.core.dispatcher);
+        if !self.core.dispatcher.claim_for_handlers() {
+            log::error!("[{}] a handler is of no use: events are taken elsewhere already", self.name());
+        }
+        self.start_dispatch();
+        id
+    }
+
+    fn start_dispatch(&self) {
+        if let Err(error) = self.core.dispatcher.start_thread(self, false) {
+            log::error!("[{}] no thread to dispatch events on: {error}", self.name());
+            let _ = self.close(1011, "");
+        }
+    }
+
+    // ---- asking --------------------------------------------------------------------------
+
+    /// Where the client stands just now.
+    pub fn state(&self) -> State {
+        self.core.mailbox.lock().state
+    }
+
+    /// The browser's number: 0 CONNECTING (also while waiting to dial again), 1 OPEN, 2 CLOSING, 3 CLOSED (also idle).
+    pub fn ready_state(&self) -> u8 {
+        self.state().ready_state()
+    }
+
+    /// Bytes of messages that were accepted and are not yet written.
+    pub fn buffered_amount(&self) -> usize {
+        self.core.mailbox.lock().outbox.buffered()
+    }
+
+    /// What the client has done so far.
+    pub fn stats(&self) -> Stats {
+        self.core.mailbox.stats(self.core.dispatcher.queue.discarded())
+    }
+
+    /// How the last session opened: subprotocol and response headers.
+    pub fn last_open(&self) -> Option<Opened> {
+        self.core.mailbox.lock().opened.as_deref().cloned()
+    }
+
+    /// The name in this client's log lines.
+    pub fn name(&self) -> &str {
+        &self.core.config.name
+    }
+
+    /// A handle that does not keep the client alive, for handlers to hold.
+    pub fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.core))
+    }
+
+    // ---- for the library's own threads ----------------------------------------------------
+
+    /// A handle that does not keep the client from being destroyed.
+    pub(crate) fn uncounted_of(core: &Arc<Core>) -> Client {
+        Client { core: core.clone(), counted: false }
+    }
+
+    pub(crate) fn uncounted(&self) -> Client {
+        Client::uncounted_of(&self.core)
+    }
+
+    pub(crate) fn dispatcher(&self) -> &Dispatcher {
+        &self.core.dispatcher
+    }
+
+    /// Tells the loop to look at this client.
+    pub(crate) fn nudge(&self) {
+        self.core.mailbox.nudge();
+    }
+
+    pub(crate) fn callback_panicked(&self) {
+        log::error!("[{}] a callback panicked; the client is closed", self.name());
+        self.core.mailbox.order(|inner| {
+            self.core.mailbox.shut(inner);
+            inner.orders.panicked = true;
+        });
+    }
+}
+
+impl WeakClient {
+    /// A handle, unless the client was destroyed.
+    pub fn upgrade(&self) -> Option<Client> {
+        let core = self.0.upgrade()?;
+        core.try_add_handle().then(|| Client { core, counted: true })
+    }
+}
+
+impl Clone for Client {
+    /// Another handle of the same client.
+    fn clone(&self) -> Client {
+        // A handle made after the last one went, in a handler that still runs, is of a dead client.
+        Client { core: self.core.clone(), counted: self.core.try_add_handle() }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if self.counted {
+            self.core.drop_handle();
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("name", &self.name()).field("state", &self.state()).finish()
+    }
+}
+
+impl fmt::Debug for WeakClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakClient")
+    }
+}
+
+// Every closure of the user's is called inside `catch_unwind`, and nothing of ours is left half done by it.
+impl UnwindSafe for Client {}
+impl RefUnwindSafe for Client {}
+impl UnwindSafe for WeakClient {}
+impl RefUnwindSafe for WeakClient {}
+
+/// Any thread may use and drop any handle, and a caught panic leaves a usable client.
+const _: () = {
+    const fn promised<T: Send + Sync + UnwindSafe + RefUnwindSafe>() {}
+    promised::<Client>();
+    promised::<WeakClient>();
+};

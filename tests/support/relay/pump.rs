@@ -182,12 +182,15 @@ impl Direction {
             }
             let allowed = limit.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
             let part = self.waiting.len().min(most).min(allowed);
-            match to.write(&self.waiting[..part]) {
+            // Counted first, so that who received a byte finds it counted.
+            count.fetch_add(part as u64, Ordering::SeqCst);
+            let written = to.write(&self.waiting[..part]);
+            count.fetch_sub((part - *written.as_ref().unwrap_or(&0)) as u64, Ordering::SeqCst);
+            match written {
                 Ok(n) => {
                     self.waiting.drain(..n);
                     limit = limit.map(|left| left - n as u64);
                     pumped.passed += n as u64;
-                    count.fetch_add(n as u64, Ordering::SeqCst);
                     if let Flow::Trickle { every, .. } = flow {
                         self.due = Some(now + every);
                     }

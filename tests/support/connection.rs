@@ -3,6 +3,7 @@
 use super::behaviour::{Behaviour, Reply, Upgrade};
 use super::frames::{self, FrameReader, Incoming, Message, Violation};
 use super::server::{Ending, ServerEvent};
+use super::serving::Publisher;
 use super::upgrade::Request;
 use rustls::{ServerConnection, StreamOwned};
 use socket2::SockRef;
@@ -74,7 +75,8 @@ pub(super) struct Switches {
 /// What a connection needs for one turn.
 pub(super) struct Turn<'a> {
     pub(super) switches: Switches,
-    pub(super) events: &'a mut Vec<ServerEvent>,
+    /// Events are told before their answers are sent: who has an answer finds its cause among the events.
+    pub(super) events: &'a Publisher,
     pub(super) scratch: &'a mut [u8],
 }
 
@@ -175,12 +177,7 @@ impl Connection {
         Ok(())
     }
 
-    fn take(
-        &mut self,
-        bytes: &[u8],
-        switches: Switches,
-        events: &mut Vec<ServerEvent>,
-    ) -> Result<(), Ending> {
+    fn take(&mut self, bytes: &[u8], switches: Switches, events: &Publisher) -> Result<(), Ending> {
         match self.phase {
             Phase::Ignoring => return Ok(()),
             Phase::Open | Phase::Closing => self.reader.push(bytes),
@@ -199,7 +196,7 @@ impl Connection {
         Ok(())
     }
 
-    fn answer_head(&mut self, events: &mut Vec<ServerEvent>) -> Result<(), Ending> {
+    fn answer_head(&mut self, events: &Publisher) -> Result<(), Ending> {
         let parsed = http::Request::try_parse(&self.head).map_err(|e| Ending::Violation(e.to_string()))?;
         let Some((length, request)) = parsed else { return Ok(()) };
         let n = self.number;
@@ -209,7 +206,7 @@ impl Connection {
                 let answer = self.accept(&request).map_err(|e| Ending::Violation(e.to_string()))?;
                 self.queue(&answer);
                 self.phase = Phase::Open;
-                events.push(ServerEvent::Connected { n, request: seen });
+                events.publish(ServerEvent::Connected { n, request: seen });
                 let early = self.head.split_off(length);
                 self.reader.push(&early);
                 for greeting in std::mem::take(&mut self.behaviour.greetings) {
@@ -221,11 +218,11 @@ impl Connection {
             }
             Upgrade::Refuse { status, headers, body } => {
                 self.queue(&refusal(status, &headers, &body));
-                events.push(ServerEvent::Refused { n, request: seen });
+                events.publish(ServerEvent::Refused { n, request: seen });
                 self.finish(true);
             }
             Upgrade::Never | Upgrade::Script(_) => {
-                events.push(ServerEvent::Refused { n, request: seen });
+                events.publish(ServerEvent::Refused { n, request: seen });
                 self.phase = Phase::Ignoring;
             }
         }
@@ -243,16 +240,16 @@ impl Connection {
         Ok(out)
     }
 
-    fn answer(&mut self, incoming: Incoming, switches: Switches, events: &mut Vec<ServerEvent>) {
+    fn answer(&mut self, incoming: Incoming, switches: Switches, events: &Publisher) {
         let n = self.number;
         match incoming {
             Incoming::Ping(data) => {
                 if switches.answers_pings && self.is_open() {
                     self.queue(&frames::pong_frame(&data));
                 }
-                events.push(ServerEvent::Ping { n, data });
+                events.publish(ServerEvent::Ping { n, data });
             }
-            Incoming::Pong(data) => events.push(ServerEvent::Pong { n, data }),
+            Incoming::Pong(data) => events.publish(ServerEvent::Pong { n, data }),
             Incoming::Close { code, reason } => {
                 match self.phase {
                     Phase::Open if !self.behaviour.answers_close => self.phase = Phase::Ignoring,
@@ -264,13 +261,13 @@ impl Connection {
                     }
                     _ => self.finish(true),
                 }
-                events.push(ServerEvent::Closed { n, code, reason });
+                events.publish(ServerEvent::Closed { n, code, reason });
             }
             Incoming::Message(message) => {
                 if self.is_open() {
                     self.reply(&message, switches);
                 }
-                events.push(ServerEvent::Message { n, message });
+                events.publish(ServerEvent::Message { n, message });
             }
         }
     }

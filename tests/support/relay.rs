@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     Pass,
-    /// Read and thrown away. A connection that lost a byte this way never flows again: no stream gets a gap.
+    /// Read and thrown away. A direction that lost a byte this way never flows again: no stream gets a gap.
     Swallow,
     /// Not read, so that the sender's TCP fills up and waits; nothing is lost.
     Hold,
@@ -45,6 +45,7 @@ struct Counters {
     connections: AtomicUsize,
     up: AtomicU64,
     down: AtomicU64,
+    swallowed: AtomicU64,
 }
 
 enum Command {
@@ -122,6 +123,11 @@ impl Relay {
         self.counters.down.load(Ordering::SeqCst)
     }
 
+    /// Bytes taken and thrown away so far, in both directions.
+    pub fn bytes_swallowed(&self) -> u64 {
+        self.counters.swallowed.load(Ordering::SeqCst)
+    }
+
     /// Resets all connections, on both sides, at once; new ones are welcome.
     pub fn cut(&self) {
         self.ask(Command::Cut);
@@ -136,7 +142,7 @@ impl Relay {
 
     /// Takes all bytes and passes none on, in both directions; nothing is closed and no end is passed on either.
     ///
-    /// Like a router that lost its way. A connection that lost bytes stays so, even after [`Relay::flow`].
+    /// Like a router that lost its way. A direction that lost bytes stays so, even after [`Relay::flow`].
     pub fn stall(&self) {
         self.ask(Command::Flow { up: Some(Flow::Swallow), down: Some(Flow::Swallow) });
     }

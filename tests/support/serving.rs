@@ -30,6 +30,22 @@ pub(super) struct Shared {
     pub(super) received: Mutex<Vec<(usize, Message)>>,
 }
 
+/// Where the server's owner looks for what happened.
+pub(super) struct Publisher {
+    shared: Arc<Shared>,
+    out: Sender<ServerEvent>,
+}
+
+impl Publisher {
+    pub(super) fn publish(&self, event: ServerEvent) {
+        if let ServerEvent::Message { n, message } = &event {
+            self.shared.received.lock().unwrap().push((*n, message.clone()));
+        }
+        // Nobody listens any more once the server is being dropped.
+        let _ = self.out.send(event);
+    }
+}
+
 pub(super) enum Command {
     Send { n: usize, bytes: Vec<u8> },
     Close { n: usize, code: u16, reason: String },
@@ -91,8 +107,7 @@ pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, choose: Choose) 
         connections: BTreeMap::new(),
         scripts: BTreeMap::new(),
         scripts_are_sound: true,
-        shared: Arc::clone(&shared),
-        out,
+        events: Publisher { shared: Arc::clone(&shared), out },
         ask: ask.clone(),
     };
     assert!(serving.listen(), "cannot listen");
@@ -118,8 +133,7 @@ struct Serving {
     connections: BTreeMap<usize, Connection>,
     scripts: BTreeMap<usize, RunningScript>,
     scripts_are_sound: bool,
-    shared: Arc<Shared>,
-    out: Sender<ServerEvent>,
+    events: Publisher,
     ask: Ask,
 }
 
@@ -161,34 +175,26 @@ impl Serving {
     }
 
     fn turn(&mut self, scratch: &mut [u8], is_due: impl Fn(&Connection) -> bool) {
-        let mut events = Vec::new();
         let mut ended = Vec::new();
         for (n, connection) in self.connections.iter_mut().filter(|(_, c)| is_due(c)) {
-            let mut io = Turn { switches: self.switches, events: &mut events, scratch };
+            let mut io = Turn { switches: self.switches, events: &self.events, scratch };
             if let Some(ending) = connection.turn(&mut io) {
-                events.push(ServerEvent::Ended { n: *n, ending });
-                ended.push(*n);
+                ended.push((*n, ending));
             }
         }
-        for n in ended {
+        for (n, ending) in ended {
             self.connections.remove(&n);
-        }
-        for event in events {
-            self.publish(event);
+            self.publish(ServerEvent::Ended { n, ending });
         }
     }
 
     fn publish(&self, event: ServerEvent) {
-        if let ServerEvent::Message { n, message } = &event {
-            self.shared.received.lock().unwrap().push((*n, message.clone()));
-        }
-        // Nobody listens any more once the server is being dropped.
-        let _ = self.out.send(event);
+        self.events.publish(event);
     }
 
     fn accept(&mut self) {
         while let Some(Ok((mut tcp, _))) = self.listener.as_ref().map(|l| l.accept()) {
-            let n = self.shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+            let n = self.events.shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
             self.publish(ServerEvent::Accepted { n });
             let _ = tcp.set_nodelay(true);
             let behaviour = (self.choose)(n);

@@ -61,8 +61,17 @@ impl Pair {
     ) -> Outcome {
         let (limit_up, limit_down) = rules.cut_after.unzip();
         let (client, target) = (&mut self.client, &mut self.target);
-        let up = self.up.pump(client, target, rules.up, limit_up, &counters.up, now, buf);
-        let down = self.down.pump(target, client, rules.down, limit_down, &counters.down, now, buf);
+        let up =
+            self.up.pump(client, target, rules.up, limit_up, (&counters.up, &counters.swallowed), now, buf);
+        let down = self.down.pump(
+            target,
+            client,
+            rules.down,
+            limit_down,
+            (&counters.down, &counters.swallowed),
+            now,
+            buf,
+        );
         if let Some((left_up, left_down)) = &mut rules.cut_after {
             *left_up -= up.passed;
             *left_down -= down.passed;
@@ -123,11 +132,12 @@ impl Direction {
         to: &mut TcpStream,
         flow: Flow,
         mut limit: Option<u64>,
-        count: &AtomicU64,
+        counters: (&AtomicU64, &AtomicU64),
         now: Instant,
         buf: &mut [u8],
     ) -> Pumped {
         let mut pumped = Pumped::default();
+        let (count, swallowed) = counters;
         let flow = if self.lost { Flow::Swallow } else { flow };
         self.due = match flow {
             Flow::Trickle { .. } => self.due,
@@ -140,13 +150,18 @@ impl Direction {
             match flow {
                 Flow::Hold => return pumped,
                 Flow::Swallow => {
-                    self.lost |= !std::mem::take(&mut self.waiting).is_empty();
+                    let waiting = std::mem::take(&mut self.waiting).len();
+                    self.lost |= waiting > 0;
+                    swallowed.fetch_add(waiting as u64, Ordering::SeqCst);
                     if !self.readable {
                         return pumped;
                     }
                     match from.read(buf) {
                         Ok(0) => (self.lost, self.readable) = (true, false),
-                        Ok(_) => self.lost = true,
+                        Ok(n) => {
+                            self.lost = true;
+                            swallowed.fetch_add(n as u64, Ordering::SeqCst);
+                        }
                         Err(e) if e.kind() == ErrorKind::Interrupted => {}
                         Err(e) => {
                             self.readable = false;
@@ -182,12 +197,15 @@ impl Direction {
             }
             let allowed = limit.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
             let part = self.waiting.len().min(most).min(allowed);
-            match to.write(&self.waiting[..part]) {
+            // Counted first, so that who received a byte finds it counted.
+            count.fetch_add(part as u64, Ordering::SeqCst);
+            let written = to.write(&self.waiting[..part]);
+            count.fetch_sub((part - *written.as_ref().unwrap_or(&0)) as u64, Ordering::SeqCst);
+            match written {
                 Ok(n) => {
                     self.waiting.drain(..n);
                     limit = limit.map(|left| left - n as u64);
                     pumped.passed += n as u64;
-                    count.fetch_add(n as u64, Ordering::SeqCst);
                     if let Flow::Trickle { every, .. } = flow {
                         self.due = Some(now + every);
                     }

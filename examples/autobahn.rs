@@ -1,0 +1,65 @@
+//! The agent that the Autobahn suite's fuzzing server examines: echoes every message of every case.
+//!
+//! `cargo run --release --example autobahn -- ws://127.0.0.1:9001 heartwire`; `.ci/autobahn` does it all.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use heartwire::{Client, Event, Reconnect};
+
+/// The longest case sends 1000 messages of 64 KiB, or one of 16 MiB in small pieces.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let (Some(server), Some(agent)) = (args.next(), args.next()) else {
+        eprintln!("usage: autobahn URL AGENT");
+        return ExitCode::from(2);
+    };
+    match examine(server.trim_end_matches('/'), &agent) {
+        Ok(cases) => {
+            println!("{cases} cases run");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn examine(server: &str, agent: &str) -> Result<u32, Box<dyn std::error::Error>> {
+    let mut count = String::new();
+    let client = once(&format!("{server}/getCaseCount"))?;
+    while let Ok(event) = client.recv_timeout(PATIENCE) {
+        if let Event::Message(message) = event {
+            count = message.to_string();
+        }
+    }
+    let cases = count.parse()?;
+    for case in 1..=cases {
+        run(&format!("{server}/runCase?case={case}&agent={agent}"))?;
+    }
+    run(&format!("{server}/updateReports?agent={agent}"))?;
+    Ok(cases)
+}
+
+fn once(url: &str) -> Result<Client, heartwire::Error> {
+    Client::builder(url).reconnect(Reconnect::never()).max_message_size(64 << 20).connect()
+}
+
+fn run(url: &str) -> Result<(), heartwire::Error> {
+    let client = Client::builder(url)
+        .reconnect(Reconnect::never())
+        .max_message_size(64 << 20)
+        .outbox(heartwire::OutboxLimits::new().bytes(64 << 20))
+        .build()?;
+    client.on_message(|client, message| {
+        if let Err(error) = client.send_with(message, heartwire::SendOptions::new()) {
+            eprintln!("echo: {error}");
+        }
+    });
+    client.connect()?;
+    client.wait_closed(PATIENCE)?;
+    Ok(())
+}

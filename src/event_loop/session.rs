@@ -144,7 +144,7 @@ impl Session {
     /// Parses, reads and writes, a bounded amount of each; `true` if work is left that no event announces.
     pub(super) fn move_bytes(&mut self, member: &mut Member, registry: &Registry, now: Instant) -> bool {
         for _ in 0..BUDGET {
-            self.parse(member, now);
+            self.parse(member, registry, now);
             let read = self.is_readable() && (!self.paused || self.over);
             if (!read && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
                 self.inbound.idle();
@@ -173,7 +173,7 @@ impl Session {
     }
 
     /// Hands on what is whole in the buffer, until it is empty or the user wants no more.
-    fn parse(&mut self, member: &mut Member, now: Instant) {
+    fn parse(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
         let core = member.core.clone();
         while !self.over && !self.paused {
             match self.inbound.next() {
@@ -195,7 +195,7 @@ impl Session {
                 }
                 Ok(Some(Item::Ping(payload))) => {
                     self.pong = Some(payload.to_vec());
-                    self.write_wanted = true;
+                    self.answer_ping(member, registry, now);
                 }
                 Ok(Some(Item::Pong(payload))) => member.link.handle(Input::Pong(payload), now),
                 Ok(Some(Item::Close { code, reason })) => {
@@ -209,6 +209,16 @@ impl Session {
                     member.link.handle(Input::SessionFailed(error), now);
                 }
             }
+        }
+    }
+
+    /// The pong goes out before the message behind the ping is handed on: its receiver may answer it. If the
+    /// wire is out or blocked, the pong waits, and a newer one takes its place (RFC 6455 section 5.5.3).
+    fn answer_ping(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
+        self.write_wanted = true;
+        if let Some(mut wire) = member.core.mailbox.take_wire() {
+            self.write(&mut wire, member, registry, now);
+            member.core.mailbox.park(wire, !self.no_more_data, None);
         }
     }
 

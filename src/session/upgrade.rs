@@ -2,7 +2,7 @@
 //!
 //! tungstenite makes the key, what must be in every request, and the answer expected to the key. The request line and
 //! the user's headers are put in here: tungstenite logs the request that it makes, and those hold secrets. What the
-//! answer says is judged in [`answer`](super::answer). Holds no stream, and no deadline: its caller has one.
+//! answer says is judged in [`super::answer`]. Holds no stream, and no deadline: its caller has one.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;

@@ -1,1 +1,7 @@
 //! The promises of this room that need more than one of its files.
+
+mod frames;
+mod reader;
+mod stream;
+mod upgrade;
+mod wire;

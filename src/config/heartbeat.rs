@@ -157,6 +157,12 @@ impl Heartbeat {
         }
         check::time("heartbeat interval", self.interval)?;
         check::time("heartbeat timeout", self.timeout)?;
+        if matches!(&self.kind, BeatKind::Text { reply: Reply::Prefix(prefix), .. } if prefix.is_empty()) {
+            return Err(ConfigError::new(
+                "heartbeat reply_prefix",
+                "is empty; any_reply takes every message",
+            ));
+        }
         check::count("heartbeat max_missed", self.max_missed, 1..=1000)
     }
 }

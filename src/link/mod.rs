@@ -347,12 +347,11 @@ impl Link {
 
     /// The user's close, or that of a client whose user's code panicked; the first one counts.
     fn close(&mut self, by: Initiator, code: u16, reason: &str, end: End, now: Instant) {
+        let unbegun = self.withdraw_dials();
         match &mut self.at {
             At::Idle | At::Waiting { .. } => self.end(end, None),
             At::Dialing { .. } => {
-                let queued = self.actions.len();
-                self.actions.retain(|action| !matches!(action, Action::Dial { .. }));
-                if self.actions.len() == queued {
+                if !unbegun {
                     self.actions.push_back(Action::AbandonDial);
                 }
                 self.end(end, None);
@@ -382,6 +381,17 @@ impl Link {
             }
             At::Closed => {}
         }
+    }
+
+    /// Takes attempts back that nobody has begun yet; tells whether there was one.
+    fn withdraw_dials(&mut self) -> bool {
+        let Some(first) = self.actions.iter().position(|action| matches!(action, Action::Dial { .. })) else {
+            return false;
+        };
+        let mut later = self.actions.split_off(first);
+        later.retain(|action| !matches!(action, Action::Dial { .. } | Action::AbandonDial));
+        self.actions.append(&mut later);
+        true
     }
 
     fn drained(&mut self) {
@@ -636,3 +646,6 @@ pub(crate) fn later(now: Instant, time: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now.checked_add(time).or_else(|| now.checked_add(NEVER)).unwrap_or(now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,9 +217,19 @@ pub(crate) mod tests {
         REPLACEMENT.with_borrow(Clone::clone)
     }
 
-    /// From now on, names looked up from this thread are given to this function, on threads of a pool of its own.
-    pub(crate) fn replace(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) {
+    /// While this lives, names looked up from this thread go to a function of the test's, on a pool of its own.
+    #[must_use]
+    pub(crate) struct Replaced(());
+
+    pub(crate) fn replace(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Replaced {
         REPLACEMENT.set(Some(Arc::new(Pool::new(IDLE, ask))));
+        Replaced(())
+    }
+
+    impl Drop for Replaced {
+        fn drop(&mut self) {
+            REPLACEMENT.set(None);
+        }
     }
 
     const PATIENCE: Duration = Duration::from_secs(10);

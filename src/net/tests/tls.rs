@@ -154,6 +154,21 @@ fn a_server_that_hangs_up_in_the_handshake_cut_the_stream_short() {
     assert_eq!(fault.kind(), TlsFaultKind::Truncated, "{fault}");
 }
 
+#[test]
+fn dropping_a_dial_in_the_handshake_closes_its_socket() {
+    let (address, server) = serve_plain(|mut socket| socket.read_to_end(&mut Vec::new()).unwrap());
+    let mut turn = Loop::new();
+    let mut dial = turn.start(secured(address, &Tls::new()), None);
+    while dial.phase() != Phase::Tls {
+        assert!(turn.advance(&mut dial, Instant::now()).is_none());
+        if dial.phase() != Phase::Tls {
+            turn.wait(None);
+        }
+    }
+    drop(dial);
+    assert!(server.join().unwrap() > 0, "a ClientHello, then the end");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reset_keeps_the_systems_number_through_tls() {

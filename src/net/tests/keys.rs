@@ -132,3 +132,9 @@ mKgGu9krqptdXRiGgXbJTXu1k6duhb3InJyyT5JmQi74nxIss6uN7lVPo2LLktHb
 BmCf1cvoDUPIxThB7WPCC1GD9GDe4BV9Bun9iRK7nRotbEstsO49dgYkAFWCjNcv
 -----END RSA PRIVATE KEY-----
 ";
+
+/// The key `EC` with a certificate of its own: `openssl pkcs12 -export -passout pass:hunter2`
+pub(crate) const PKCS12: &[u8] = include_bytes!("client.p12");
+
+/// The same with `-legacy`: ciphers that OpenSSL 3 takes no more
+pub(crate) const LEGACY_PKCS12: &[u8] = include_bytes!("legacy.p12");

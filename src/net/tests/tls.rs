@@ -263,6 +263,18 @@ fn a_client_certificate_is_shown_with_every_form_of_key() {
 }
 
 #[test]
+fn a_pkcs12_archive_opens_with_its_password_only() {
+    connector(&Tls::new().client_pkcs12(keys::PKCS12, "hunter2")).unwrap();
+    let error = connector(&Tls::new().client_pkcs12(keys::PKCS12, "hunter3")).map(|_| ()).unwrap_err();
+    assert_eq!(error.setting(), "client_pkcs12");
+    assert!(!error.to_string().contains("hunter"), "{error}");
+    // Older libraries, and builds with the legacy provider, open it.
+    if let Err(error) = connector(&Tls::new().client_pkcs12(keys::LEGACY_PKCS12, "hunter2")) {
+        assert!(error.problem().contains("openssl pkcs12 -legacy"), "{error}");
+    }
+}
+
+#[test]
 fn a_blocked_write_goes_on_where_it_stopped() {
     const SIZE: usize = 8 << 20;
     let authority = Authority::new();

@@ -92,7 +92,8 @@ impl Tls {
 
     /// Shows this certificate to servers that ask, from a PKCS#12 archive (`.p12`, `.pfx`). Default: none.
     ///
-    /// The last of `client_pkcs12` and [`client_pem`](Self::client_pem) counts.
+    /// The last of `client_pkcs12` and [`client_pem`](Self::client_pem) counts. On macOS the system keeps the key in a
+    /// temporary keychain until the program ends.
     pub fn client_pkcs12(mut self, archive: impl Into<Vec<u8>>, password: impl Into<String>) -> Tls {
         self.identity = Some(Identity::Pkcs12 { archive: archive.into(), password: password.into() });
         self

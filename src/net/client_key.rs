@@ -13,6 +13,8 @@ const CONTEXT_0: u8 = 0xa0;
 
 const DECRYPT: &str = "the key is encrypted; decrypt it once: openssl pkey -in key.pem -out plain.pem";
 const CONVERT: &str = "convert it once: openssl pkey -in key.pem -out pkcs8.pem";
+const NAME_CURVE: &str = "the EC key does not name its curve; make it do so once: \
+                          openssl ec -in key.pem -param_enc named_curve -out named.pem";
 
 /// The first private key in the PEM text, as PKCS#8 in PEM. `Err` says what to do.
 pub(crate) fn pkcs8(pem: &[u8]) -> Result<Vec<u8>, String> {
@@ -27,8 +29,7 @@ pub(crate) fn pkcs8(pem: &[u8]) -> Result<Vec<u8>, String> {
         "RSA PRIVATE KEY" => Ok(armour(&wrap(RSA, &block.der()?))),
         "EC PRIVATE KEY" => {
             let key = block.der()?;
-            let curve =
-                curve(&key).ok_or_else(|| format!("the EC key does not name its curve; {CONVERT}"))?;
+            let curve = curve(&key).ok_or(NAME_CURVE)?;
             let algorithm = tagged(SEQUENCE, &[EC_PUBLIC_KEY, &tagged(OBJECT_IDENTIFIER, curve)].concat());
             Ok(armour(&wrap(&algorithm, &key)))
         }
@@ -160,4 +161,81 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     (count < 6).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::tests::keys;
+
+    fn refusal(pem: &str) -> String {
+        pkcs8(pem.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_pkcs1_key_is_wrapped_as_openssl_wraps_it() {
+        assert_eq!(String::from_utf8(pkcs8(keys::RSA.as_bytes()).unwrap()).unwrap(), keys::RSA_AS_PKCS8);
+    }
+
+    #[test]
+    fn a_pkcs8_key_is_found_wherever_it_begins() {
+        let pem = [b"Bag Attributes \xff\n", keys::RSA_AS_PKCS8.as_bytes()].concat();
+        assert_eq!(pkcs8(&pem).unwrap(), keys::RSA_AS_PKCS8.trim_end().as_bytes());
+    }
+
+    #[test]
+    fn line_ends_of_every_system_are_read() {
+        let windows = keys::RSA.replace('\n', "\r\n");
+        assert_eq!(String::from_utf8(pkcs8(windows.as_bytes()).unwrap()).unwrap(), keys::RSA_AS_PKCS8);
+    }
+
+    #[test]
+    fn an_ec_key_without_its_curve_is_refused_with_the_command_that_helps() {
+        let key = tagged(SEQUENCE, &[tagged(INTEGER, &[1]), tagged(OCTET_STRING, &[7; 32])].concat());
+        let pem = String::from_utf8(armour(&key)).unwrap().replace(" PRIVATE", " EC PRIVATE");
+        assert!(refusal(&pem).contains("openssl ec -in key.pem -param_enc named_curve -out named.pem"));
+        assert_eq!(refusal(&pem), refusal(keys::EC_WITH_EXPLICIT_CURVE));
+    }
+
+    #[test]
+    fn an_encrypted_key_is_refused_with_the_command_that_decrypts_it() {
+        for pem in [keys::ENCRYPTED_PKCS8, keys::ENCRYPTED_PKCS1] {
+            assert!(refusal(pem).contains("openssl pkey -in key.pem -out plain.pem"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_private_key_is_refused() {
+        assert!(refusal("").contains("no PEM private key"));
+        assert!(refusal("-----BEGIN ").contains("no PEM private key"));
+        assert!(refusal("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n").contains("no PEM private key"));
+        assert!(
+            refusal("-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----")
+                .contains("ssh-keygen")
+        );
+        assert!(
+            refusal("-----BEGIN RSA PRIVATE KEY-----\n!\n-----END RSA PRIVATE KEY-----").contains("base64")
+        );
+    }
+
+    #[test]
+    fn certificates_are_picked_out_of_what_stands_between_them() {
+        let one = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+        let mixed = format!("subject=x\n{one}{}{one}tail", keys::RSA);
+        assert_eq!(String::from_utf8(certificates(mixed.as_bytes())).unwrap(), format!("{one}{one}"));
+    }
+
+    #[test]
+    fn damaged_der_is_no_panic() {
+        let (body, _) = untagged(SEQUENCE, &[0x30, 3, 1, 2, 3]).unwrap();
+        assert_eq!(body, [1, 2, 3]);
+        for der in
+            [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x84, 1, 1, 1, 1], &[0x30, 0x82, 1], &[0x30, 5, 1]]
+        {
+            assert_eq!(untagged(SEQUENCE, der), None);
+            assert_eq!(curve(der), None);
+        }
+        assert_eq!(tagged(OCTET_STRING, &[9; 200])[..4], [4, 0x81, 200, 9]);
+        assert_eq!(untagged(4, &tagged(4, &[9; 70_000])).unwrap().0.len(), 70_000);
+    }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Target {
     pub(crate) local: Option<IpAddr>,
     /// How long sent bytes may stay unacknowledged until the system gives the connection up; only Linux and Android
     /// know it.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(crate) user_timeout: Option<Duration>,
     pub(crate) resolve_timeout: Duration,
 }

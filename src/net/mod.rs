@@ -14,3 +14,6 @@ mod client_key;
 pub(crate) mod tls;
 #[cfg(feature = "native-tls")]
 mod tls_fault;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -164,7 +164,7 @@ fn under_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
-fn arrived(socket: &TcpStream) -> io::Result<bool> {
+pub(crate) fn arrived(socket: &TcpStream) -> io::Result<bool> {
     if let Some(error) = socket.take_error()? {
         return Err(error);
     }
@@ -182,4 +182,51 @@ fn arrived(socket: &TcpStream) -> io::Result<bool> {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn four(n: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, n], 443))
+    }
+
+    fn six(n: u16) -> SocketAddr {
+        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, n], 443))
+    }
+
+    #[test]
+    fn families_alternate_and_the_systems_first_choice_stays_first() {
+        assert_eq!(
+            order(&[six(1), six(2), six(3), four(1), four(2)], None, None),
+            [six(1), four(1), six(2), four(2), six(3)]
+        );
+        assert_eq!(order(&[four(1), four(2), six(1)], None, None), [four(1), six(1), four(2)]);
+        assert_eq!(order(&[four(2), four(1)], None, None), [four(2), four(1)]);
+        assert_eq!(order(&[], None, None), []);
+    }
+
+    #[test]
+    fn an_address_is_tried_once_and_eight_at_most() {
+        assert_eq!(order(&[four(1), four(1), six(1), four(1)], None, None), [four(1), six(1)]);
+        let many: Vec<SocketAddr> = (1..100).map(four).chain([six(1)]).collect();
+        let order = order(&many, None, None);
+        assert_eq!(order.len(), 8);
+        assert_eq!(order[..3], [four(1), six(1), four(2)]);
+    }
+
+    #[test]
+    fn the_address_to_avoid_goes_last_and_only_if_it_is_there() {
+        assert_eq!(order(&[six(1), four(1), six(2)], None, Some(six(1))), [six(2), four(1), six(1)]);
+        assert_eq!(order(&[four(1), four(2)], None, Some(four(9))), [four(1), four(2)]);
+        assert_eq!(order(&[four(1)], None, Some(four(1))), [four(1)]);
+    }
+
+    #[test]
+    fn a_local_address_leaves_only_its_family() {
+        let found = [six(1), four(1), six(2)];
+        assert_eq!(order(&found, Some(four(7).ip()), None), [four(1)]);
+        assert_eq!(order(&found, Some(six(7).ip()), None), [six(1), six(2)]);
+    }
 }

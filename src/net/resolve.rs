@@ -50,7 +50,7 @@ impl Drop for Lookup {
 }
 
 fn shared() -> Arc<Pool> {
-    static SHARED: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(ask_the_system)));
+    static SHARED: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(IDLE, ask_the_system)));
     #[cfg(test)]
     if let Some(pool) = tests::replacement() {
         return pool;
@@ -65,6 +65,8 @@ fn ask_the_system(host: &str, port: u16) -> Answer {
 pub(crate) struct Pool {
     state: Mutex<State>,
     work: Condvar,
+    /// How long a thread waits for work before it ends.
+    idle: Duration,
     ask: Box<Ask>,
 }
 
@@ -103,8 +105,8 @@ impl State {
 }
 
 impl Pool {
-    fn new(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Pool {
-        Pool { state: Mutex::default(), work: Condvar::new(), ask: Box::new(ask) }
+    fn new(idle: Duration, ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Pool {
+        Pool { state: Mutex::default(), work: Condvar::new(), idle, ask: Box::new(ask) }
     }
 
     fn resolve(pool: &Arc<Pool>, host: &str, port: u16, done: Box<dyn FnOnce() + Send>) -> Lookup {
@@ -174,7 +176,8 @@ impl Pool {
                 return Some(name);
             }
             state.idle += 1;
-            let (woken, waited) = self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (woken, waited) =
+                self.work.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.idle -= 1;
             if waited.timed_out() && state.queue.is_empty() {
@@ -202,6 +205,7 @@ fn copy(answer: &Answer) -> Answer {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::cell::RefCell;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
 
@@ -213,8 +217,184 @@ pub(crate) mod tests {
         REPLACEMENT.with_borrow(Clone::clone)
     }
 
-    /// From now on, names looked up from this thread are given to this function, on threads of a pool of its own.
-    pub(crate) fn replace(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) {
-        REPLACEMENT.set(Some(Arc::new(Pool::new(ask))));
+    /// While this lives, names looked up from this thread go to a function of the test's, on a pool of its own.
+    #[must_use]
+    pub(crate) struct Replaced(());
+
+    pub(crate) fn replace(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Replaced {
+        REPLACEMENT.set(Some(Arc::new(Pool::new(IDLE, ask))));
+        Replaced(())
+    }
+
+    impl Drop for Replaced {
+        fn drop(&mut self) {
+            REPLACEMENT.set(None);
+        }
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A pool whose lookups tell their name when they begin, and end when the gate is opened for them.
+    struct Gated {
+        pool: Arc<Pool>,
+        begun: Receiver<String>,
+        gate: Sender<()>,
+        done: (Sender<()>, Receiver<()>),
+    }
+
+    impl Gated {
+        fn new() -> Gated {
+            let (begin, begun) = channel();
+            let (gate, gated) = channel();
+            let (begin, gated) = (Mutex::new(begin), Mutex::new(gated));
+            let pool = Pool::new(IDLE, move |name, port| {
+                begin.lock().unwrap().send(name.to_owned()).unwrap();
+                gated.lock().unwrap().recv().unwrap();
+                Ok(vec![([127, 0, 0, 1], port).into()])
+            });
+            Gated { pool: Arc::new(pool), begun, gate, done: channel() }
+        }
+
+        fn resolve(&self, name: &str) -> Lookup {
+            let done = self.done.0.clone();
+            Pool::resolve(&self.pool, name, 7, Box::new(move || done.send(()).unwrap()))
+        }
+
+        fn next_begun(&self) -> String {
+            self.begun.recv_timeout(PATIENCE).unwrap()
+        }
+
+        fn open_gate(&self) {
+            self.gate.send(()).unwrap();
+            self.done.1.recv_timeout(PATIENCE).unwrap();
+        }
+
+        /// Lookups that keep all threads.
+        fn occupy(&self) -> Vec<Lookup> {
+            let lookups = (0..THREADS).map(|n| self.resolve(&format!("busy {n}"))).collect();
+            (0..THREADS).for_each(|_| assert!(self.next_begun().starts_with("busy")));
+            lookups
+        }
+    }
+
+    fn here() -> Answer {
+        Ok(vec![([127, 0, 0, 1], 7).into()])
+    }
+
+    #[test]
+    fn the_same_name_is_looked_up_once_for_all_who_wait() {
+        let gated = Gated::new();
+        let mut first = gated.resolve("one");
+        assert_eq!(gated.next_begun(), "one");
+        let mut second = gated.resolve("one");
+        assert!(first.take().is_none() && second.take().is_none());
+
+        gated.open_gate();
+        gated.done.1.recv_timeout(PATIENCE).unwrap();
+
+        for lookup in [&mut first, &mut second] {
+            assert_eq!(lookup.take().unwrap().unwrap(), here().unwrap());
+            assert!(lookup.take().is_none());
+        }
+        assert!(gated.begun.try_recv().is_err());
+    }
+
+    #[test]
+    fn at_most_four_names_are_looked_up_at_once() {
+        let gated = Gated::new();
+        let busy = gated.occupy();
+        let mut fifth = gated.resolve("fifth");
+        assert_eq!(gated.pool.lock().threads, THREADS);
+        assert!(gated.begun.try_recv().is_err());
+        gated.open_gate();
+        assert_eq!(gated.next_begun(), "fifth");
+        (0..THREADS).for_each(|_| gated.open_gate());
+        assert!(fifth.take().unwrap().is_ok());
+        drop(busy);
+    }
+
+    #[test]
+    fn an_abandoned_name_is_never_begun_unless_another_waits_for_it() {
+        let gated = Gated::new();
+        let busy = gated.occupy();
+        let alone = gated.resolve("alone");
+        let (left, right) = (gated.resolve("shared"), gated.resolve("shared"));
+        drop(alone);
+        drop(left);
+        gated.open_gate();
+        assert_eq!(gated.next_begun(), "shared");
+        drop(busy);
+        let state = gated.pool.lock();
+        assert!(state.queue.is_empty() && !state.jobs.contains_key(&("alone".to_owned(), 7)));
+        drop(state);
+        (0..THREADS).for_each(|_| gated.gate.send(()).unwrap());
+        drop(right);
+    }
+
+    #[test]
+    fn one_name_too_many_is_refused_at_once() {
+        let gated = Gated::new();
+        let mut lookups = gated.occupy();
+        lookups.extend((0..WAITING).map(|n| gated.resolve(&n.to_string())));
+        assert!(gated.resolve("0").take().is_none(), "one that waits already costs nothing");
+        let mut refused = gated.resolve("one too many");
+        assert!(refused.take().unwrap().is_err());
+        assert!(gated.done.1.try_recv().is_err());
+        drop(lookups);
+        assert!(gated.pool.lock().queue.is_empty());
+        (0..THREADS).for_each(|_| gated.gate.send(()).unwrap());
+    }
+
+    #[test]
+    fn a_panic_costs_an_answer_and_no_thread() {
+        let pool =
+            Arc::new(Pool::new(IDLE, |name, _| if name == "bad" { panic!("on purpose") } else { here() }));
+        for name in ["bad", "good"].into_iter().cycle().take(4 * THREADS) {
+            let (tell, told) = channel();
+            let done = Box::new(move || {
+                tell.send(()).unwrap();
+                panic!("on purpose");
+            });
+            let mut lookup = Pool::resolve(&pool, name, 7, done);
+            told.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(lookup.take().unwrap().is_ok(), name == "good");
+        }
+    }
+
+    #[test]
+    fn a_thread_without_work_ends_and_the_next_name_gets_a_new_one() {
+        struct Tell(Sender<()>);
+        impl Drop for Tell {
+            fn drop(&mut self) {
+                self.0.send(()).unwrap();
+            }
+        }
+        thread_local! {
+            static END: RefCell<Option<Tell>> = const { RefCell::new(None) };
+        }
+        let (tell, ended) = channel();
+        let tell = Mutex::new(tell);
+        let pool = Arc::new(Pool::new(Duration::from_millis(1), move |_, _| {
+            assert_eq!(std::thread::current().name(), Some("heartwire-resolve"));
+            END.set(Some(Tell(tell.lock().unwrap().clone())));
+            here()
+        }));
+        for _ in 0..2 {
+            let (tell, told) = channel();
+            let mut lookup = Pool::resolve(&pool, "name", 7, Box::new(move || tell.send(()).unwrap()));
+            told.recv_timeout(PATIENCE).unwrap();
+            assert!(lookup.take().unwrap().is_ok());
+            ended.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(pool.lock().threads, 0);
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_its_number_for_everyone() {
+        let numbered: Answer = Err(io::Error::from_raw_os_error(11));
+        assert_eq!(copy(&numbered).unwrap_err().raw_os_error(), Some(11));
+        let worded: Answer = Err(io::Error::new(io::ErrorKind::NotFound, "no such name"));
+        let copy = copy(&worded).unwrap_err();
+        assert_eq!((copy.kind(), copy.to_string()), (io::ErrorKind::NotFound, "no such name".to_owned()));
     }
 }

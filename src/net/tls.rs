@@ -163,7 +163,15 @@ fn identity(identity: &Identity) -> Result<native_tls::Identity, ConfigError> {
             native_tls::Identity::from_pkcs8(&certificates, &key)
         }
     };
-    made.map_err(|error| problem(error.to_string()))
+    made.map_err(|error| {
+        let mut text = error.to_string();
+        if matches!(identity, Identity::Pkcs12 { .. }) && text.contains("unsupported") {
+            text.push_str("; its ciphers are too old, make it anew: ");
+            text.push_str("openssl pkcs12 -legacy -in old.p12 -nodes -out all.pem, ");
+            text.push_str("openssl pkcs12 -export -in all.pem -out new.p12");
+        }
+        problem(text)
+    })
 }
 
 /// A handshake under way.
@@ -184,6 +192,11 @@ impl Connector {
         let trouble = Arc::new(Trouble::default());
         let tap = Tap::below_tls(socket, trouble.clone());
         step(self.0.native.connect(name, tap), trouble)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn same(&self, other: &Connector) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -213,3 +213,100 @@ fn kind(backend: Backend, words: &str) -> TlsFaultKind {
         TABLE.iter().find(|(of, _, any)| *of == backend && any.iter().any(|part| words.contains(part)));
     found.map_or(TlsFaultKind::Other, |(_, kind, _)| *kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openssls_words_are_understood() {
+        use TlsFaultKind::{Certificate, HostName, Other, Protocol, Refused, Truncated};
+        let verify = "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed:\
+                      ../ssl/statem/statem_clnt.c:1889:";
+        for (words, expected) in [
+            (format!("{verify} (hostname mismatch)"), HostName),
+            (format!("{verify} (Hostname mismatch)"), HostName),
+            (format!("{verify} (IP address mismatch)"), HostName),
+            (format!("{verify} (certificate has expired)"), Certificate),
+            (format!("{verify} (certificate is not yet valid)"), Certificate),
+            (format!("{verify} (self-signed certificate)"), Certificate),
+            (format!("{verify} (self-signed certificate in certificate chain)"), Certificate),
+            (format!("{verify} (unable to get local issuer certificate)"), Certificate),
+            (format!("{verify} (certificate revoked)"), Certificate),
+            (format!("{verify} (EE certificate key too weak)"), Certificate),
+        ] {
+            assert_eq!(kind(Backend::OpenSsl, &words), expected, "{words}");
+        }
+        for (reason, expected) in [
+            ("ssl3_get_record:wrong version number", Protocol),
+            ("tls_get_more_records:packet length too long", Protocol),
+            ("ssl_choose_client_version:unsupported protocol", Protocol),
+            ("tls_setup_handshake:no protocols available", Protocol),
+            ("tls_post_process_client_hello:no shared cipher", Protocol),
+            ("tls_process_ske_dhe:dh key too small", Protocol),
+            ("ssl3_read_bytes:tlsv1 alert protocol version", Protocol),
+            ("ssl3_read_bytes:tlsv1 alert insufficient security", Protocol),
+            ("ssl3_read_bytes:sslv3 alert handshake failure", Refused),
+            ("ssl3_read_bytes:tlsv13 alert certificate required", Refused),
+            ("ssl3_read_bytes:sslv3 alert bad certificate", Refused),
+            ("ssl3_read_bytes:tlsv1 alert unknown ca", Refused),
+            ("ssl3_read_bytes:sslv3 alert certificate unknown", Refused),
+            ("ssl3_read_bytes:ssl/tls alert handshake failure", Refused),
+            ("ssl3_read_bytes:tlsv1 unrecognized name", Refused),
+            ("ssl3_read_n:unexpected eof while reading", Truncated),
+            ("ssl3_get_record:decryption failed or bad record mac", Other),
+        ] {
+            let words = format!("error:0A000000:SSL routines:{reason}:../ssl/record/rec_layer_s3.c:1593:");
+            assert_eq!(kind(Backend::OpenSsl, &words), expected, "{words}");
+        }
+        assert_eq!(kind(Backend::OpenSsl, "unexpected EOF"), Truncated);
+        assert_eq!(kind(Backend::OpenSsl, ""), Other);
+    }
+
+    #[test]
+    fn secure_transports_numbers_are_understood() {
+        for (number, expected) in [
+            (-9843, TlsFaultKind::HostName),
+            (-9807, TlsFaultKind::Certificate),
+            (-9814, TlsFaultKind::Certificate),
+            (-9836, TlsFaultKind::Protocol),
+            (-9816, TlsFaultKind::Truncated),
+            (-9824, TlsFaultKind::Refused),
+            (-9810, TlsFaultKind::Other),
+        ] {
+            let words = format!("words of any language Error {{ code: {number}, message: \"…\" }}");
+            assert_eq!(kind(Backend::SecureTransport, &words), expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn schannels_numbers_are_understood() {
+        for (number, expected) in [
+            (0x800B_010F_u32, TlsFaultKind::HostName),
+            (0x8009_0322, TlsFaultKind::HostName),
+            (0x800B_0101, TlsFaultKind::Certificate),
+            (0x800B_0109, TlsFaultKind::Certificate),
+            (0x8009_0325, TlsFaultKind::Certificate),
+            (0x8009_0328, TlsFaultKind::Certificate),
+            (0x8009_0308, TlsFaultKind::Protocol),
+            (0x8009_0331, TlsFaultKind::Protocol),
+            (0x8009_0326, TlsFaultKind::Refused),
+            (0x8009_0304, TlsFaultKind::Other),
+        ] {
+            let words = format!("Os {{ code: {}, kind: Uncategorized, message: \"…\" }}", number as i32);
+            assert_eq!(kind(Backend::Schannel, &words), expected, "{number:#x}");
+        }
+    }
+
+    #[test]
+    fn what_failed_below_tls_comes_before_what_tls_makes_of_it() {
+        let trouble = Trouble::default();
+        trouble.failed(&io::Error::from_raw_os_error(32));
+        assert_eq!(trouble.truth(io::Error::other("wrapped")).raw_os_error(), Some(32));
+        trouble.forget();
+        let error = trouble.truth(io::Error::other("tlsv13 alert certificate required"));
+        assert!(error.raw_os_error().is_none() && carried(&error).is_some());
+        trouble.ended();
+        assert_eq!(carried(&trouble.truth(io::Error::other("?"))).unwrap().kind, TlsFaultKind::Truncated);
+    }
+}

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::frames::{BINARY, CLOSE, PING, PONG, Seen, TEXT, client};
 use super::stream::{Scripted, Step};
 use crate::event::MessageId;
-use crate::session::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind};
 use crate::session::wire::{Flush, Wire};
 use crate::session::writer::BOUND;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Config;
 use crate::config::outbox::WhenFull;
-use crate::entry::Kind;
+use crate::entry::{Entry, Kind};
 use crate::error::{SendError, WaitError};
 use crate::event::{End, MessageId, Opened, State};
 use crate::event_loop::Home;
@@ -44,6 +44,7 @@ pub(crate) struct Mailbox {
     /// What the loop asks after each callback, without a lock.
     signals: AtomicU32,
     when_full: WhenFull,
+    time_to_live: Option<Duration>,
     pub(crate) received: Received,
 }
 
@@ -90,6 +91,8 @@ pub(crate) struct Inner {
     last_send: Option<Instant>,
     /// The earliest expiry that the loop knows of.
     known_expiry: Option<Instant>,
+    /// Pings of the user that wait for room in the wire.
+    pings: Vec<Vec<u8>>,
     waiters: usize,
 }
 
@@ -102,7 +105,6 @@ pub(crate) struct Orders {
     pub(crate) panicked: bool,
     /// A sender emptied the outbox by half after it had been full.
     pub(crate) writable: bool,
-    pub(crate) pings: Vec<Vec<u8>>,
 }
 
 impl Mailbox {
@@ -129,11 +131,13 @@ impl Mailbox {
                 credit: CREDIT,
                 last_send: None,
                 known_expiry: None,
+                pings: Vec::new(),
                 waiters: 0,
             }),
             changed: Condvar::new(),
             signals: AtomicU32::new(0),
             when_full: config.outbox.when_full,
+            time_to_live: config.outbox.time_to_live,
             received: Received::default(),
         }
     }
@@ -216,7 +220,15 @@ impl Mailbox {
         let id = inner.outbox.pass(payload.len())?;
         let Some(mut wire) = inner.wire.take() else { unreachable!("a direct write has the wire") };
         drop(inner);
-        wire.send_now(id, kind, payload);
+        match time_to_live.or(self.time_to_live) {
+            None => wire.send_now(id, kind, payload),
+            // Should it not get out whole, the message has to know its expiry on the next session.
+            Some(time) => {
+                let expires = now.checked_add(time);
+                wire.push(Entry { id, kind, payload: payload.to_vec(), expires });
+                wire.flush()
+            }
+        };
         self.park_after_sending(wire);
         Ok(id)
     }
@@ -229,10 +241,10 @@ impl Mailbox {
             if inner.state != State::Open {
                 return Err(SendError::NotOpen);
             }
-            if inner.orders.pings.len() >= MOST_PINGS {
+            if inner.pings.len() >= MOST_PINGS {
                 return Err(SendError::Full);
             }
-            inner.orders.pings.push(payload.to_vec());
+            inner.pings.push(payload.to_vec());
             Ok(())
         })
     }
@@ -356,7 +368,7 @@ impl Mailbox {
         wire
     }
 
-    /// Moves waiting messages into the wire, as many as its bounded buffer takes. `true` if it got any.
+    /// Moves pings and waiting messages into the wire, as many as its bounded buffer takes. `true` if it got any.
     pub(crate) fn load(&self, wire: &mut Wire<Stream>, now: Instant) -> bool {
         let mut batch = VecDeque::new();
         let room = wire.room();
@@ -366,8 +378,10 @@ impl Mailbox {
         let mut inner = self.lock();
         self.account(&mut inner, wire);
         inner.outbox.hand_out(room, now, &mut batch);
+        let pings = std::mem::take(&mut inner.pings);
         drop(inner);
-        let any = !batch.is_empty();
+        let any = !batch.is_empty() || !pings.is_empty();
+        pings.iter().for_each(|ping| wire.ping(ping));
         batch.into_iter().for_each(|entry| wire.push(entry));
         any
     }
@@ -396,6 +410,7 @@ impl Mailbox {
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire);
         inner.direct = false;
+        inner.pings.clear();
         let (stream, unsent) = wire.into_unsent();
         inner.outbox.restore(unsent);
         stream
@@ -537,10 +552,6 @@ impl Inner {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing
-    }
-
-    pub(crate) fn is_destroyed(&self) -> bool {
-        self.destroyed
     }
 }
 

@@ -56,10 +56,6 @@ macro_rules! kinds {
                 found
             }
 
-            fn is_empty(&self) -> bool {
-                true $(&& self.$kind.is_empty())*
-            }
-
             $(pub(crate) fn $kind(&self, client: &Client, argument: $argument) -> Result<(), Panicked> {
                 for listener in &self.$kind {
                     guarded(|| {
@@ -129,10 +125,6 @@ impl Handlers {
 
     pub(crate) fn snapshot(&self) -> Arc<Registered> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.snapshot().is_empty()
     }
 
     pub(crate) fn remove(&self, id: ListenerId) -> bool {

@@ -206,7 +206,7 @@ impl Member {
             self.tell(Event::Writable, now);
         }
         if let Io::Open(session) = &mut self.io {
-            session.wants_to_write(orders.pings);
+            session.wants_to_write();
         }
     }
 

@@ -42,7 +42,6 @@ pub(crate) struct Session {
     /// The socket is watched for writability, because a write is blocked.
     write_watched: bool,
     pong: Option<Vec<u8>>,
-    pings: Vec<Vec<u8>>,
     beat: Option<Beat>,
     /// Says `Drained` once all is written.
     draining: bool,
@@ -79,7 +78,6 @@ impl Session {
             write_wanted: true,
             write_watched: false,
             pong: None,
-            pings: Vec::new(),
             beat: None,
             draining: false,
             close: None,
@@ -110,9 +108,8 @@ impl Session {
         self.readable && !self.ended
     }
 
-    pub(super) fn wants_to_write(&mut self, pings: Vec<Vec<u8>>) {
+    pub(super) fn wants_to_write(&mut self) {
         self.write_wanted = true;
-        self.pings.extend(pings);
     }
 
     /// What the link asks of a session; done when the wire is next at hand.
@@ -253,7 +250,6 @@ impl Session {
     fn write(&mut self, wire: &mut Wire<Stream>, member: &mut Member, registry: &Registry, now: Instant) {
         self.write_wanted = false;
         let mailbox = &member.core.mailbox;
-        self.pings.drain(..).for_each(|ping| wire.ping(&ping));
         if let Some(pong) = self.pong.take() {
             wire.owe_pong(&pong);
         }

@@ -284,7 +284,11 @@ impl Member {
             Err(cause) => {
                 self.avoid = address;
                 let error = match cause {
-                    Cause::Tls(_) => LinkError::new(Phase::Tls, cause),
+                    // TLS may fail as late as here, and hides in an I/O error.
+                    Cause::Io(error) => match Arc::try_unwrap(error) {
+                        Ok(error) => stream.link_error(Phase::Upgrade, error),
+                        Err(shared) => LinkError::new(Phase::Upgrade, Cause::Io(shared)),
+                    },
                     cause => LinkError::new(Phase::Upgrade, cause),
                 };
                 self.link.handle(Input::DialFailed(error), now);

@@ -3,7 +3,7 @@
 mod config;
 mod error;
 mod event;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod link;
 mod net;
 mod session;

@@ -64,7 +64,7 @@ impl Bench {
     }
 
     /// Time passes to the link's deadline.
-    fn to_deadline(&mut self) -> String {
+    fn at_deadline(&mut self) -> String {
         self.now = self.link.deadline().expect("nothing is due").max(self.now);
         self.after(Input::Tick { acknowledged: None })
     }

@@ -311,7 +311,7 @@ pub struct SessionClosed {
 }
 
 impl SessionClosed {
-    /// The server's close code; 1005 if its Close had none; the code we sent if only we did; 1006 without any Close.
+    /// The code of whoever began: the server's (1005 if its Close had none), or the one we sent; 1006 without any Close.
     pub fn code(&self) -> u16 {
         self.code
     }

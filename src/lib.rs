@@ -1,5 +1,7 @@
 //! A WebSocket client that stays connected.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)] // a library speaks through `log`, or not at all
+
 mod client;
 mod config;
 mod core;

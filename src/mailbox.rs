@@ -346,7 +346,7 @@ impl Mailbox {
             expired: tally.expired,
             evicted: tally.evicted,
             dropped_on_close: tally.closed,
-            unknown: 0,
+            unknown: tally.unknown,
             events_discarded,
         }
     }
@@ -480,14 +480,14 @@ impl Mailbox {
     }
 
     fn account(&self, inner: &mut Inner, wire: &mut Wire<Stream>) {
-        let mut any = false;
-        for run in wire.take_written().iter() {
+        let written = wire.take_written();
+        if written.is_empty() {
+            return;
+        }
+        for run in written.iter() {
             inner.outbox.written(run.first, run.last, run.messages, run.payload_bytes);
-            any = true;
         }
-        if any {
-            self.announce(inner);
-        }
+        self.announce(inner);
     }
 
     fn announce(&self, inner: &mut Inner) {

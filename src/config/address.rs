@@ -72,6 +72,7 @@ impl Address {
     }
 
     /// The name for TLS to verify: an address without its brackets.
+    #[cfg(feature = "native-tls")]
     pub(crate) fn server_name(&self) -> String {
         match &self.host {
             Host::Domain(name) => name.clone(),
@@ -130,6 +131,11 @@ mod tests {
         assert_eq!(Address::parse("ws://h:80").unwrap().authority, "h");
         assert_eq!(Address::parse("wss://h:80").unwrap().authority, "h:80");
         assert_eq!(Address::parse("ws://[::1]:9/").unwrap().authority, "[::1]:9");
+    }
+
+    #[cfg(feature = "native-tls")]
+    #[test]
+    fn an_address_is_verified_without_its_brackets() {
         assert_eq!(Address::parse("wss://[::1]:9/").unwrap().server_name(), "::1");
     }
 

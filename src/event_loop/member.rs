@@ -62,7 +62,7 @@ enum Io {
 impl Member {
     pub(crate) fn new(core: Arc<Core>, home: Home) -> Member {
         let link = Link::new(core.config.rules.clone(), rand::random());
-        core.mailbox.order(|inner| inner.home = Some(home.clone()));
+        core.mailbox.update(|inner| inner.home = Some(home.clone()));
         Member {
             client: Client::uncounted_of(&core),
             core,
@@ -181,8 +181,10 @@ impl Member {
                 return self.vanish();
             }
             self.heed_pressure(now);
+            // First what was decided: an attempt that is to be abandoned must not succeed meanwhile.
+            let obeyed = self.obey(registry, now);
             self.progress(registry, now);
-            if !self.obey(registry, now) || self.over {
+            if (!self.obey(registry, now) && !obeyed) || self.over {
                 return;
             }
         }
@@ -402,6 +404,8 @@ impl Member {
                 core.mailbox.update(|inner| {
                     inner.state = State::Closed;
                     inner.end.get_or_insert(end);
+                    // The loop's descriptors do not outlive it.
+                    inner.home = None;
                 });
                 core.dispatcher.end();
                 self.over = true;

@@ -74,10 +74,8 @@ impl Post {
         change(&mut inbox);
         let asleep = std::mem::take(&mut inbox.asleep);
         drop(inbox);
-        if asleep {
-            if let Err(error) = self.waker.wake() {
-                log::error!("heartwire: the event loop cannot be woken: {error}");
-            }
+        if asleep && let Err(error) = self.waker.wake() {
+            log::error!("heartwire: the event loop cannot be woken: {error}");
         }
     }
 }
@@ -118,10 +116,10 @@ impl EventLoop {
             if event.token() == WAKER {
                 continue;
             }
-            if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token())) {
-                if member.is_ready(event) {
-                    ready.push(slot);
-                }
+            if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token()))
+                && member.is_ready(event)
+            {
+                ready.push(slot);
             }
         }
         for slot in listed {

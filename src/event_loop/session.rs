@@ -13,10 +13,11 @@ use crate::core::Core;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
 use crate::event_loop::member::Member;
-use crate::link::heartbeat::Beat;
-use crate::link::{Action, Input};
+
+use crate::link::{Action, Beat, Input};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::stream::Stream;
+use crate::net::tap::Direction;
 use crate::session::reader::{Inbound, Item};
 use crate::session::wire::{Flush, Wire};
 
@@ -39,7 +40,11 @@ pub(crate) struct Session {
     /// The stream's end was read, or it failed.
     ended: bool,
     write_wanted: bool,
-    /// The socket is watched for writability, because a write is blocked.
+    /// A write was stopped, in whichever direction: every readiness is a reason to try again.
+    write_blocked: bool,
+    /// A write, or TLS in a read, waits until the socket takes bytes.
+    needs_writable: [bool; 2],
+    /// The socket is watched for writability.
     write_watched: bool,
     pong: Option<Vec<u8>>,
     beat: Option<Beat>,
@@ -76,6 +81,8 @@ impl Session {
             over: false,
             ended: false,
             write_wanted: true,
+            write_blocked: false,
+            needs_writable: [false; 2],
             write_watched: false,
             pong: None,
             beat: None,
@@ -101,7 +108,7 @@ impl Session {
         self.hung_up |= event.is_read_closed() || event.is_error();
         // TLS may wait for the one direction in order to go on in the other: both are tried.
         self.readable = true;
-        self.write_wanted |= self.write_watched;
+        self.write_wanted |= self.write_blocked;
     }
 
     pub(super) fn is_readable(&self) -> bool {
@@ -149,9 +156,10 @@ impl Session {
             }
             let Some(mut wire) = member.core.mailbox.take_wire() else { return false };
             if self.write_wanted {
-                self.write(&mut wire, member, registry, now);
+                self.write(&mut wire, member, now);
             }
             let gave = if read { self.read(&mut wire) } else { Gave::NotTried };
+            self.rewatch(&mut wire, registry);
             let heard = matches!(gave, Gave::Bytes).then_some(now);
             let failure = self.judge(gave, &mut wire, member, now);
             if wire.is_idle() {
@@ -214,7 +222,8 @@ impl Session {
     fn answer_ping(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
         self.write_wanted = true;
         if let Some(mut wire) = member.core.mailbox.take_wire() {
-            self.write(&mut wire, member, registry, now);
+            self.write(&mut wire, member, now);
+            self.rewatch(&mut wire, registry);
             member.core.mailbox.park(wire, !self.no_more_data, None);
         }
     }
@@ -226,6 +235,7 @@ impl Session {
         } else {
             self.inbound.fill(&mut wire.stream).map(|fill| fill.bytes)
         };
+        self.needs_writable[1] = read.is_err() && wire.stream.blocked() == Some(Direction::Write);
         match read {
             Ok(0) => Gave::End,
             Ok(_) => {
@@ -247,7 +257,7 @@ impl Session {
         }
     }
 
-    fn write(&mut self, wire: &mut Wire<Stream>, member: &mut Member, registry: &Registry, now: Instant) {
+    fn write(&mut self, wire: &mut Wire<Stream>, member: &mut Member, now: Instant) {
         self.write_wanted = false;
         let mailbox = &member.core.mailbox;
         if let Some(pong) = self.pong.take() {
@@ -293,20 +303,26 @@ impl Session {
                 member.link.handle(Input::Drained, now);
             }
         }
-        let mut blocked = flush == Flush::Blocked;
-        if self.shut_down && !blocked {
+        self.write_blocked = flush == Flush::Blocked;
+        if self.shut_down && !self.write_blocked {
             match wire.stream.close_write() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => blocked = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.write_blocked = true,
                 _ => self.shut_down = false,
             }
         }
-        if blocked != self.write_watched {
-            let watched = Session::watch(&mut wire.stream, registry, self.token, blocked);
-            match watched {
-                Ok(()) => self.write_watched = blocked,
-                Err(error) => {
-                    wire.error.get_or_insert(error);
-                }
+        self.needs_writable[0] = self.write_blocked && wire.stream.blocked() == Some(Direction::Write);
+    }
+
+    /// Watches for writability while something waits for it, and only then: an idle socket is always writable.
+    fn rewatch(&mut self, wire: &mut Wire<Stream>, registry: &Registry) {
+        let needed = self.needs_writable.contains(&true);
+        if needed == self.write_watched {
+            return;
+        }
+        match Session::watch(&mut wire.stream, registry, self.token, needed) {
+            Ok(()) => self.write_watched = needed,
+            Err(error) => {
+                wire.error.get_or_insert(error);
             }
         }
     }
@@ -325,6 +341,8 @@ impl Session {
         let read_error = match gave {
             Gave::Bytes => {
                 member.link.handle(Input::Heard, now);
+                // With a failed write no event may ever come: read on until there is nothing, or the end.
+                self.readable |= wire.error.is_some();
                 return None;
             }
             Gave::NotTried | Gave::Nothing if wire.error.is_none() => return None,

@@ -8,111 +8,27 @@
 //! `Open`; `ClosedForGood` last and once. An input that does not fit the state is ignored, since it
 //! may have crossed an action on its way.
 
-pub(crate) mod heartbeat;
+mod closing;
+mod exchange;
+mod heartbeat;
 pub(crate) mod outbox;
-pub(crate) mod reconnect;
+mod reconnect;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use closing::{Closing, Failed, NO_CLOSE, Ours, What};
+pub(crate) use exchange::{Action, Input, Rules};
 pub(crate) use heartbeat::Beat;
 use heartbeat::{Beats, Due};
 use reconnect::{Backoff, Next};
 
-use crate::config::heartbeat::Heartbeat;
-use crate::config::reconnect::Reconnect;
 use crate::error::{Cause, LinkError, Phase};
-use crate::event::{ConnectFailed, End, Event, Initiator, MessageRef, Opened, SessionClosed, State};
+use crate::event::{End, Event, Initiator, MessageRef, Opened, SessionClosed, State};
 
 /// The close code of a client that ends because its user's code panicked (RFC 6455 section 7.4.1).
 const INTERNAL_ERROR: u16 = 1011;
-/// A Close frame without a code, and no Close frame at all.
-const NO_CODE: u16 = 1005;
-const NO_CLOSE: u16 = 1006;
-
-/// The settings that the link goes by.
-#[derive(Clone, Debug)]
-pub(crate) struct Rules {
-    pub(crate) heartbeat: Heartbeat,
-    pub(crate) reconnect: Reconnect,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) close_timeout: Duration,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub(crate) enum Input<'a> {
-    Connect,
-    ReconnectNow,
-    /// The user's; it always wins: no attempt begins after it.
-    Close {
-        code: u16,
-        reason: &'a str,
-    },
-    /// A callback of the user's, or the user's delay function, panicked; this ends the client.
-    CallbackPanicked,
-    /// The dial reached this phase.
-    Phase(Phase),
-    /// The upgrade is done, and the greetings are in the wire's buffer.
-    Opened,
-    DialFailed(LinkError),
-    /// Bytes were received; once per read, before what was in them.
-    Heard,
-    Pong(&'a [u8]),
-    /// The beat's last byte was accepted by the OS.
-    BeatWritten {
-        /// All bytes that the socket has accepted so far, the beat's included.
-        accepted: u64,
-        /// As in [`Input::Tick`].
-        acknowledged: Option<u64>,
-    },
-    /// While closing: outbox and write buffer are empty.
-    Drained,
-    /// Our Close frame was accepted by the OS, its last byte included.
-    CloseWritten,
-    /// 1005 stands for a Close without a code.
-    PeerClose {
-        code: u16,
-        reason: &'a str,
-    },
-    /// The stream failed, ended without a Close, or the server broke the protocol.
-    SessionFailed(LinkError),
-    /// The stream ended, or failed, after a Close was received or sent.
-    StreamEnded,
-    /// Events are not taken in time, or the user paused reading; `false`: what had come meanwhile is drained.
-    ReadingPaused(bool),
-    /// Whether lifecycle events wait to be taken: while they do, no attempt begins.
-    Held(bool),
-    /// The machine was suspended.
-    Woke,
-    /// Time has passed; all ready sockets were read before.
-    Tick {
-        /// Bytes of the stream that the peer's TCP has acknowledged, where the OS can tell.
-        acknowledged: Option<u64>,
-    },
-}
-
-/// What to do.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    /// Begin an attempt.
-    Dial { attempt: u32 },
-    /// Drop the attempt in progress.
-    AbandonDial,
-    /// Write this at the next frame boundary, then say [`Input::BeatWritten`].
-    Beat(Beat),
-    /// Accept nothing more, write what waits, then say [`Input::Drained`].
-    Drain,
-    /// Write a Close frame after what is committed and no data after it, then say [`Input::CloseWritten`].
-    WriteClose { code: Option<u16>, reason: String },
-    /// Shut down writing, read on to the end, then say [`Input::StreamEnded`].
-    ShutdownWrite,
-    /// Drop the stream now; `abort`: its kernel buffer, too (SO_LINGER 0).
-    EndSession { abort: bool },
-    /// Tell the user. In `Open`, headers and subprotocol are the event loop's to fill in.
-    Tell(Event),
-}
 
 /// The decisions of one client.
 pub(crate) struct Link {
@@ -149,41 +65,6 @@ enum At {
     Closed,
 }
 
-/// A closing handshake, from its first sign to the end of the stream.
-struct Closing {
-    by: Initiator,
-    deadline: Instant,
-    /// Our Close: what it says and how far it got.
-    code: u16,
-    reason: String,
-    ours: Ours,
-    /// The server's Close.
-    peers: Option<(u16, String)>,
-    /// What went wrong before or meanwhile.
-    error: Option<LinkError>,
-    /// How the client ends with this session, if it does.
-    end: Option<End>,
-    shut: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ours {
-    Draining,
-    Asked,
-    Written,
-}
-
-/// A failed attempt or an ended session.
-struct Failed {
-    error: LinkError,
-    what: What,
-}
-
-enum What {
-    Attempt(u32),
-    Session(SessionClosed),
-}
-
 impl Link {
     pub(crate) fn new(rules: Arc<Rules>, seed: u64) -> Link {
         let mut backoff = Backoff::new(seed);
@@ -200,6 +81,7 @@ impl Link {
         }
     }
 
+    #[cfg(test)]
     pub(crate) fn state(&self) -> State {
         self.told
     }
@@ -240,6 +122,8 @@ impl Link {
             Input::CallbackPanicked => {
                 self.close(Initiator::Library, INTERNAL_ERROR, "", End::CallbackPanicked, now)
             }
+            // What comes before an attempt has begun is about the one before.
+            Input::Phase(_) | Input::Opened | Input::DialFailed(_) if self.first_dial().is_some() => {}
             Input::Phase(reached) => self.phase(reached),
             Input::Opened => self.opened(now),
             Input::DialFailed(error) => self.dial_failed(error, now),
@@ -348,6 +232,7 @@ impl Link {
     /// The user's close, or that of a client whose user's code panicked; the first one counts.
     fn close(&mut self, by: Initiator, code: u16, reason: &str, end: End, now: Instant) {
         let unbegun = self.withdraw_dials();
+        let deadline = later(now, self.rules.close_timeout);
         match &mut self.at {
             At::Idle | At::Waiting { .. } => self.end(end, None),
             At::Dialing { .. } => {
@@ -357,17 +242,8 @@ impl Link {
                 self.end(end, None);
             }
             At::Open { .. } => {
-                let closing = Closing {
-                    by,
-                    deadline: later(now, self.rules.close_timeout),
-                    code,
-                    reason: reason.to_owned(),
-                    ours: Ours::Draining,
-                    peers: None,
-                    error: None,
-                    end: Some(end),
-                    shut: false,
-                };
+                let mut closing = Closing::new(by, code, reason.to_owned(), deadline);
+                closing.end = Some(end);
                 self.begin_closing(closing, now);
                 self.actions.push_back(Action::Drain);
             }
@@ -383,11 +259,13 @@ impl Link {
         }
     }
 
+    fn first_dial(&self) -> Option<usize> {
+        self.actions.iter().position(|action| matches!(action, Action::Dial { .. }))
+    }
+
     /// Takes attempts back that nobody has begun yet; tells whether there was one.
     fn withdraw_dials(&mut self) -> bool {
-        let Some(first) = self.actions.iter().position(|action| matches!(action, Action::Dial { .. })) else {
-            return false;
-        };
+        let Some(first) = self.first_dial() else { return false };
         let mut later = self.actions.split_off(first);
         later.retain(|action| !matches!(action, Action::Dial { .. } | Action::AbandonDial));
         self.actions.append(&mut later);
@@ -412,17 +290,9 @@ impl Link {
         let peers = Some((code, reason.to_owned()));
         match &mut self.at {
             At::Open { .. } => {
-                let mut closing = Closing {
-                    by: Initiator::Server,
-                    deadline: later(now, self.rules.close_timeout),
-                    code,
-                    reason: String::new(),
-                    ours: Ours::Draining,
-                    peers,
-                    error: None,
-                    end: None,
-                    shut: false,
-                };
+                let deadline = later(now, self.rules.close_timeout);
+                let mut closing = Closing::new(Initiator::Server, code, String::new(), deadline);
+                closing.peers = peers;
                 let write = closing.write_close();
                 self.begin_closing(closing, now);
                 self.actions.extend(write);
@@ -444,17 +314,10 @@ impl Link {
                 let Cause::Protocol(fault) = *error.cause() else {
                     return self.session_lost(error, Initiator::Network, now);
                 };
-                let mut closing = Closing {
-                    by: Initiator::Library,
-                    deadline: later(now, self.rules.close_timeout),
-                    code: fault.close_code(),
-                    reason: fault.to_string(),
-                    ours: Ours::Draining,
-                    peers: None,
-                    error: Some(error),
-                    end: None,
-                    shut: false,
-                };
+                let (code, reason) = (fault.close_code(), fault.to_string());
+                let deadline = later(now, self.rules.close_timeout);
+                let mut closing = Closing::new(Initiator::Library, code, reason, deadline);
+                closing.error = Some(error);
                 let write = closing.write_close();
                 self.begin_closing(closing, now);
                 self.actions.extend(write);
@@ -588,56 +451,6 @@ impl Link {
 
     fn tell(&mut self, event: Event) {
         self.actions.push_back(Action::Tell(event));
-    }
-}
-
-impl Closing {
-    /// Asks for our Close frame, unless that was done before.
-    fn write_close(&mut self) -> Option<Action> {
-        if self.ours != Ours::Draining {
-            return None;
-        }
-        self.ours = Ours::Asked;
-        let code = (self.code != NO_CODE).then_some(self.code);
-        Some(Action::WriteClose { code, reason: self.reason.clone() })
-    }
-
-    /// Both Closes are through, or ours is and no other can be expected: writing is over.
-    fn shut_if_done(&mut self) -> Option<Action> {
-        let done = self.ours == Ours::Written && (self.peers.is_some() || self.failed());
-        (done && !std::mem::replace(&mut self.shut, true)).then_some(Action::ShutdownWrite)
-    }
-
-    fn failed(&self) -> bool {
-        self.error.is_some()
-    }
-
-    fn result(self) -> (Option<End>, Failed) {
-        let written = self.ours == Ours::Written;
-        let clean = written && self.peers.is_some();
-        let (code, reason) = match self.peers.clone() {
-            Some(peers) if !(written && self.by == Initiator::Library) => peers,
-            _ if written => (self.code, self.reason),
-            _ => (NO_CLOSE, String::new()),
-        };
-        let why = match (&self.error, self.peers) {
-            (Some(error), _) => error.clone(),
-            (None, Some((code, reason))) => LinkError::new(Phase::Open, Cause::Closed { code, reason }),
-            (None, None) => LinkError::new(Phase::Close, Cause::EndOfStream),
-        };
-        let closed = SessionClosed { code, reason, clean, by: self.by, error: self.error, retry_in: None };
-        (self.end, Failed { error: why, what: What::Session(closed) })
-    }
-}
-
-impl Failed {
-    fn event(self, retry_in: Option<Duration>) -> Event {
-        match self.what {
-            What::Attempt(attempt) => {
-                Event::ConnectFailed(ConnectFailed { error: self.error, attempt, retry_in })
-            }
-            What::Session(closed) => Event::Close(SessionClosed { retry_in, ..closed }),
-        }
     }
 }
 

@@ -256,6 +256,7 @@ impl Outbox {
     }
 
     /// Messages that wait to be handed out.
+    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }

@@ -2,7 +2,7 @@
 //! Does not know WebSocket, nor when to read or write.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -39,6 +39,7 @@ impl Stream {
     }
 
     /// Bytes that came from the network, TLS's own included.
+    #[cfg(test)]
     pub(crate) fn received(&self) -> u64 {
         self.tap().received()
     }
@@ -77,10 +78,6 @@ impl Stream {
 
     pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
         self.tap_mut().socket_mut()
-    }
-
-    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().peer_addr()
     }
 
     /// Bytes that the peer's kernel has not acknowledged; `None` where the system does not tell.

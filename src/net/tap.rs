@@ -62,6 +62,7 @@ impl Tap {
         self.trouble.forget();
     }
 
+    #[cfg(test)]
     pub(crate) fn received(&self) -> u64 {
         self.received
     }

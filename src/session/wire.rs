@@ -237,6 +237,7 @@ impl<S: Read + Write> Wire<S> {
     }
 
     /// Bytes that the stream accepted since the upgrade, before TLS.
+    #[cfg(test)]
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted
     }

@@ -1,3 +1,5 @@
+//! Closes: the user's, the server's, and those that follow a fault.
+
 use super::*;
 
 const CLOSE: Input<'static> = Input::Close { code: 1000, reason: "done" };
@@ -29,7 +31,7 @@ fn a_close_that_is_not_answered_is_told_with_our_code_and_unclean() {
     bench.after(CLOSE);
     bench.after(Input::Drained);
     bench.after(Input::CloseWritten);
-    assert_eq!(bench.to_deadline(), "end, closed, close 1000 unclean by User final, the end: closed");
+    assert_eq!(bench.at_deadline(), "end, closed, close 1000 unclean by User final, the end: closed");
 }
 
 #[test]
@@ -71,7 +73,7 @@ fn the_servers_close_is_echoed_and_the_link_dials_again() {
     assert_eq!(bench.after(Input::CloseWritten), "shutdown");
     let end = "end, waiting for 2, close 1001 clean by Server retries";
     assert_eq!(bench.after(Input::StreamEnded), end);
-    assert_eq!(bench.to_deadline(), "connecting Resolve, dial 2");
+    assert_eq!(bench.at_deadline(), "connecting Resolve, dial 2");
 }
 
 #[test]
@@ -97,7 +99,7 @@ fn a_server_that_closes_and_never_hangs_up_is_dropped_hard_before_the_next_sessi
     bench.after(Input::PeerClose { code: 1000, reason: "" });
     bench.after(Input::CloseWritten);
     assert_eq!(bench.due(), Some(5 * SEC));
-    assert_eq!(bench.to_deadline(), "abort, waiting for 2, close 1000 clean by Server retries");
+    assert_eq!(bench.at_deadline(), "abort, waiting for 2, close 1000 clean by Server retries");
 }
 
 #[test]

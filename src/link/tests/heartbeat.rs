@@ -1,3 +1,5 @@
+//! Beats, misses and verdicts on one session's time line.
+
 use super::*;
 use crate::config::heartbeat::Schedule;
 use crate::event::MessageRef;

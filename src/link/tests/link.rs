@@ -1,3 +1,5 @@
+//! Attempts, sessions and what is told of them.
+
 use super::*;
 
 const RETRY: &str = "waiting for 2, failed 1 retries";
@@ -64,7 +66,7 @@ fn only_the_first_open_is_called_the_first() {
     let mut bench = Bench::open(rules());
     bench.now += 40 * SEC;
     bench.after(Input::SessionFailed(reset()));
-    assert_eq!(bench.to_deadline(), "connecting Resolve, dial 1");
+    assert_eq!(bench.at_deadline(), "connecting Resolve, dial 1");
     assert_eq!(bench.after(Input::Opened), "open, opened by 1");
 }
 
@@ -162,7 +164,7 @@ fn pongs_of_the_last_session_say_nothing_about_this_one() {
         panic!("no ping")
     };
     bench.after(Input::SessionFailed(reset()));
-    bench.to_deadline();
+    bench.at_deadline();
     bench.after(Input::Opened);
     bench.after(Input::Woke);
     assert_eq!(bench.after(Input::Pong(&payload)), "");

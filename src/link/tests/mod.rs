@@ -33,14 +33,12 @@ fn rules() -> Rules {
 /// A link with its invented clock.
 struct Bench {
     link: Link,
-    start: Instant,
     now: Instant,
 }
 
 impl Bench {
     fn new(rules: Rules) -> Bench {
-        let start = Instant::now();
-        Bench { link: Link::new(Arc::new(rules), 1), start, now: start }
+        Bench { link: Link::new(Arc::new(rules), 1), now: Instant::now() }
     }
 
     /// A link whose first session opened at the start.
@@ -64,7 +62,7 @@ impl Bench {
     }
 
     /// Time passes to the link's deadline.
-    fn to_deadline(&mut self) -> String {
+    fn at_deadline(&mut self) -> String {
         self.now = self.link.deadline().expect("nothing is due").max(self.now);
         self.after(Input::Tick { acknowledged: None })
     }

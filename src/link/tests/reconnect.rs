@@ -1,3 +1,5 @@
+//! The table of what is retried, the delays, and the limits.
+
 use super::*;
 use crate::error::{TlsFault, TlsFaultKind, UpgradeFault};
 use crate::link::reconnect::{Backoff, Next};
@@ -241,7 +243,7 @@ fn giving_up_after_a_time_does_not_wait_for_an_attempt_that_would_come_too_late(
     bench.after(Input::Connect);
     bench.now += SEC;
     assert_eq!(bench.after(Input::DialFailed(unreachable())), "waiting for 2, failed 1 retries");
-    assert_eq!(bench.to_deadline(), "connecting Resolve, dial 2");
+    assert_eq!(bench.at_deadline(), "connecting Resolve, dial 2");
     bench.now += SEC;
     let end = bench.after(Input::DialFailed(unreachable()));
     assert!(end.starts_with("closed, failed 2 final, the end: gave up"), "{end}");
@@ -254,7 +256,7 @@ fn the_attempt_in_progress_is_cut_when_the_time_is_up() {
     bench.after(Input::Connect);
     assert_eq!(bench.due(), Some(12 * SEC));
     let end = "abandon, closed, failed 1 final, the end: gave up (name lookup timed out)";
-    assert_eq!(bench.to_deadline(), end);
+    assert_eq!(bench.at_deadline(), end);
 }
 
 #[test]
@@ -264,7 +266,7 @@ fn the_time_to_give_up_begins_when_the_link_was_last_open() {
     bench.now += 3600 * SEC;
     bench.after(Input::Heard);
     bench.after(Input::SessionFailed(reset()));
-    assert_eq!(bench.to_deadline(), "connecting Resolve, dial 1");
+    assert_eq!(bench.at_deadline(), "connecting Resolve, dial 1");
     assert_eq!(bench.due(), Some(7 * SEC));
 }
 
@@ -303,7 +305,7 @@ fn a_first_connect_that_is_not_retried_fails_for_good_but_later_ones_are() {
 
     let mut bench = Bench::open(Rules { reconnect, ..rules() });
     bench.after(Input::SessionFailed(reset()));
-    bench.to_deadline();
+    bench.at_deadline();
     assert_eq!(bench.after(Input::DialFailed(unreachable())), "waiting for 3, failed 2 retries");
 }
 

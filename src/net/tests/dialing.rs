@@ -64,7 +64,7 @@ fn a_literal_address_is_dialled_without_a_lookup() {
 
     let stream = turn.finish(&mut dial).unwrap();
 
-    assert_eq!(stream.peer_addr().unwrap(), address);
+    assert_eq!(stream.socket().peer_addr().unwrap(), address);
     assert_eq!(dial.address(), Some(address));
     assert!(SockRef::from(stream.socket()).tcp_nodelay().unwrap());
 }
@@ -75,14 +75,14 @@ fn an_ipv6_literal_is_dialled() {
         return; // a machine without IPv6
     };
     let address = listener.local_addr().unwrap();
-    assert_eq!(Loop::new().dial(to(address)).unwrap().peer_addr().unwrap(), address);
+    assert_eq!(Loop::new().dial(to(address)).unwrap().socket().peer_addr().unwrap(), address);
 }
 
 #[test]
 fn the_systems_lookup_finds_localhost() {
     let (_listener, address) = listener();
     let stream = Loop::new().dial(target(Host::Domain("localhost".into()), address.port())).unwrap();
-    assert_eq!(stream.peer_addr().unwrap(), address);
+    assert_eq!(stream.socket().peer_addr().unwrap(), address);
 }
 
 #[cfg(target_os = "linux")]
@@ -107,7 +107,7 @@ fn a_silent_address_costs_a_quarter_of_a_second_and_no_more() {
 
     let stream = turn.finish_at(&mut dial, next).unwrap();
 
-    assert_eq!(stream.peer_addr().unwrap(), good);
+    assert_eq!(stream.socket().peer_addr().unwrap(), good);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn after_a_refusal_the_next_address_starts_at_once() {
 
     let stream = turn.finish_at(&mut dial, Instant::now()).unwrap(); // a clock that stands still
 
-    assert_eq!(stream.peer_addr().unwrap(), good);
+    assert_eq!(stream.socket().peer_addr().unwrap(), good);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn the_address_to_avoid_is_dialled_last() {
     let _names = answer(&[first, second]);
     let mut turn = Loop::new();
     let mut dial = turn.start(named("two"), Some(first));
-    assert_eq!(turn.finish(&mut dial).unwrap().peer_addr().unwrap(), second);
+    assert_eq!(turn.finish(&mut dial).unwrap().socket().peer_addr().unwrap(), second);
 }
 
 #[cfg(unix)]

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::frames::{BINARY, CLOSE, PING, PONG, Seen, TEXT, client};
 use super::stream::{Scripted, Step};
-use crate::event::MessageId;
 use crate::entry::{Entry, Kind};
+use crate::event::MessageId;
 use crate::session::wire::{Flush, Wire};
 use crate::session::writer::BOUND;
 

@@ -1,4 +1,79 @@
-//! A WebSocket client that stays connected.
+//! A WebSocket client that stays connected, for programs without an async runtime.
+//!
+//! You create a [`Client`], connect it once, and from then on it is the library's work that the link
+//! is up: it keeps a heartbeat, notices a dead link, dials again, sends first what has to be sent
+//! first, and tells you truthfully what became of every message you handed it.
+//!
+//! ```no_run
+//! use heartwire::{Client, Event, Heartbeat, Message};
+//! use std::time::Duration;
+//!
+//! fn main() -> Result<(), heartwire::Error> {
+//!     let client = Client::builder("ws://127.0.0.1:9000/feed")
+//!         .header("Authorization", "Bearer abc")
+//!         .heartbeat(Heartbeat::ping())
+//!         .greeting(|_attempt| Message::text(r#"{"op":"login"}"#)) // first on every open
+//!         .build()?; // checks everything; no thread, no socket yet
+//!     let events = client.events(); // before connect, so that no open is missed
+//!     client.connect()?; // returns at once
+//!
+//!     let sender = client.clone();
+//!     sender.send_text("hello")?; // from any thread, in any state: it waits until the link is up
+//!
+//!     for event in &events {
+//!         match event {
+//!             Event::Message(m) if m.as_text() == Some("bye") => client.close(1000, "done")?,
+//!             Event::Message(m) => println!("{m}"),
+//!             Event::ClosedForGood(end) => {
+//!                 println!("{end}");
+//!                 break;
+//!             }
+//!             other => eprintln!("{other}"),
+//!         }
+//!     }
+//!     client.wait_closed(Duration::from_secs(5))?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Three ways to get events
+//!
+//! - **Handlers**: [`Client::on_message`] and its like, called on the client's own thread with borrowed
+//!   messages; the fastest way. [`Dispatch::Thread`] gives them a thread of their own.
+//! - **Pull**: [`Client::recv_timeout`], for programs that wait in a place of their own.
+//! - **Channel**: [`Client::events`], a crossbeam `Receiver` for `for` loops and `select!`.
+//!
+//! They exclude each other; the first one used decides.
+//!
+//! # States
+//!
+//! ```text
+//! Idle ── connect ──> Connecting(phase) ── upgrade done ──> Open
+//!                       ^   │ failed                          │ ended
+//!                       │   v                                 │
+//!                     Waiting(attempt, delay) <───────────────┤
+//!                           │ gave up, fatal, or close        │ close, or the server's Close
+//!                           v                                 v
+//!                        Closed <───────────────────────── Closing ──> Waiting, unless the user closed
+//! ```
+//!
+//! # What becomes of a message
+//!
+//! `Ok` from a send means accepted. A message waits in the outbox while the link is down; what was not
+//! written whole when a session ended goes out on the next one, in order. Each accepted message ends in
+//! exactly one [`Fate`], told to those who ask with [`Client::on_outcome`] or
+//! [`Builder::report_outcomes`].
+//!
+//! # What it does not do
+//!
+//! No server side, no async runtime, no HTTP beyond the upgrade. `Written` means that the socket took
+//! the message, not that anyone has read it. A panic is caught only where panics unwind: with
+//! `panic = "abort"` a panic in a handler ends the process.
+//!
+//! # Features
+//!
+//! `native-tls` (default): `wss:` through the platform's TLS. `vendored`: the same with OpenSSL built from
+//! source, for machines without its headers. Without default features: `ws:` only.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // a library speaks through `log`, or not at all
 
@@ -30,3 +105,8 @@ pub use dispatch::handlers::ListenerId;
 pub use error::*;
 pub use event::*;
 pub use stats::Stats;
+
+/// The programs in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -30,5 +30,7 @@ macro_rules! stamp {
 
 mod connect;
 mod net;
+mod outbox;
+mod reconnect;
 mod refusal;
 mod upgrade;

@@ -110,8 +110,12 @@ impl Dispatcher {
         let unclaimed = Way::Unclaimed as u8;
         let exchanged =
             self.way.compare_exchange(unclaimed, wanted as u8, Ordering::AcqRel, Ordering::Acquire);
-        if exchanged.is_ok() && wanted != Way::Handlers {
-            self.queue.claim();
+        if exchanged.is_ok() {
+            match wanted {
+                // Handlers that come late hear what happens from now on.
+                Way::Handlers => self.queue.clear(),
+                _ => self.queue.claim(),
+            }
         }
         exchanged.is_ok() || self.way() == wanted
     }

@@ -17,7 +17,7 @@ use crate::event::{Event, Opened, State};
 use crate::event_loop::session::Session;
 use crate::event_loop::{Home, slots};
 use crate::link::{Action, Input, Link};
-use crate::mailbox::{DESTROYED, PAUSED};
+use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
 use crate::net::stream::Stream;
 use crate::session::upgrade::{Accepted, Upgrade};
@@ -226,7 +226,7 @@ impl Member {
             self.link.handle(Input::Held(pressure.holding), now);
         }
         self.pressure = pressure;
-        let paused = pressure.full || self.core.mailbox.signals() & PAUSED != 0;
+        let paused = self.holds_messages_back();
         if paused && !self.paused {
             self.link.handle(Input::ReadingPaused(true), now);
         }
@@ -235,6 +235,15 @@ impl Member {
         }
         // What came meanwhile is read before the heartbeat counts again: see the end of `progress`.
         self.paused |= paused;
+    }
+
+    /// Whether the user wants no message just now, or has no room for one.
+    ///
+    /// After the user's close none is delivered any more, and the server's Close is behind those that wait: they are
+    /// read and thrown away.
+    pub(super) fn holds_messages_back(&self) -> bool {
+        let signals = self.core.mailbox.signals();
+        signals & CLOSING == 0 && (signals & PAUSED != 0 || self.core.dispatcher.pressure().full)
     }
 
     fn progress(&mut self, registry: &Registry, now: Instant) {
@@ -251,7 +260,7 @@ impl Member {
                 }
             }
         }
-        if self.paused && !self.pressure.full && self.core.mailbox.signals() & PAUSED == 0 {
+        if self.paused && !self.holds_messages_back() {
             self.paused = false;
             self.link.handle(Input::ReadingPaused(false), now);
         }

@@ -246,7 +246,8 @@ fn inputs_that_cannot_be_are_told_when_the_client_is_built() {
     );
     unbuildable(Tls::new().client_pem(cert, cert), "client_pem", "");
     unbuildable(Tls::new().client_pem("", own.pkcs8_pem.as_str()), "client_pem", "no PEM certificate found");
-    unbuildable(Tls::new().client_pem(cert, RSA_PKCS8_PEM), "client_pem", "");
+    let of_another = Certs::generate().client.pkcs8_pem;
+    unbuildable(Tls::new().client_pem(cert, of_another), "client_pem", "mismatch");
     unbuildable(Tls::new().client_pkcs12(CLIENT_P12, "wrong"), "client_pkcs12", "");
     unbuildable(Tls::new().client_pkcs12(b"no archive", "x"), "client_pkcs12", "");
 }

@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heartwire::{Builder, Client, Event, Heartbeat, Reconnect};
-use support::certs::Certs;
 use support::watch::{descriptor_count, thread_names, within};
 use support::{Behaviour, Relay, Server, watchdog};
 
@@ -21,25 +20,23 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Both kinds of server, and a client's settings for each.
-fn kinds() -> Vec<(Server, fn(&str) -> Builder)> {
-    let mut kinds: Vec<(Server, fn(&str) -> Builder)> =
-        vec![(Server::start(Behaviour::echo()), |url| Client::builder(url))];
-    if cfg!(feature = "native-tls") {
-        kinds.push((Server::start_tls(Behaviour::echo()), secure));
-    }
-    kinds
+/// A server, and how to make a client that trusts it.
+type Kind = (Server, fn(&str) -> Builder);
+
+/// One for each kind of network.
+fn kinds() -> Vec<Kind> {
+    vec![
+        (Server::start(Behaviour::echo()), |url| Client::builder(url)),
+        #[cfg(feature = "native-tls")]
+        (Server::start_tls(Behaviour::echo()), secure),
+    ]
 }
 
 #[cfg(feature = "native-tls")]
 fn secure(url: &str) -> Builder {
-    let tls = heartwire::Tls::new().system_roots(false).ca_pem(Certs::shared().ca_pem.as_str());
+    let tls =
+        heartwire::Tls::new().system_roots(false).ca_pem(support::certs::Certs::shared().ca_pem.as_str());
     Client::builder(url).tls(tls)
-}
-
-#[cfg(not(feature = "native-tls"))]
-fn secure(url: &str) -> Builder {
-    Client::builder(url)
 }
 
 fn quick(builder: Builder) -> Builder {

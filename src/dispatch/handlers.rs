@@ -3,7 +3,6 @@
 //! The list is copy-on-write, so that a handler may register and remove handlers, its own
 //! registration included, while the list it was called from is being walked.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,15 +10,11 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::error::LinkError;
 use crate::event::{ConnectFailed, End, Event, MessageRef, Opened, Outcome, SessionClosed, State};
-use crate::thread::Callback;
+use crate::user_code::{Panicked, drop_guarded, guarded};
 
 /// Names a registered handler, to remove it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub(crate) u64);
-
-/// A user's closure panicked: the client has to end.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Panicked;
 
 /// One handler. The mutex makes a `FnMut` callable from the list; events come one at a time, so that
 /// nobody ever waits for it.
@@ -151,22 +146,5 @@ impl Handlers {
         drop(guard);
         // Closures are dropped without the lock: their drop is user code.
         drop_guarded(old);
-    }
-}
-
-/// Runs user code: a panic does not get past it, and calls that wait know that they are inside.
-pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
-    let _inside = Callback::enter();
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        // The payload's own drop could panic as well; leaking one box is the lesser evil.
-        std::mem::forget(panic);
-        Panicked
-    })
-}
-
-/// Drops what may own a user's closure.
-pub(crate) fn drop_guarded<T>(value: T) {
-    if guarded(|| drop(value)).is_err() {
-        log::error!("heartwire: a handler's drop panicked");
     }
 }

@@ -9,7 +9,6 @@ use mio::{Registry, Token};
 use crate::client::Client;
 use crate::core::Core;
 use crate::dispatch::Snapshot;
-use crate::dispatch::handlers::{Panicked, guarded};
 use crate::dispatch::queue::Pressure;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
@@ -22,6 +21,7 @@ use crate::net::dial::Dial;
 use crate::net::stream::Stream;
 use crate::session::upgrade::{Accepted, Upgrade};
 use crate::session::wire::Wire;
+use crate::user_code::{Panicked, guarded};
 
 pub(crate) struct Member {
     pub(super) core: Arc<Core>,

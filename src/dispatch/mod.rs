@@ -211,7 +211,6 @@ impl Dispatcher {
         if let Some(running) = running.filter(|_| wait) {
             let _ = running.join();
         }
-        self.handlers.clear();
     }
 }
 

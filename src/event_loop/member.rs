@@ -16,7 +16,7 @@ use crate::event::{Event, Opened, State};
 use crate::event_loop::session::Session;
 use crate::event_loop::{Home, slots};
 use crate::link::{Action, Input, Link};
-use crate::mailbox::{DESTROYED, PAUSED};
+use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
 use crate::net::stream::Stream;
 use crate::session::upgrade::{Accepted, Upgrade};
@@ -219,7 +219,7 @@ impl Member {
             self.link.handle(Input::Held(pressure.holding), now);
         }
         self.pressure = pressure;
-        let paused = pressure.full || self.core.mailbox.signals() & PAUSED != 0;
+        let paused = self.must_pause();
         if paused && !self.paused {
             self.link.handle(Input::ReadingPaused(true), now);
         }
@@ -228,6 +228,12 @@ impl Member {
         }
         // What came meanwhile is read before the heartbeat counts again: see the end of `progress`.
         self.paused |= paused;
+    }
+
+    /// Whether what comes has to wait. After a close nothing is delivered, and the server's answer is waited for.
+    fn must_pause(&self) -> bool {
+        let signals = self.core.mailbox.signals();
+        signals & CLOSING == 0 && (self.pressure.full || signals & PAUSED != 0)
     }
 
     fn progress(&mut self, registry: &Registry, now: Instant) {
@@ -244,7 +250,7 @@ impl Member {
                 }
             }
         }
-        if self.paused && !self.pressure.full && self.core.mailbox.signals() & PAUSED == 0 {
+        if self.paused && !self.must_pause() {
             self.paused = false;
             self.link.handle(Input::ReadingPaused(false), now);
         }
@@ -312,7 +318,8 @@ impl Member {
         for greeting in &core.config.greetings {
             match guarded(|| greeting.make(attempt)) {
                 Ok(message) => wire.prologue(Kind::of(&message), message.as_bytes()),
-                Err(Panicked) => self.callback_panicked(now),
+                // The link is done with this attempt, and so is the socket.
+                Err(Panicked) => return self.callback_panicked(now),
             }
         }
         let rest = std::mem::take(&mut accepted.rest);

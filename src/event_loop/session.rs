@@ -196,7 +196,8 @@ impl Session {
                     if signals & DESTROYED != 0 {
                         return;
                     }
-                    self.paused = signals & PAUSED != 0 || core.dispatcher.pressure().full;
+                    let unwanted = signals & PAUSED != 0 || core.dispatcher.pressure().full;
+                    self.paused = unwanted && signals & CLOSING == 0;
                 }
                 Ok(Some(Item::Ping(payload))) => {
                     self.pong = Some(payload.to_vec());

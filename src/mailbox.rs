@@ -389,7 +389,10 @@ impl Mailbox {
     /// Gives the wire back after the loop's work. `direct`: senders may write by themselves from now on.
     ///
     /// `heard`: bytes came, so that a burst of sends is over and senders have their credit again.
-    pub(crate) fn park(&self, mut wire: Wire<Stream>, direct: bool, heard: Option<Instant>) {
+    /// `true`: the wire has room, and messages wait that no one else will write. Senders queued them
+    /// meanwhile and woke nobody, because the wire was out; or there was no room when they were asked for.
+    #[must_use = "what waits would wait for ever"]
+    pub(crate) fn park(&self, mut wire: Wire<Stream>, direct: bool, heard: Option<Instant>) -> bool {
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire);
         if heard.is_some() {
@@ -398,11 +401,14 @@ impl Mailbox {
         }
         if inner.destroyed {
             drop(inner);
-            return goodbye(wire);
+            goodbye(wire);
+            return false;
         }
         inner.wanted = false;
         inner.direct = direct && !inner.closing;
+        let left = direct && wire.is_idle() && wire.error.is_none() && !inner.outbox.is_empty();
         inner.wire = Some(wire);
+        left
     }
 
     /// Accounts for what the wire has written while a session ends, and takes back what it has not.
@@ -424,10 +430,11 @@ impl Mailbox {
         result
     }
 
-    /// Gives back a wire that was only looked at.
-    pub(crate) fn park_again(&self, wire: Wire<Stream>) {
+    /// Gives back a wire that was only looked at. `true`: as with [`park`](Mailbox::park).
+    #[must_use = "what waits would wait for ever"]
+    pub(crate) fn park_again(&self, wire: Wire<Stream>) -> bool {
         let direct = self.lock().direct;
-        self.park(wire, direct, None);
+        self.park(wire, direct, None)
     }
 
     pub(crate) fn has_nothing_to_send(&self) -> bool {

@@ -326,7 +326,8 @@ impl Member {
         self.accepted = Some(accepted);
         self.link.handle(Input::Opened, now);
         core.mailbox.update(|inner| inner.counters.sessions += 1);
-        core.mailbox.park(wire, true, None);
+        // What waits goes out at once: a new session begins with the wish to write.
+        let _ = core.mailbox.park(wire, true, None);
         self.io = Io::Open(Box::new(Session::new(core.config.max_message, rest, token)));
     }
 
@@ -458,13 +459,17 @@ impl Member {
     }
 
     /// Bytes that the peer's TCP has acknowledged, if the link wants to know and the wire is at hand.
-    fn acknowledged(&self) -> Option<u64> {
+    fn acknowledged(&mut self) -> Option<u64> {
         if !self.link.wants_acknowledged() {
             return None;
         }
         let wire = self.core.mailbox.take_wire()?;
         let acknowledged = Session::acknowledged(&wire);
-        self.core.mailbox.park_again(wire);
+        if self.core.mailbox.park_again(wire)
+            && let Io::Open(session) = &mut self.io
+        {
+            session.wants_to_write();
+        }
         acknowledged
     }
 

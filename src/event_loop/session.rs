@@ -166,7 +166,7 @@ impl Session {
                 wire.idle();
             }
             let direct = !self.no_more_data && !self.over;
-            member.core.mailbox.park(wire, direct, heard);
+            self.write_wanted |= member.core.mailbox.park(wire, direct, heard);
             if let Some(input) = failure {
                 member.link.handle(input, now);
             }
@@ -225,7 +225,7 @@ impl Session {
         if let Some(mut wire) = member.core.mailbox.take_wire() {
             self.write(&mut wire, member, now);
             self.rewatch(&mut wire, registry);
-            member.core.mailbox.park(wire, !self.no_more_data, None);
+            self.write_wanted |= member.core.mailbox.park(wire, !self.no_more_data, None);
         }
     }
 

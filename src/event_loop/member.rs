@@ -168,9 +168,16 @@ impl Member {
         }
         self.expiry = inner.expiry();
         let news = inner.outbox.outcomes_pending() > 0;
+        let mut writable = !news && inner.outbox.take_writable();
         drop(inner);
         if news && !self.over {
             self.tell_outcomes(now);
+            self.run(registry, now);
+            // Only now: outcomes that wait to be told fill the outbox, too.
+            writable = self.core.mailbox.lock().outbox.take_writable();
+        }
+        if writable && !self.over {
+            self.tell(Event::Writable, now);
             self.run(registry, now);
         }
     }

@@ -291,7 +291,7 @@ fn text_and_binary() {
     client.connect().unwrap();
     client.send_text("Grüße").unwrap();
     client.send_binary(&[0, 255, 1]).unwrap();
-    let mut next = || {
+    let next = || {
         told.wait_for(|event| match event {
             Event::Message(message) => Some(message.clone()),
             _ => None,

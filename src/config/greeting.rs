@@ -12,10 +12,13 @@ use crate::user_code::Kept;
 /// attempt that succeeded (from 1) and returns a `Message`.
 pub struct Greeting(Source);
 
+/// The number of the attempt goes in.
+type Make = Box<dyn FnMut(u32) -> Message + Send>;
+
 enum Source {
     Always(Message),
     // The mutex makes a `FnMut` callable behind the shared configuration; only the loop calls it.
-    Made(Kept<Mutex<Box<dyn FnMut(u32) -> Message + Send>>>),
+    Made(Kept<Mutex<Make>>),
 }
 
 impl Greeting {

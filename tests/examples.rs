@@ -327,3 +327,23 @@ fn talk_trusts_the_authority_it_is_given() {
     assert_eq!(talk.status().code(), Some(0));
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// This file starts programs while its servers stop and restart. Between fork and exec a child has a copy of every
+/// descriptor, a listener's too.
+#[test]
+fn a_server_stops_and_restarts_while_programs_are_started() {
+    let _watch = watchdog(60, "stop and restart");
+    let server = Server::start(Behaviour::echo());
+    thread::scope(|scope| {
+        let starter = scope.spawn(|| {
+            for _ in 0..500 {
+                Command::new("true").status().unwrap();
+            }
+        });
+        while !starter.is_finished() {
+            server.stop();
+            assert!(std::net::TcpStream::connect(server.address()).is_err(), "a stopped server accepts");
+            server.restart();
+        }
+    });
+}

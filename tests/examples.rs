@@ -259,6 +259,18 @@ fn talk_passes_its_options_on() {
 }
 
 #[test]
+fn talk_shows_log_lines_with_the_name_and_no_warning_when_all_is_well() {
+    let _watch = watchdog(60, "talk, verbose");
+    let server = Server::start(Behaviour::echo());
+    let mut talk = Program::talk(&server, &["--verbose", "--name", "feed", "--wait", "1ms"]);
+    talk.end_input();
+    assert_eq!(talk.status().code(), Some(0));
+    let told: Vec<String> = talk.told.iter().collect();
+    assert!(told.iter().any(|line| line.starts_with("talk: info: [feed] closed cleanly")), "{told:#?}");
+    assert!(!told.iter().any(|line| line.contains("warn: ")), "{told:#?}");
+}
+
+#[test]
 fn talk_without_reconnecting_gives_up_with_1() {
     let _watch = watchdog(60, "talk, gives up");
     let server = Server::start(Behaviour::echo());

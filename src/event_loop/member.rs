@@ -226,7 +226,7 @@ impl Member {
             self.link.handle(Input::Held(pressure.holding), now);
         }
         self.pressure = pressure;
-        let paused = self.must_pause();
+        let paused = self.holds_messages_back();
         if paused && !self.paused {
             self.link.handle(Input::ReadingPaused(true), now);
         }
@@ -237,10 +237,13 @@ impl Member {
         self.paused |= paused;
     }
 
-    /// Whether what comes has to wait. After a close nothing is delivered, and the server's answer is waited for.
-    fn must_pause(&self) -> bool {
+    /// Whether the user wants no message just now, or has no room for one.
+    ///
+    /// After the user's close none is delivered any more, and the server's Close is behind those that wait: they are
+    /// read and thrown away.
+    pub(super) fn holds_messages_back(&self) -> bool {
         let signals = self.core.mailbox.signals();
-        signals & CLOSING == 0 && (self.pressure.full || signals & PAUSED != 0)
+        signals & CLOSING == 0 && (signals & PAUSED != 0 || self.core.dispatcher.pressure().full)
     }
 
     fn progress(&mut self, registry: &Registry, now: Instant) {
@@ -257,7 +260,7 @@ impl Member {
                 }
             }
         }
-        if self.paused && !self.must_pause() {
+        if self.paused && !self.holds_messages_back() {
             self.paused = false;
             self.link.handle(Input::ReadingPaused(false), now);
         }

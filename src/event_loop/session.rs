@@ -15,7 +15,7 @@ use crate::error::{Cause, LinkError, Phase};
 use crate::event_loop::member::Member;
 
 use crate::link::{Action, Beat, Input};
-use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
+use crate::mailbox::{CLOSING, DESTROYED};
 use crate::net::stream::Stream;
 use crate::net::tap::Direction;
 use crate::session::reader::{Inbound, Item};
@@ -196,8 +196,7 @@ impl Session {
                     if signals & DESTROYED != 0 {
                         return;
                     }
-                    let unwanted = signals & PAUSED != 0 || core.dispatcher.pressure().full;
-                    self.paused = unwanted && signals & CLOSING == 0;
+                    self.paused = member.holds_messages_back();
                 }
                 Ok(Some(Item::Ping(payload))) => {
                     self.pong = Some(payload.to_vec());

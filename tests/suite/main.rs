@@ -28,9 +28,16 @@ macro_rules! stamp {
     };
 }
 
+mod close;
 mod connect;
+mod cuts;
+mod faults;
+mod heartbeat;
+mod lifecycle;
 mod net;
 mod outbox;
 mod reconnect;
 mod refusal;
+#[cfg(feature = "native-tls")]
+mod tls;
 mod upgrade;

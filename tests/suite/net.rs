@@ -86,6 +86,8 @@ pub(crate) fn silent_port() -> (TcpListener, SocketAddr) {
 }
 
 /// Takes events until `wanted` gives something; the others are gone. Fails after [`SOON`], or at the client's end.
+///
+/// Who has begun to take events has to go on: a failed attempt that nobody takes holds up the next one.
 #[track_caller]
 pub(crate) fn wait<T>(client: &Client, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
     let deadline = Instant::now() + SOON;

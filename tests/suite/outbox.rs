@@ -42,6 +42,7 @@ fn messages_sent_while_down_arrive_in_order_and_once(net: Net) {
     assert!(client.buffered_amount() > 1000);
     assert_eq!(client.stats().queued_messages(), 1000);
     server.restart();
+    opened(&client);
     let expected: Vec<_> = (0..1000).map(|i| i.to_string()).collect();
     assert_eq!(texts(&server, 1000), expected);
     client.flush(SOON).unwrap();
@@ -66,6 +67,7 @@ fn greetings_come_first_on_each_open_and_the_first_message_once(net: Net) {
     closed(&client);
     client.send_text("late").unwrap();
     server.restart();
+    opened(&client);
     let all = texts(&server, 7);
     assert_eq!(all[4], "login");
     assert!(all[5].starts_with("subscribe "), "{all:?}");
@@ -166,6 +168,7 @@ fn messages_that_are_too_old_are_dropped_and_told(net: Net) {
         assert_eq!(ranges(&[told]), [(id, id, dropped(DropReason::Expired))]);
     }
     server.restart();
+    opened(&client);
     assert_eq!(texts(&server, 1), ["long"]);
     client.close(1000, "").unwrap();
     assert_eq!(ranges(&outcomes(&client)), [(2, 2, WRITTEN)]);

@@ -575,7 +575,11 @@ fn a_weak_handle_does_not_keep_the_client_alive() {
     let (server, client) = open(Dispatch::Loop);
     let weak: WeakClient = client.downgrade();
     let kept = weak.clone();
-    client.on_message(move |_, _| drop(kept.upgrade().map(|client| client.reconnect_now())));
+    client.on_message(move |_, _| {
+        if let Some(client) = kept.upgrade() {
+            client.reconnect_now();
+        }
+    });
     assert!(weak.upgrade().is_some());
     drop(client);
     assert!(weak.upgrade().is_none());

@@ -73,7 +73,9 @@ fn a_client_wakes_a_bounded_number_of_times_for_each_heartbeat() {
     let client = Client::builder(&server.url()).name("beat").heartbeat(beat).build().unwrap();
     // On the loop's own thread, so that only this thread's wake-ups are counted.
     let (beats, beaten) = crossbeam_channel::unbounded();
-    client.on_heartbeat(move |_, time| drop(beats.send(time)));
+    client.on_heartbeat(move |_, time| {
+        let _ = beats.send(time);
+    });
     client.connect().unwrap();
     beaten.recv_timeout(SOON).unwrap();
     let before = voluntary_switches("heartwire-beat");

@@ -239,6 +239,7 @@ impl Story {
             ("written", stats.messages_sent(), "to a socket, whole"),
             ("dropped", dropped, "expired, evicted, or left at the close"),
             ("unknown", stats.unknown(), "handed to a connection that died too early to tell"),
+            ("queued", stats.queued_messages() as u64, "still waiting to be written"),
             ("received", stats.messages_received(), "messages, from the server"),
             ("sessions", stats.sessions(), "opened"),
             ("attempts", stats.attempts(), "begun"),

@@ -12,7 +12,7 @@ use crate::dispatch::Snapshot;
 use crate::dispatch::queue::Pressure;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
-use crate::event::{Event, Opened, State};
+use crate::event::{Event, Initiator, Opened, State};
 use crate::event_loop::session::Session;
 use crate::event_loop::{Home, slots};
 use crate::link::{Action, Input, Link};
@@ -428,6 +428,9 @@ impl Member {
             }
             Event::ConnectFailed(failed) if matches!(failed.error().cause(), Cause::Tls(_)) => {
                 log::error!("[{}] {failed}", self.name());
+            }
+            Event::Close(closed) if closed.is_clean() && closed.by() == Initiator::User => {
+                log::info!("[{}] {closed}", self.name());
             }
             Event::ConnectFailed(_) | Event::Close(_) | Event::Error(_) => {
                 log::warn!("[{}] {event}", self.name());

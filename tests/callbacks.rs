@@ -125,9 +125,7 @@ impl Life {
 fn no_thread_of(name: &str) {
     // The kernel keeps 15 bytes of a thread's name.
     let start: String = format!("heartwire-{name}").chars().take(15).collect();
-    within(SOON, "the client's threads end", || {
-        (!thread_names().iter().any(|thread| *thread == start)).then_some(())
-    });
+    within(SOON, "the client's threads end", || (!thread_names().contains(&start)).then_some(()));
 }
 
 // ---- every call in every handler -------------------------------------------------------------

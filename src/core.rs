@@ -79,6 +79,8 @@ impl Core {
         log::debug!("[{}] destroyed", self.config.name);
         let wait = thread::may_wait_for_callbacks();
         self.mailbox.destroy();
+        // Before the wait: a call that runs is the last one, even where several handlers listen.
+        self.dispatcher.handlers.clear();
         let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running.filter(|_| wait) {
             let _ = running.join();

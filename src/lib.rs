@@ -91,6 +91,7 @@ mod net;
 mod session;
 mod stats;
 mod thread;
+mod user_code;
 
 pub use client::{Client, SendOptions, WeakClient};
 pub use config::Dispatch;

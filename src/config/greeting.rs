@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use crate::event::Message;
+use crate::user_code::Kept;
 
 /// What is sent first on every open: a login, a subscription.
 ///
@@ -11,10 +12,13 @@ use crate::event::Message;
 /// attempt that succeeded (from 1) and returns a `Message`.
 pub struct Greeting(Source);
 
+/// The number of the attempt goes in.
+type Make = Box<dyn FnMut(u32) -> Message + Send>;
+
 enum Source {
     Always(Message),
     // The mutex makes a `FnMut` callable behind the shared configuration; only the loop calls it.
-    Made(Mutex<Box<dyn FnMut(u32) -> Message + Send>>),
+    Made(Kept<Mutex<Make>>),
 }
 
 impl Greeting {
@@ -70,7 +74,7 @@ impl From<Vec<u8>> for Greeting {
 
 impl<F: FnMut(u32) -> Message + Send + 'static> From<F> for Greeting {
     fn from(make: F) -> Greeting {
-        Greeting(Source::Made(Mutex::new(Box::new(make))))
+        Greeting(Source::Made(Kept::new(Mutex::new(Box::new(make)))))
     }
 }
 

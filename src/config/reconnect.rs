@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::check;
 use crate::error::ConfigError;
+use crate::user_code::{Kept, guarded};
 
 /// When the client dials again, and when it stops.
 ///
@@ -52,8 +53,11 @@ pub(crate) enum Delays {
     /// One after the other; the last one repeats.
     List(Vec<Duration>),
     /// The user's own; the argument counts failures in a row, from 1.
-    Custom(Arc<dyn Fn(u32) -> Duration + Send + Sync>),
+    Custom(Own),
 }
+
+/// A user's delay function; `None` means that it panicked.
+type Own = Arc<dyn Fn(u32) -> Option<Duration> + Send + Sync>;
 
 impl fmt::Debug for Delays {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,7 +98,9 @@ impl Reconnect {
     ///
     /// It is called on the event loop's thread and must not block. A panic in it ends the client.
     pub fn custom(delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Reconnect {
-        Reconnect::with(Delays::Custom(Arc::new(delay)))
+        // The link calls it in the middle of a decision: what it gets is an answer, never a panic.
+        let delay = Kept::new(delay);
+        Reconnect::with(Delays::Custom(Arc::new(move |nth| guarded(|| delay(nth)).ok())))
     }
 
     /// One session only: the client ends when it ends, or when the first attempt fails.

@@ -1,34 +1,76 @@
 //! The user's handlers: registered and removed from any thread at any time, called one at a time.
 //!
 //! The list is copy-on-write, so that a handler may register and remove handlers, its own
-//! registration included, while the list it was called from is being walked.
+//! registration included, while the list it was called from is being walked. A removed handler is not
+//! called any more, not even by such a walk, and what it owns is freed at once, or when its running
+//! call returns: snapshots of the list may outlive it for long.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::client::Client;
 use crate::error::LinkError;
 use crate::event::{ConnectFailed, End, Event, MessageRef, Opened, Outcome, SessionClosed, State};
-use crate::thread::Callback;
+use crate::user_code::{Panicked, drop_guarded, guarded};
 
 /// Names a registered handler, to remove it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub(crate) u64);
 
-/// A user's closure panicked: the client has to end.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Panicked;
-
-/// One handler. The mutex makes a `FnMut` callable from the list; events come one at a time, so that
-/// nobody ever waits for it.
+/// One handler. The mutex is not held during a call: the closure is taken out and put back.
 struct Listener<F: ?Sized> {
     id: ListenerId,
-    call: Mutex<Box<F>>,
+    call: Mutex<Call<F>>,
+}
+
+enum Call<F: ?Sized> {
+    Ready(Box<F>),
+    /// It is being called, by the thread that will put it back.
+    Running,
+    Removed,
 }
 
 type List<F> = Vec<Arc<Listener<F>>>;
+
+impl<F: ?Sized> Listener<F> {
+    /// The closure to call, unless it was removed.
+    fn take(&self) -> Option<Box<F>> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut *state, Call::Running) {
+            Call::Ready(call) => Some(call),
+            other => {
+                *state = other;
+                None
+            }
+        }
+    }
+
+    fn put_back(&self, call: Box<F>) {
+        let mut state = self.lock();
+        if let Call::Running = *state {
+            *state = Call::Ready(call);
+            return;
+        }
+        drop(state);
+        drop_guarded(call);
+    }
+
+    fn remove(&self) {
+        let call = std::mem::replace(&mut *self.lock(), Call::Removed);
+        drop_guarded(call);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Call<F>> {
+        self.call.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: ?Sized> Drop for Listener<F> {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
 
 macro_rules! kinds {
     ($($kind:ident($argument:ty)),* $(,)?) => {
@@ -56,12 +98,21 @@ macro_rules! kinds {
                 found
             }
 
+            /// No call of this one, or of any (`None`), begins after this.
+            fn withdraw(&self, id: Option<ListenerId>) {
+                $(for listener in &self.$kind {
+                    if id.is_none_or(|id| listener.id == id) {
+                        listener.remove();
+                    }
+                })*
+            }
+
             $(pub(crate) fn $kind(&self, client: &Client, argument: $argument) -> Result<(), Panicked> {
                 for listener in &self.$kind {
-                    guarded(|| {
-                        let mut call = listener.call.lock().unwrap_or_else(PoisonError::into_inner);
-                        call(client, argument)
-                    })?;
+                    let Some(mut call) = listener.take() else { continue };
+                    let called = guarded(|| call(client, argument));
+                    listener.put_back(call);
+                    called?;
                 }
                 Ok(())
             })*
@@ -70,7 +121,7 @@ macro_rules! kinds {
         impl Handlers {
             $(pub(crate) fn $kind(&self, call: Box<dyn FnMut(&Client, $argument) + Send>) -> ListenerId {
                 let id = self.new_id();
-                let listener = Arc::new(Listener { id, call: Mutex::new(call) });
+                let listener = Arc::new(Listener { id, call: Mutex::new(Call::Ready(call)) });
                 self.change(|list| list.$kind.push(listener));
                 id
             })*
@@ -112,9 +163,16 @@ impl Registered {
 /// The present list, and a number that tells when it has changed.
 #[derive(Default)]
 pub(crate) struct Handlers {
-    list: Mutex<Arc<Registered>>,
+    present: Mutex<Present>,
     version: AtomicU64,
     last_id: AtomicU64,
+}
+
+#[derive(Default)]
+struct Present {
+    list: Arc<Registered>,
+    /// The client was destroyed: what is registered now, by a handler that still runs, is dropped.
+    cleared: bool,
 }
 
 impl Handlers {
@@ -124,49 +182,44 @@ impl Handlers {
     }
 
     pub(crate) fn snapshot(&self) -> Arc<Registered> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().list.clone()
     }
 
     pub(crate) fn remove(&self, id: ListenerId) -> bool {
         let mut found = false;
-        self.change(|list| found = list.remove(id));
+        let before = self.change(|list| found = list.remove(id));
+        before.withdraw(Some(id));
         found
     }
 
-    /// Frees every handler that no running callback holds; that one is freed when it returns.
+    /// Frees every handler but one that runs, which is freed when it returns. No call begins after this.
     pub(crate) fn clear(&self) {
-        self.change(|list| *list = Registered::default());
+        let mut present = self.lock();
+        present.cleared = true;
+        let before = std::mem::take(&mut present.list);
+        self.version.fetch_add(1, Ordering::Release);
+        drop(present);
+        before.withdraw(None);
     }
 
     fn new_id(&self) -> ListenerId {
         ListenerId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Registered)) {
-        let mut guard = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut new = Registered::clone(&guard);
+    /// Returns the list as it was: closures are dropped without the lock, since their drop is user code.
+    fn change(&self, change: impl FnOnce(&mut Registered)) -> Arc<Registered> {
+        let mut present = self.lock();
+        let mut new = Registered::clone(&present.list);
         change(&mut new);
-        let old = std::mem::replace(&mut *guard, Arc::new(new));
+        let mut list = Arc::new(new);
+        if !present.cleared {
+            std::mem::swap(&mut present.list, &mut list);
+        }
         self.version.fetch_add(1, Ordering::Release);
-        drop(guard);
-        // Closures are dropped without the lock: their drop is user code.
-        drop_guarded(old);
+        list
     }
-}
 
-/// Runs user code: a panic does not get past it, and calls that wait know that they are inside.
-pub(crate) fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
-    let _inside = Callback::enter();
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        // The payload's own drop could panic as well; leaking one box is the lesser evil.
-        std::mem::forget(panic);
-        Panicked
-    })
-}
-
-/// Drops what may own a user's closure.
-pub(crate) fn drop_guarded<T>(value: T) {
-    if guarded(|| drop(value)).is_err() {
-        log::error!("heartwire: a handler's drop panicked");
+    fn lock(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

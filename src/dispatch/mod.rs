@@ -14,9 +14,10 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use crate::client::Client;
 use crate::config::{Config, Dispatch};
-use crate::dispatch::handlers::{Handlers, Panicked, Registered};
+use crate::dispatch::handlers::{Handlers, Registered};
 use crate::dispatch::queue::{Pressure, Queue, Taken};
 use crate::event::{Event, MessageRef};
+use crate::user_code::{Panicked, drop_guarded};
 
 /// Small: the bound that counts is the queue's; this is only what `select!` can wait on.
 const CHANNEL_LENGTH: usize = 16;
@@ -68,7 +69,7 @@ impl Snapshot {
     fn of(&mut self, handlers: &Handlers) -> &Registered {
         let version = handlers.version();
         if self.version != Some(version) {
-            handlers::drop_guarded(std::mem::replace(&mut self.list, handlers.snapshot()));
+            drop_guarded(std::mem::replace(&mut self.list, handlers.snapshot()));
             self.version = Some(version);
         }
         &self.list
@@ -77,7 +78,7 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        handlers::drop_guarded(std::mem::take(&mut self.list));
+        drop_guarded(std::mem::take(&mut self.list));
     }
 }
 
@@ -210,7 +211,6 @@ impl Dispatcher {
         if let Some(running) = running.filter(|_| wait) {
             let _ = running.join();
         }
-        self.handlers.clear();
     }
 }
 

@@ -9,11 +9,10 @@ use mio::{Registry, Token};
 use crate::client::Client;
 use crate::core::Core;
 use crate::dispatch::Snapshot;
-use crate::dispatch::handlers::{Panicked, guarded};
 use crate::dispatch::queue::Pressure;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
-use crate::event::{Event, Opened, State};
+use crate::event::{Event, Initiator, Opened, State};
 use crate::event_loop::session::Session;
 use crate::event_loop::{Home, slots};
 use crate::link::{Action, Input, Link};
@@ -22,6 +21,7 @@ use crate::net::dial::Dial;
 use crate::net::stream::Stream;
 use crate::session::upgrade::{Accepted, Upgrade};
 use crate::session::wire::Wire;
+use crate::user_code::{Panicked, guarded};
 
 pub(crate) struct Member {
     pub(super) core: Arc<Core>,
@@ -328,7 +328,8 @@ impl Member {
         for greeting in &core.config.greetings {
             match guarded(|| greeting.make(attempt)) {
                 Ok(message) => wire.prologue(Kind::of(&message), message.as_bytes()),
-                Err(Panicked) => self.callback_panicked(now),
+                // The link is done with this attempt, and so is the socket.
+                Err(Panicked) => return self.callback_panicked(now),
             }
         }
         let rest = std::mem::take(&mut accepted.rest);
@@ -430,6 +431,9 @@ impl Member {
             }
             Event::ConnectFailed(failed) if matches!(failed.error().cause(), Cause::Tls(_)) => {
                 log::error!("[{}] {failed}", self.name());
+            }
+            Event::Close(closed) if closed.is_clean() && closed.by() == Initiator::User => {
+                log::info!("[{}] {closed}", self.name());
             }
             Event::ConnectFailed(_) | Event::Close(_) | Event::Error(_) => {
                 log::warn!("[{}] {event}", self.name());

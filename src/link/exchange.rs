@@ -27,7 +27,7 @@ pub(crate) enum Input<'a> {
         code: u16,
         reason: &'a str,
     },
-    /// A callback of the user's, or the user's delay function, panicked; this ends the client.
+    /// A callback of the user's panicked; this ends the client.
     CallbackPanicked,
     /// The dial reached this phase.
     Phase(Phase),

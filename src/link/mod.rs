@@ -60,8 +60,6 @@ enum At {
         beats: Beats,
     },
     Closing(Closing),
-    /// Nothing is connected, and what follows is being decided, which may run the user's delay function.
-    Down(Failed),
     Closed,
 }
 
@@ -97,7 +95,7 @@ impl Link {
             At::Dialing { deadline, .. } => Some(*deadline),
             At::Open { beats, .. } => beats.deadline(),
             At::Closing(closing) => Some(closing.deadline),
-            At::Idle | At::Down(_) | At::Closed => None,
+            At::Idle | At::Closed => None,
         }
     }
 
@@ -249,11 +247,6 @@ impl Link {
             }
             At::Closing(closing) => {
                 closing.end.get_or_insert(end);
-            }
-            At::Down(_) => {
-                if let At::Down(failed) = std::mem::replace(&mut self.at, At::Closed) {
-                    self.end(end, Some(failed));
-                }
             }
             At::Closed => {}
         }
@@ -421,13 +414,11 @@ impl Link {
     /// Decides what follows a failure.
     fn down(&mut self, failed: Failed, now: Instant) {
         let error = failed.error.clone();
-        self.at = At::Down(failed);
-        let next = self.backoff.failed(&self.rules.reconnect, &error, now);
-        let At::Down(failed) = std::mem::replace(&mut self.at, At::Closed) else { return };
-        let delay = match next {
+        let delay = match self.backoff.failed(&self.rules.reconnect, &error, now) {
             Next::Retry(delay) => delay,
             Next::Fatal => return self.end(End::Fatal(error), Some(failed)),
             Next::GiveUp => return self.end(End::GaveUp(error), Some(failed)),
+            Next::Panicked => return self.end(End::CallbackPanicked, Some(failed)),
         };
         self.at = At::Waiting { until: later(now, delay), error: Some(error) };
         self.tell_state(State::Waiting { attempt: self.backoff.next_attempt(), delay });

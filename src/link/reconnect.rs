@@ -27,6 +27,8 @@ pub(crate) enum Next {
     Fatal,
     /// It might help, but the limits are reached.
     GiveUp,
+    /// The user's delay function panicked.
+    Panicked,
 }
 
 /// The count of failures in a row, and the delays that follow from it.
@@ -96,7 +98,7 @@ impl Backoff {
 
     /// What follows this failure, of an attempt or of a session that [`ended`](Self::ended).
     ///
-    /// A user's delay function runs in here, and may panic.
+    /// A user's delay function runs in here.
     pub(crate) fn failed(&mut self, rules: &Reconnect, error: &LinkError, now: Instant) -> Next {
         let nth = self.failures;
         self.failures = nth.saturating_add(1);
@@ -110,14 +112,14 @@ impl Backoff {
         {
             return Next::GiveUp;
         }
-        let delay = self.delay(&rules.delays, nth, &weight);
+        let Some(delay) = self.delay(&rules.delays, nth, &weight) else { return Next::Panicked };
         match self.gives_up_at(rules) {
             Some(end) if later(now, delay) >= end => Next::GiveUp,
             _ => Next::Retry(delay),
         }
     }
 
-    fn delay(&mut self, delays: &Delays, nth: u32, weight: &Weight) -> Duration {
+    fn delay(&mut self, delays: &Delays, nth: u32, weight: &Weight) -> Option<Duration> {
         let heavy = matches!(weight, Weight::Heavy);
         let own = match delays {
             Delays::Never => LONGEST,
@@ -131,12 +133,12 @@ impl Backoff {
                 let nth = usize::try_from(nth).unwrap_or(usize::MAX);
                 delays.get(nth).or(delays.last()).copied().unwrap_or(LONGEST)
             }
-            Delays::Custom(delay) => delay(nth.saturating_add(1)).clamp(SHORTEST, LONGEST),
+            Delays::Custom(delay) => delay(nth.saturating_add(1))?.clamp(SHORTEST, LONGEST),
         };
-        match *weight {
+        Some(match *weight {
             Weight::After(wanted) => own.max(wanted + self.up_to(wanted / 2)),
             _ => own,
-        }
+        })
     }
 
     fn up_to(&mut self, bound: Duration) -> Duration {

@@ -4,9 +4,9 @@
 //! test could be given it, or a client that dials it could be connected to itself. So a socket stays bound to it that
 //! does not listen: the system answers with a reset and gives the port to nobody else.
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 
 /// A reserved loopback address, either listening or refusing.
 pub struct Port {
@@ -39,6 +39,9 @@ impl Port {
 
     /// Closes `listener` and keeps its port; from now on connections to it are refused.
     pub fn refuse(&mut self, listener: mio::net::TcpListener) -> io::Result<()> {
+        // A child of this process that is between fork and exec has a copy of the listener: the drop alone would leave
+        // that listening, and the port in use. Where a listener cannot be shut down this fails, and nothing is lost.
+        let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
         drop(listener);
         self.held = Some(bind(self.address)?);
         Ok(())

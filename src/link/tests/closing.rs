@@ -179,15 +179,10 @@ fn a_panic_in_a_callback_closes_the_client_with_1011() {
 }
 
 #[test]
-fn a_panic_in_the_users_delay_function_still_tells_the_close() {
+fn a_panic_in_the_users_delay_function_ends_the_client_and_still_tells_the_close() {
     let reconnect = Reconnect::custom(|_| panic!("the user's"));
     let mut bench = Bench::open(Rules { reconnect, ..rules() });
-    let now = bench.now;
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        bench.link.handle(Input::SessionFailed(reset()), now);
-    }));
-    assert!(panicked.is_err());
-    assert_eq!(bench.wants(), "error, end");
-    let end = "closed, close 1006 unclean by Network final, the end: a callback panicked";
-    assert_eq!(bench.after(Input::CallbackPanicked), end);
+    let end = "error, end, closed, close 1006 unclean by Network final, the end: a callback panicked";
+    assert_eq!(bench.after(Input::SessionFailed(reset())), end);
+    assert_eq!(bench.due(), None);
 }

@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use heartwire::{Builder, Client, Event, Heartbeat, Reconnect};
-use support::certs::Certs;
 use support::watch::{descriptor_count, thread_names, within};
 use support::{Behaviour, Relay, Server, watchdog};
 
@@ -21,25 +20,23 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Both kinds of server, and a client's settings for each.
-fn kinds() -> Vec<(Server, fn(&str) -> Builder)> {
-    let mut kinds: Vec<(Server, fn(&str) -> Builder)> =
-        vec![(Server::start(Behaviour::echo()), |url| Client::builder(url))];
-    if cfg!(feature = "native-tls") {
-        kinds.push((Server::start_tls(Behaviour::echo()), secure));
-    }
-    kinds
+/// A server, and how to make a client that trusts it.
+type Kind = (Server, fn(&str) -> Builder);
+
+/// One for each kind of network.
+fn kinds() -> Vec<Kind> {
+    vec![
+        (Server::start(Behaviour::echo()), |url| Client::builder(url)),
+        #[cfg(feature = "native-tls")]
+        (Server::start_tls(Behaviour::echo()), secure),
+    ]
 }
 
 #[cfg(feature = "native-tls")]
 fn secure(url: &str) -> Builder {
-    let tls = heartwire::Tls::new().system_roots(false).ca_pem(Certs::shared().ca_pem.as_str());
+    let tls =
+        heartwire::Tls::new().system_roots(false).ca_pem(support::certs::Certs::shared().ca_pem.as_str());
     Client::builder(url).tls(tls)
-}
-
-#[cfg(not(feature = "native-tls"))]
-fn secure(url: &str) -> Builder {
-    Client::builder(url)
 }
 
 fn quick(builder: Builder) -> Builder {
@@ -68,6 +65,7 @@ fn five_hundred_clients_that_open_and_are_dropped() {
     let _watch = watchdog(110, "500 clients");
     let _alone = alone();
     for (server, builder) in kinds() {
+        let _keeper = builder(&server.url()).build().unwrap();
         leaves_nothing(|| {
             for _ in 0..5 {
                 let clients: Vec<_> =
@@ -75,9 +73,8 @@ fn five_hundred_clients_that_open_and_are_dropped() {
                 clients.iter().for_each(|client| client.wait_open(SOON).unwrap());
             }
             let all = server.connections();
-            within(SOON, "the server has seen all their ends", || {
-                let ended = |event| matches!(event, support::ServerEvent::Ended { n, .. } if n == all);
-                server.next_event(SOON).filter(|event| ended(event.clone())).map(drop)
+            server.wait_for(SOON, |event| {
+                matches!(event, support::ServerEvent::Ended { n, .. } if *n == all).then_some(())
             });
         });
     }
@@ -99,10 +96,8 @@ fn five_hundred_reconnects() {
             }
             drop(client);
             let all = server.connections();
-            // Cut ones end at the server a little later.
-            within(SOON, "the server has seen all their ends", || {
-                let ended = |event| matches!(event, support::ServerEvent::Ended { n, .. } if n >= all - 1);
-                server.next_event(SOON).filter(|event| ended(event.clone())).map(drop)
+            server.wait_for(SOON, |event| {
+                matches!(event, support::ServerEvent::Ended { n, .. } if *n == all).then_some(())
             });
         });
     }
@@ -117,6 +112,8 @@ fn clients_that_are_dropped_before_during_and_after_everything() {
         refusing.stop();
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let scheme = server.url().split(':').next().unwrap().to_owned();
+        // Clients with the same TLS settings share what takes long to make, while one of them lives.
+        let _keeper = builder(&server.url()).build().unwrap();
         let at = |address: std::net::SocketAddr| format!("{scheme}://{address}/");
         leaves_nothing(|| {
             for _ in 0..20 {

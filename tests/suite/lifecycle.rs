@@ -194,24 +194,38 @@ fn act(
 ) {
     let client = clones[clones.len() - 1].clone();
     match random.random_range(0..14) {
-        0..=3 => drop(client.send_text("hammer")),
-        4 => drop(client.send_binary(&vec![0; random.random_range(0..100_000)])),
+        0..=3 => {
+            let _ = client.send_text("hammer");
+        }
+        4 => {
+            let _ = client.send_binary(&vec![0; random.random_range(0..100_000)]);
+        }
         5 => {
             let options = SendOptions::new().time_to_live(ms(random.random_range(1..20)));
-            drop(client.send_with(heartwire::MessageRef::Text("short"), options));
+            let _ = client.send_with(heartwire::MessageRef::Text("short"), options);
         }
         6 => client.reconnect_now(),
         7 if clones.len() < 5 => clones.push(client),
         7 => clones.truncate(1),
-        8 => listeners.push(client.on_state(|client, _| drop(client.stats()))),
-        9 => drop(listeners.pop().map(|id| client.remove_listener(id))),
-        10 => drop(client.wait_open(ms(2))),
-        11 => drop(client.flush(ms(2))),
+        8 => listeners.push(client.on_state(|client, _| {
+            let _ = client.stats();
+        })),
+        9 => {
+            let _ = listeners.pop().map(|id| client.remove_listener(id));
+        }
+        10 => {
+            let _ = client.wait_open(ms(2));
+        }
+        11 => {
+            let _ = client.flush(ms(2));
+        }
         12 => {
             client.pause_reading();
             client.resume_reading();
         }
-        _ => drop((client.ping(b"ping"), client.state(), client.buffered_amount(), client.last_open())),
+        _ => {
+            let _ = (client.ping(b"ping"), client.state(), client.buffered_amount(), client.last_open());
+        }
     }
 }
 
@@ -220,13 +234,17 @@ fn a_close_in_the_middle_of_everything_is_final(net: Net) {
     let mut random = SmallRng::seed_from_u64(99);
     for _ in 0..30 {
         let client = net.to(&server).reconnect(Reconnect::fixed(ms(1))).build().unwrap();
-        client.on_message(|client, _| drop(client.send_text("more")));
+        client.on_message(|client, _| {
+            let _ = client.send_text("more");
+        });
         client.connect().unwrap();
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let (client, sends) = (client.clone(), random.random_range(1..200));
                 std::thread::spawn(move || {
-                    (0..sends).for_each(|_| drop(client.send_text("x")));
+                    for _ in 0..sends {
+                        let _ = client.send_text("x");
+                    }
                     client.close(1000, "").unwrap();
                     client.reconnect_now();
                 })

@@ -260,6 +260,10 @@ impl Builder {
             tls: if address.secure {
                 Some((crate::net::tls::connector(&self.tls)?, address.server_name()))
             } else {
+                // Of no use, but a mistake in them is told all the same.
+                if self.tls != Tls::default() {
+                    crate::net::tls::connector(&self.tls)?;
+                }
                 None
             },
             local: self.local_address,
@@ -423,6 +427,12 @@ mod tests {
         refused(builder().outbox(OutboxLimits::new().messages(0)), "outbox messages", "at least");
         refused(builder().stack_size(1), "stack_size", "at least");
         refused(builder().name("a\nb"), "name", "control");
+    }
+
+    #[cfg(feature = "native-tls")]
+    #[test]
+    fn tls_settings_are_checked_for_plain_urls_too() {
+        refused(builder().tls(Tls::new().ca_pem("no certificate")), "ca_pem", "");
     }
 
     #[cfg(not(feature = "native-tls"))]

@@ -1,0 +1,188 @@
+//! What exactly was wrong with the server: its TLS, its answer to the upgrade, its frames.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// A TLS failure: its kind, and the platform's own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFault {
+    pub(crate) kind: TlsFaultKind,
+    pub(crate) text: String,
+}
+
+/// What TLS objected to, as far as the platform's words tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsFaultKind {
+    /// The certificate is expired, not yet valid, self-signed, or of an unknown issuer.
+    Certificate,
+    /// The certificate is for another name.
+    HostName,
+    /// No protocol version or cipher in common, or the other side does not speak TLS.
+    Protocol,
+    /// The stream ended in the middle of TLS, without its close_notify.
+    Truncated,
+    /// The server refused us, most often for want of a client certificate.
+    Refused,
+    /// Something else; read the text.
+    Other,
+}
+
+impl TlsFault {
+    /// What TLS objected to.
+    pub fn kind(&self) -> TlsFaultKind {
+        self.kind
+    }
+
+    /// The platform's own words; they differ between platforms and versions.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            TlsFaultKind::Certificate => "TLS refused the certificate",
+            TlsFaultKind::HostName => "TLS refused the certificate's host name",
+            TlsFaultKind::Protocol => "TLS found no common protocol",
+            TlsFaultKind::Truncated => "the TLS stream was cut short",
+            TlsFaultKind::Refused => "the server refused the TLS handshake",
+            TlsFaultKind::Other => "TLS failed",
+        };
+        write!(f, "{kind}: {}", self.text)
+    }
+}
+
+impl StdError for TlsFault {}
+
+/// The server's answer to the upgrade when it was not 101.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Refusal {
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// All headers of the answer, in order; bytes that are no UTF-8 are replaced.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// The first header of this name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
+    /// The first bytes of the body, as many as came with the headers, at most 4 KiB.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server refused the upgrade with HTTP status {}", self.status)
+    }
+}
+
+/// The first header of this name, in whatever case.
+pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+    Some(&found.1)
+}
+
+/// How a 101 answer breaks RFC 6455 section 4.2.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpgradeFault {
+    /// It is not HTTP/1.1, or not HTTP at all.
+    NotHttp,
+    /// Its head is longer than 64 KiB, or has more than 128 headers.
+    TooLong,
+    /// A header that must be there once is not, or more than once; the name says which.
+    Header(&'static str),
+    /// `Sec-WebSocket-Accept` does not match our key: it is not an answer to our request.
+    Accept,
+    /// It names a subprotocol that was not asked for.
+    Subprotocol(String),
+    /// It names an extension that was not asked for.
+    Extension(String),
+}
+
+impl fmt::Display for UpgradeFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpgradeFault::NotHttp => f.write_str("it is not an HTTP/1.1 answer"),
+            UpgradeFault::TooLong => f.write_str("its head is too long"),
+            UpgradeFault::Header(name) => write!(f, "the header {name} is missing or wrong"),
+            UpgradeFault::Accept => f.write_str("Sec-WebSocket-Accept does not match the key"),
+            UpgradeFault::Subprotocol(name) => {
+                write!(f, "the subprotocol {} was not asked for", name.escape_debug())
+            }
+            UpgradeFault::Extension(name) => {
+                write!(f, "the extension {} was not asked for", name.escape_debug())
+            }
+        }
+    }
+}
+
+/// How the server broke RFC 6455 after the upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolFault {
+    /// A reserved bit is set although no extension was negotiated (section 5.2).
+    ReservedBits,
+    /// An opcode that is not defined (section 5.2).
+    Opcode(u8),
+    /// A frame from the server is masked (section 5.1).
+    Masked,
+    /// A length not in its shortest form, or with its top bit set (section 5.2).
+    Length,
+    /// A control frame that is fragmented or longer than 125 bytes (section 5.5).
+    ControlFrame,
+    /// A continuation without a start (section 5.4).
+    UnexpectedContinuation,
+    /// A new message inside a fragmented one (section 5.4).
+    UnfinishedMessage,
+    /// Text that is no UTF-8 (section 8.1).
+    Utf8,
+    /// A Close frame with a payload of one byte, a code that must not be sent, or a reason that is no UTF-8.
+    CloseFrame,
+    /// A message longer than the limit; the number is the limit in bytes.
+    TooBig(u64),
+}
+
+impl ProtocolFault {
+    /// The close code that answers it (RFC 6455 section 7.4.1).
+    pub fn close_code(self) -> u16 {
+        match self {
+            ProtocolFault::Utf8 => 1007,
+            ProtocolFault::TooBig(_) => 1009,
+            _ => 1002,
+        }
+    }
+}
+
+impl fmt::Display for ProtocolFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProtocolFault::ReservedBits => f.write_str("a reserved bit is set"),
+            ProtocolFault::Opcode(code) => write!(f, "opcode {code} is reserved"),
+            ProtocolFault::Masked => f.write_str("a masked frame"),
+            ProtocolFault::Length => f.write_str("a badly encoded length"),
+            ProtocolFault::ControlFrame => f.write_str("a control frame fragmented or too long"),
+            ProtocolFault::UnexpectedContinuation => f.write_str("a continuation without a start"),
+            ProtocolFault::UnfinishedMessage => f.write_str("a new message inside another"),
+            ProtocolFault::Utf8 => f.write_str("text that is not UTF-8"),
+            ProtocolFault::CloseFrame => f.write_str("a bad Close frame"),
+            ProtocolFault::TooBig(limit) => write!(f, "a message of more than {limit} bytes"),
+        }
+    }
+}

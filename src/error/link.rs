@@ -1,0 +1,156 @@
+//! Why the link is down: the phase that failed, and the cause.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{ProtocolFault, Refusal, TlsFault, UpgradeFault};
+
+/// The steps of a connection, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Looking the host's name up.
+    Resolve,
+    /// Connecting TCP.
+    Connect,
+    /// The TLS handshake, and every TLS failure after it.
+    Tls,
+    /// The HTTP upgrade (RFC 6455 section 4).
+    Upgrade,
+    /// Messages flow.
+    Open,
+    /// The closing handshake (RFC 6455 section 7).
+    Close,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Resolve => "name lookup",
+            Phase::Connect => "TCP connect",
+            Phase::Tls => "TLS",
+            Phase::Upgrade => "upgrade",
+            Phase::Open => "open connection",
+            Phase::Close => "closing handshake",
+        })
+    }
+}
+
+/// Why the link is down: the step that failed, and the cause.
+///
+/// Cheap to clone. Whether another attempt follows stands in the event that carries the error,
+/// since that depends on the client's settings.
+#[derive(Clone, Debug)]
+pub struct LinkError {
+    phase: Phase,
+    cause: Cause,
+}
+
+/// What went wrong in a [`Phase`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The step took longer than its deadline.
+    TimedOut,
+    /// The operating system reported a failure; name lookups that fail are here too.
+    Io(Arc<io::Error>),
+    /// TLS refused the peer, or the peer refused us.
+    Tls(TlsFault),
+    /// The server answered the upgrade with a status other than 101.
+    Refused(Arc<Refusal>),
+    /// The server's 101 breaks RFC 6455 section 4.2.2.
+    BadUpgrade(UpgradeFault),
+    /// The server broke the protocol; we answered with this fault's close code.
+    Protocol(ProtocolFault),
+    /// The stream ended without a Close frame.
+    EndOfStream,
+    /// The server closed the connection with this code (1005: it gave none) and reason.
+    Closed {
+        /// The code, RFC 6455 section 7.4.
+        code: u16,
+        /// The reason; often empty.
+        reason: String,
+    },
+    /// No answer to this many heartbeats: the link is dead although TCP has not noticed.
+    Silent {
+        /// How many beats stayed without an answer.
+        missed: u32,
+    },
+}
+
+impl LinkError {
+    pub(crate) fn new(phase: Phase, cause: Cause) -> LinkError {
+        LinkError { phase, cause }
+    }
+
+    pub(crate) fn io(phase: Phase, error: io::Error) -> LinkError {
+        LinkError::new(phase, Cause::Io(Arc::new(error)))
+    }
+
+    /// The step that failed.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// What went wrong in it.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// The operating system's error number, where there was one.
+    pub fn os_error(&self) -> Option<i32> {
+        match &self.cause {
+            Cause::Io(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status with which the server refused the upgrade.
+    pub fn http_status(&self) -> Option<u16> {
+        match &self.cause {
+            Cause::Refused(refusal) => Some(refusal.status),
+            _ => None,
+        }
+    }
+
+    /// The server's refusal of the upgrade: status, headers and the start of the body.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.cause {
+            Cause::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = self.phase;
+        match &self.cause {
+            Cause::TimedOut => write!(f, "{phase} timed out"),
+            Cause::Io(error) => write!(f, "{phase} failed: {error}"),
+            Cause::Tls(fault) => write!(f, "{fault}"),
+            Cause::Refused(refusal) => write!(f, "{refusal}"),
+            Cause::BadUpgrade(fault) => write!(f, "the server's upgrade answer is wrong: {fault}"),
+            Cause::Protocol(fault) => write!(f, "the server broke the protocol: {fault}"),
+            Cause::EndOfStream => write!(f, "{phase} ended without a Close frame"),
+            Cause::Closed { code, reason } if reason.is_empty() => {
+                write!(f, "the server closed with {code}")
+            }
+            Cause::Closed { code, reason } => {
+                write!(f, "the server closed with {code} ({})", reason.escape_debug())
+            }
+            Cause::Silent { missed } => write!(f, "no answer to {missed} heartbeats"),
+        }
+    }
+}
+
+impl StdError for LinkError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.cause {
+            Cause::Io(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

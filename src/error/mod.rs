@@ -1,0 +1,72 @@
+//! Why something failed: one type per verb, and [`Error`] over them all for `?`.
+//!
+//! A call that was given something wrong answers at once with the type of its verb. What goes wrong
+//! later, on the network, is a [`LinkError`] inside an event: it names the [`Phase`] and the [`Cause`].
+
+mod call;
+mod fault;
+mod link;
+
+use std::error::Error as StdError;
+use std::fmt;
+
+pub use call::{CloseError, ConfigError, ConnectError, RecvError, SendError, WaitError};
+pub(crate) use fault::header;
+pub use fault::{ProtocolFault, Refusal, TlsFault, TlsFaultKind, UpgradeFault};
+pub use link::{Cause, LinkError, Phase};
+
+/// Any failure of this crate, for programs that just want `?`.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting cannot be.
+    Config(ConfigError),
+    /// `connect` did not begin.
+    Connect(ConnectError),
+    /// A message was not accepted.
+    Send(SendError),
+    /// `close` did not begin.
+    Close(CloseError),
+    /// A wait ended without what was waited for.
+    Wait(WaitError),
+    /// There is no event.
+    Recv(RecvError),
+    /// The link is down.
+    Link(LinkError),
+}
+
+macro_rules! gathered {
+    ($($variant:ident($of:ty)),*) => {
+        $(impl From<$of> for Error {
+            fn from(error: $of) -> Error {
+                Error::$variant(error)
+            }
+        })*
+
+        impl fmt::Display for Error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Error::$variant(error) => error.fmt(f),)*
+                }
+            }
+        }
+
+        impl StdError for Error {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                match self {
+                    $(Error::$variant(error) => Some(error),)*
+                }
+            }
+        }
+    };
+}
+
+gathered!(
+    Config(ConfigError),
+    Connect(ConnectError),
+    Send(SendError),
+    Close(CloseError),
+    Wait(WaitError),
+    Recv(RecvError),
+    Link(LinkError)
+);

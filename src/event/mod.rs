@@ -1,0 +1,148 @@
+//! What the user is told: messages, states, and the events of a link in the order of their happening.
+//!
+//! Holds data only; nothing here decides anything.
+
+mod message;
+mod outcome;
+mod session;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{LinkError, Phase};
+
+pub use message::{Message, MessageRef};
+pub use outcome::{DropReason, Fate, Level, MessageId, Outcome};
+pub use session::{ConnectFailed, Initiator, Opened, SessionClosed};
+
+/// Where the client stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Built; `connect` was not called yet.
+    Idle,
+    /// An attempt is in this phase.
+    Connecting(Phase),
+    /// A session is open.
+    Open,
+    /// Between two attempts: the next attempt's number in a row (from 1) and how long the wait is.
+    Waiting {
+        /// The attempt that comes next, counted since the last stable session.
+        attempt: u32,
+        /// The whole wait before it.
+        delay: Duration,
+    },
+    /// The session is being closed, by either side.
+    Closing,
+    /// Closed for good.
+    Closed,
+}
+
+impl State {
+    /// The browser's number: 0 CONNECTING (also while waiting to dial again), 1 OPEN, 2 CLOSING, 3 CLOSED (also idle).
+    pub fn ready_state(self) -> u8 {
+        match self {
+            State::Connecting(_) | State::Waiting { .. } => 0,
+            State::Open => 1,
+            State::Closing => 2,
+            State::Idle | State::Closed => 3,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Idle => f.write_str("idle"),
+            State::Connecting(phase) => write!(f, "connecting ({phase})"),
+            State::Open => f.write_str("open"),
+            State::Waiting { attempt, delay } => {
+                write!(f, "waiting {} before attempt {attempt}", human(*delay))
+            }
+            State::Closing => f.write_str("closing"),
+            State::Closed => f.write_str("closed"),
+        }
+    }
+}
+
+/// Why the client has ended, and will never connect again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum End {
+    /// The user closed it.
+    Closed,
+    /// The limit of attempts or of time was reached; this was the last failure.
+    GaveUp(LinkError),
+    /// Trying again cannot help, by the settings; this was the failure.
+    Fatal(LinkError),
+    /// A callback of the user's panicked.
+    CallbackPanicked,
+    /// The event loop failed; nothing of the client runs any more.
+    LoopFailed,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Closed => f.write_str("closed by the user"),
+            End::GaveUp(error) => write!(f, "gave up: {error}"),
+            End::Fatal(error) => write!(f, "not worth another attempt: {error}"),
+            End::CallbackPanicked => f.write_str("a callback panicked"),
+            End::LoopFailed => f.write_str("the event loop failed"),
+        }
+    }
+}
+
+/// Everything a client tells, in order of happening, for the pull style.
+///
+/// Handlers get the same values one by one: `on_open`, `on_message` and so on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A session has opened.
+    Open(Opened),
+    /// A message has come.
+    Message(Message),
+    /// A session has ended.
+    Close(SessionClosed),
+    /// An attempt to connect has failed.
+    ConnectFailed(ConnectFailed),
+    /// A session failed; its `Close` follows.
+    Error(LinkError),
+    /// A heartbeat was answered after this time.
+    Heartbeat(Duration),
+    /// The outbox was full and is half empty again.
+    Writable,
+    /// What became of messages.
+    Outcome(Outcome),
+    /// The state has changed.
+    State(State),
+    /// The very last event: there will be no attempt and no event any more.
+    ClosedForGood(End),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Open(opened) => opened.fmt(f),
+            Event::Message(message) => message.fmt(f),
+            Event::Close(closed) => closed.fmt(f),
+            Event::ConnectFailed(failed) => failed.fmt(f),
+            Event::Error(error) => write!(f, "error: {error}"),
+            Event::Heartbeat(time) => write!(f, "heartbeat answered in {:.3} ms", time.as_secs_f64() * 1e3),
+            Event::Writable => f.write_str("the outbox has room again"),
+            Event::Outcome(outcome) => outcome.fmt(f),
+            Event::State(state) => state.fmt(f),
+            Event::ClosedForGood(end) => write!(f, "closed for good: {end}"),
+        }
+    }
+}
+
+/// A length of time as people read it: `250 ms`, `1.5 s`.
+pub(crate) fn human(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}

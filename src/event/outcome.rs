@@ -1,0 +1,103 @@
+//! What became of messages.
+
+use std::fmt;
+
+/// Names one accepted message of one client; later messages have greater ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub(crate) u64);
+
+impl MessageId {
+    /// The number: 1 for the client's first message, then 2, and so on.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// How far a message got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// All its bytes were accepted by the socket.
+    Written,
+}
+
+/// Why a message was dropped without having been written whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Its time to live ran out in the outbox.
+    Expired,
+    /// It made room for a newer one.
+    Evicted,
+    /// The client ended before the message could be written.
+    Closed,
+}
+
+/// What became of a message. Each accepted message gets exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It reached the level that was asked for.
+    Completed(Level),
+    /// It was never written whole; the server cannot have seen it.
+    Dropped(DropReason),
+    /// It was handed to the connection, which died before anyone could tell whether it arrived.
+    Unknown,
+}
+
+/// The same fate for a range of consecutive messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub(crate) first: MessageId,
+    pub(crate) last: MessageId,
+    pub(crate) fate: Fate,
+}
+
+impl Outcome {
+    /// The first message of the range.
+    pub fn first(&self) -> MessageId {
+        self.first
+    }
+
+    /// The last message of the range, the first itself included.
+    pub fn last(&self) -> MessageId {
+        self.last
+    }
+
+    /// What became of them.
+    pub fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// How many messages the range has.
+    pub fn count(&self) -> u64 {
+        self.last.0 - self.first.0 + 1
+    }
+
+    /// Whether the message is in the range.
+    pub fn covers(&self, id: MessageId) -> bool {
+        (self.first..=self.last).contains(&id)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message {}", self.first)?;
+        if self.last != self.first {
+            write!(f, " to {}", self.last)?;
+        }
+        f.write_str(match self.fate {
+            Fate::Completed(Level::Written) => " written",
+            Fate::Dropped(DropReason::Expired) => " dropped: too old",
+            Fate::Dropped(DropReason::Evicted) => " dropped: evicted",
+            Fate::Dropped(DropReason::Closed) => " dropped: client closed",
+            Fate::Unknown => " of unknown fate",
+        })
+    }
+}

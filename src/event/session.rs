@@ -1,0 +1,167 @@
+//! The beginning and the end of sessions and attempts.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{LinkError, header};
+use crate::event::human;
+
+/// A session has opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    pub(crate) attempt: u32,
+    pub(crate) first: bool,
+    pub(crate) subprotocol: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Opened {
+    /// Which attempt in a row succeeded, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether this is the client's first session.
+    pub fn is_first(&self) -> bool {
+        self.first
+    }
+
+    /// The subprotocol that the server chose; always one of those asked for.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// All headers of the server's answer, in order.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// The first header of this name, in whatever case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let again = if self.first { "" } else { " again" };
+        write!(f, "open{again} (attempt {})", self.attempt)
+    }
+}
+
+/// Who began the end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Initiator {
+    /// The user, by `close`.
+    User,
+    /// This library: a protocol fault, or a dead link.
+    Library,
+    /// The server, by a Close frame.
+    Server,
+    /// The network: the stream broke.
+    Network,
+}
+
+/// A session has ended. There is exactly one for each [`Opened`].
+#[derive(Clone, Debug)]
+pub struct SessionClosed {
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+    pub(crate) clean: bool,
+    pub(crate) by: Initiator,
+    pub(crate) error: Option<LinkError>,
+    pub(crate) retry_in: Option<Duration>,
+}
+
+impl SessionClosed {
+    /// The code of whoever began: the server's (1005 if its Close had none), or the one we sent; 1006 without any Close.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The reason that came with the code; often empty.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Whether both sides have sent a Close frame.
+    pub fn is_clean(&self) -> bool {
+        self.clean
+    }
+
+    /// Who began it.
+    pub fn by(&self) -> Initiator {
+        self.by
+    }
+
+    /// The failure that ended the session, unless it was closed on purpose.
+    pub fn error(&self) -> Option<&LinkError> {
+        self.error.as_ref()
+    }
+
+    /// How long until the next attempt; `None` if there will be none.
+    pub fn retry_in(&self) -> Option<Duration> {
+        self.retry_in
+    }
+}
+
+impl fmt::Display for SessionClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clean = if self.clean { "cleanly" } else { "uncleanly" };
+        write!(f, "closed {clean} with {}", self.code)?;
+        if !self.reason.is_empty() {
+            write!(f, " ({})", self.reason.escape_debug())?;
+        }
+        let by = match self.by {
+            Initiator::User => "us",
+            Initiator::Library => "this library",
+            Initiator::Server => "the server",
+            Initiator::Network => "the network",
+        };
+        write!(f, " by {by}")?;
+        if let Some(error) = &self.error {
+            write!(f, ": {error}")?;
+        }
+        next(f, self.retry_in)
+    }
+}
+
+/// An attempt to connect has failed.
+#[derive(Clone, Debug)]
+pub struct ConnectFailed {
+    pub(crate) error: LinkError,
+    pub(crate) attempt: u32,
+    pub(crate) retry_in: Option<Duration>,
+}
+
+impl ConnectFailed {
+    /// Why it failed.
+    pub fn error(&self) -> &LinkError {
+        &self.error
+    }
+
+    /// Which attempt in a row it was, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// How long until the next attempt; `None` if the client gives up.
+    pub fn retry_in(&self) -> Option<Duration> {
+        self.retry_in
+    }
+}
+
+impl fmt::Display for ConnectFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempt {} failed: {}", self.attempt, self.error)?;
+        next(f, self.retry_in)
+    }
+}
+
+fn next(f: &mut fmt::Formatter<'_>, retry_in: Option<Duration>) -> fmt::Result {
+    match retry_in {
+        Some(delay) => write!(f, "; next attempt in {}", human(delay)),
+        None => f.write_str("; no further attempt"),
+    }
+}

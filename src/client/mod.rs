@@ -182,7 +182,7 @@ impl Client {
     /// waits for the network, unless the outbox is full and set to block.
     ///
     /// While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first.
-    /// `Ok` therefore means *accepted*; what became of the message is told by an [`Outcome`].
+    /// `Ok` therefore means *accepted*; what became of the message is told by an [`Outcome`](crate::Outcome).
     ///
     /// # Errors
     ///

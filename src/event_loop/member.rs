@@ -162,24 +162,20 @@ impl Member {
             }
             self.run(registry, now);
         }
-        let mut inner = self.core.mailbox.lock();
-        if self.expiry.is_some_and(|at| at <= now) {
-            inner.outbox.expire(now);
-        }
-        self.expiry = inner.expiry();
-        let news = inner.outbox.outcomes_pending() > 0;
-        let mut writable = !news && inner.outbox.take_writable();
-        drop(inner);
-        if news && !self.over {
+        let mut swept = self.core.mailbox.sweep(now);
+        if swept.outcomes && !self.over {
             self.tell_outcomes(now);
             self.run(registry, now);
-            // Only now: outcomes that wait to be told fill the outbox, too.
-            writable = self.core.mailbox.lock().outbox.take_writable();
+            swept = self.core.mailbox.sweep(now);
         }
-        if writable && !self.over {
+        // Only now: outcomes that wait to be told fill the outbox, too.
+        if swept.writable && !self.over && self.core.mailbox.lock().outbox.take_writable() {
             self.tell(Event::Writable, now);
             self.run(registry, now);
+            swept = self.core.mailbox.sweep(now);
         }
+        self.expiry = swept.expiry;
+        self.again |= swept.outcomes;
     }
 
     fn run(&mut self, registry: &Registry, now: Instant) {

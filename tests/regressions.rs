@@ -2,10 +2,12 @@
 
 mod support;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use heartwire::{Client, MessageRef, OutboxLimits, Reconnect, SendOptions};
+use heartwire::{Client, Event, Heartbeat, MessageRef, OutboxLimits, Reconnect, SendError, SendOptions};
+use support::watch::within;
 use support::{Behaviour, Server, watchdog};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -46,4 +48,70 @@ fn a_blocked_sender_gets_the_place_of_a_message_that_has_expired() {
     let began = Instant::now();
     client.send_text("waits for the place").unwrap();
     assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn outcomes_that_nobody_takes_are_bounded_although_no_two_can_be_joined() {
+    let _watch = watchdog(60, "alternating outcomes");
+    let server = Server::start(Behaviour::silent());
+    let url = server.url();
+    drop(server);
+    let client = Client::builder(&url)
+        .reconnect(Reconnect::fixed(Duration::from_secs(3600)))
+        .outbox(OutboxLimits::new().messages(1).evict_oldest_when_full())
+        .report_outcomes(true)
+        .connect()
+        .unwrap();
+    // Chooses the pull style; after this nobody takes anything.
+    while !matches!(client.recv_timeout(SOON).unwrap(), Event::ConnectFailed(_)) {}
+    let mut accepted = 0;
+    let mut refused = 0;
+    let until = Instant::now() + Duration::from_secs(3);
+    while refused < 1000 && accepted < 50_000 && Instant::now() < until {
+        // Evicted, expired, evicted, …
+        let options = SendOptions::new().time_to_live(if accepted % 2 == 0 { ms(0) } else { SOON });
+        match client.send_with(MessageRef::Text("x"), options) {
+            Ok(_) => accepted += 1,
+            Err(error) => {
+                assert_eq!(error, SendError::Full);
+                refused += 1;
+                std::thread::yield_now();
+            }
+        }
+        if accepted % 100 == 0 {
+            std::thread::sleep(ms(1));
+        }
+    }
+    assert!(accepted < 12_000, "{accepted} accepted: each has an outcome of its own that waits");
+    client.close(1000, "").unwrap();
+    let mut told = 0;
+    while let Ok(event) = client.recv_timeout(SOON) {
+        if let Event::Outcome(outcome) = event {
+            told += outcome.last().get() - outcome.first().get() + 1;
+        }
+    }
+    assert_eq!(told, accepted, "each has one outcome all the same");
+}
+
+#[test]
+fn a_handler_that_answers_each_outcome_with_a_message_does_not_stop_the_loop_from_reading() {
+    let _watch = watchdog(60, "outcome pump");
+    let server = Server::start(Behaviour::silent());
+    let client = Client::builder(&server.url()).heartbeat(Heartbeat::off()).build().unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    client.on_outcome(move |client, _| {
+        // Long enough that the next message may be written at once.
+        std::thread::sleep(Duration::from_micros(100));
+        count.fetch_add(1, Ordering::Relaxed);
+        let _ = client.send_text("next");
+    });
+    let (tell, came) = mpsc::channel();
+    client.on_message(move |_, _| tell.send(()).unwrap_or_default());
+    client.connect().unwrap();
+    client.wait_open(SOON).unwrap();
+    client.send_text("first").unwrap();
+    within(SOON, "the pump to run", || (sent.load(Ordering::Relaxed) > 10).then_some(()));
+    assert!(server.send(server.wait_connected().0, "are you there?"));
+    came.recv_timeout(Duration::from_secs(3)).expect("the message is read while the pump runs");
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use heartwire::{Client, Event, Heartbeat, MessageRef, OutboxLimits, Reconnect, SendError, SendOptions};
+use heartwire::{
+    Client, Dispatch, Event, Heartbeat, MessageRef, OutboxLimits, Reconnect, SendError, SendOptions,
+};
 use support::watch::within;
 use support::{Behaviour, Server, watchdog};
 
@@ -114,4 +116,36 @@ fn a_handler_that_answers_each_outcome_with_a_message_does_not_stop_the_loop_fro
     within(SOON, "the pump to run", || (sent.load(Ordering::Relaxed) > 10).then_some(()));
     assert!(server.send(server.wait_connected().0, "are you there?"));
     came.recv_timeout(Duration::from_secs(3)).expect("the message is read while the pump runs");
+}
+
+#[test]
+fn no_message_reaches_a_handler_after_a_close_although_it_waited_for_the_dispatch_thread() {
+    let _watch = watchdog(60, "close and the dispatch thread");
+    let server = Server::start(Behaviour::silent());
+    let client = Client::builder(&server.url()).dispatch(Dispatch::Thread).build().unwrap();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (counted, kept) = (calls.clone(), client.downgrade());
+    let (tell, first) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    client.on_message(move |client, _| {
+        if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+            tell.send(()).unwrap();
+            gate.recv().unwrap();
+            assert!(kept.upgrade().is_some());
+            client.close(1000, "enough").unwrap();
+        }
+    });
+    client.connect().unwrap();
+    client.wait_open(SOON).unwrap();
+    let (connection, _) = server.wait_connected();
+    for _ in 0..20 {
+        assert!(server.send(connection, "one of many"));
+    }
+    first.recv_timeout(SOON).unwrap();
+    within(SOON, "all to arrive", || (client.stats().messages_received() == 20).then_some(()));
+    let (ended, end) = mpsc::channel();
+    client.on_closed_for_good(move |_, _| ended.send(()).unwrap_or_default());
+    go.send(()).unwrap();
+    end.recv_timeout(SOON).unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
 }

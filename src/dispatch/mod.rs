@@ -237,6 +237,10 @@ fn call_handlers(client: &Client) {
         if tell {
             client.nudge();
         }
+        // They came before the close; a handler on the loop's thread would not see them after it either.
+        if matches!(event, Event::Message(_)) && client.delivers_no_messages() {
+            continue;
+        }
         if snapshot.of(&dispatcher.handlers).event(client, &event).is_err() {
             client.callback_panicked();
         }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -148,4 +149,29 @@ fn no_message_reaches_a_handler_after_a_close_although_it_waited_for_the_dispatc
     go.send(()).unwrap();
     end.recv_timeout(SOON).unwrap();
     assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn the_last_handle_may_die_with_the_loop_thread_itself() {
+    thread_local! {
+        static KEPT: RefCell<Option<Client>> = const { RefCell::new(None) };
+    }
+    let _watch = watchdog(60, "a handle in a thread-local");
+    let server = Server::start(Behaviour::silent());
+    for dispatch in [Dispatch::Loop, Dispatch::Thread] {
+        let client = Client::builder(&server.url()).dispatch(dispatch).build().unwrap();
+        let (tell, dropped) = mpsc::channel::<()>();
+        client.on_open(move |client, _| {
+            let _kept = &tell;
+            KEPT.set(Some(client.clone()));
+        });
+        client.connect().unwrap();
+        client.wait_open(SOON).unwrap();
+        client.close(1000, "").unwrap();
+        client.wait_closed(SOON).unwrap();
+        let weak = client.downgrade();
+        drop(client);
+        assert_eq!(dropped.recv_timeout(SOON), Err(mpsc::RecvTimeoutError::Disconnected), "{dispatch:?}");
+        within(SOON, "the client to be gone", || weak.upgrade().is_none().then_some(()));
+    }
 }

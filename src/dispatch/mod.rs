@@ -209,7 +209,7 @@ impl Dispatcher {
         };
         drop((stop, channel));
         if let Some(running) = running.filter(|_| wait) {
-            let _ = running.join();
+            crate::thread::join(running);
         }
     }
 }

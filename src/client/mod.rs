@@ -17,6 +17,7 @@ use crate::dispatch::queue::Taken;
 use crate::entry::Kind;
 use crate::error::{CloseError, ConnectError, RecvError, SendError, WaitError};
 use crate::event::{End, Event, Message, MessageId, MessageRef, Opened, State};
+use crate::mailbox::CLOSING;
 use crate::stats::Stats;
 use crate::thread;
 
@@ -118,7 +119,8 @@ impl Client {
     ///
     /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
     /// nothing to wait for: what waits is dropped and reported. No attempt to connect is begun after this, no message
-    /// is accepted and none is delivered. The first call counts; later ones do nothing.
+    /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver
+    /// can still be taken. The first call counts; later ones do nothing.
     ///
     /// # Errors
     ///
@@ -408,6 +410,11 @@ impl Client {
     /// Tells the loop to look at this client.
     pub(crate) fn nudge(&self) {
         self.core.mailbox.nudge();
+    }
+
+    /// Whether the user has closed, or a handler has panicked.
+    pub(crate) fn delivers_no_messages(&self) -> bool {
+        self.core.mailbox.signals() & CLOSING != 0
     }
 
     pub(crate) fn callback_panicked(&self) {

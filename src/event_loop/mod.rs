@@ -240,10 +240,16 @@ pub(crate) fn run(mut event_loop: EventLoop, core: Arc<Core>) {
         }
         Ok(())
     }));
-    match ran {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => log::error!("[{}] the event loop failed: {error}", core.config.name),
-        Err(_) => log::error!("[{}] the event loop panicked; this is a bug", core.config.name),
+    if matches!(ran, Ok(Ok(()))) {
+        return;
     }
+    // Before anything is logged: the logger is user code, and may be what panicked.
     core.loop_failed();
+    match ran {
+        Ok(Err(error)) => log::error!("[{}] the event loop failed: {error}", core.config.name),
+        _ => log::error!(
+            "[{}] the event loop panicked; this is a bug, of the logger or of heartwire",
+            core.config.name
+        ),
+    }
 }

@@ -217,10 +217,15 @@ impl EventLoop {
         if member.wants_another_turn() {
             self.again.push(slot);
         }
-        if let Some(due) = member.new_timer() {
+        let due = member.new_timer();
+        self.members.put_back(slot, member);
+        if let Some(due) = due {
             self.timers.add(due, slot);
         }
-        self.members.put_back(slot, member);
+        if self.timers.has_too_many(self.members.len()) {
+            let members = &mut self.members;
+            self.timers.sweep(|at, slot| members.get_mut(slot).is_some_and(|member| member.has_timer(at)));
+        }
     }
 
     fn has_slept(&mut self, now: Instant) -> bool {

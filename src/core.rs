@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use crate::client::Client;
 use crate::config::Config;
 use crate::dispatch::Dispatcher;
-use crate::event::{End, State};
 use crate::event_loop::{self, EventLoop};
 use crate::mailbox::Mailbox;
 use crate::thread;
@@ -65,11 +64,7 @@ impl Core {
 
     /// There is no loop to tell of the end: it is only there to be asked for.
     pub(crate) fn loop_failed(&self) {
-        self.mailbox.update(|inner| {
-            inner.state = State::Closed;
-            inner.outbox.close();
-            inner.end.get_or_insert(End::LoopFailed);
-        });
+        self.mailbox.loop_failed();
         self.dispatcher.end();
     }
 

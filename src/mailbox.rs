@@ -292,6 +292,21 @@ impl Mailbox {
         }
     }
 
+    /// There is no loop any more: nothing is accepted, and the socket is let go of.
+    pub(crate) fn loop_failed(&self) {
+        let wire = self.update(|inner| {
+            inner.state = State::Closed;
+            inner.direct = false;
+            inner.outbox.close();
+            inner.end.get_or_insert(End::LoopFailed);
+            inner.home = None;
+            inner.wire.take()
+        });
+        if let Some(wire) = wire {
+            goodbye(wire);
+        }
+    }
+
     /// Waits until `done` has an answer. The caller has made sure that this thread may wait.
     pub(crate) fn wait_until<T>(
         &self,
@@ -484,7 +499,8 @@ impl Mailbox {
         let mut inner = self.lock();
         loop {
             self.account(&mut inner, &mut wire);
-            if inner.destroyed {
+            // A session that ended took its wire along, so there is an end here only where the loop has failed.
+            if inner.destroyed || inner.end.is_some() {
                 drop(inner);
                 return goodbye(wire);
             }

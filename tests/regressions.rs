@@ -8,7 +8,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use heartwire::{
-    Client, Dispatch, Event, Heartbeat, MessageRef, OutboxLimits, Reconnect, SendError, SendOptions,
+    Client, Dispatch, End, Event, Heartbeat, MessageRef, OutboxLimits, Reconnect, SendError, SendOptions,
 };
 use support::watch::within;
 use support::{Behaviour, Server, watchdog};
@@ -174,4 +174,32 @@ fn the_last_handle_may_die_with_the_loop_thread_itself() {
         assert_eq!(dropped.recv_timeout(SOON), Err(mpsc::RecvTimeoutError::Disconnected), "{dispatch:?}");
         within(SOON, "the client to be gone", || weak.upgrade().is_none().then_some(()));
     }
+}
+
+/// A logger whose user made a mistake: it panics on the threads of one client.
+struct Panicking;
+
+impl log::Log for Panicking {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let ours = std::thread::current().name() == Some("heartwire-doomed");
+        assert!(!ours || record.level() == log::Level::Debug, "a mistake in the logger");
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_logger_that_panics_ends_the_client_and_lets_go_of_its_socket() {
+    let _watch = watchdog(60, "panicking logger");
+    log::set_logger(&Panicking).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    let server = Server::start(Behaviour::silent());
+    let client = Client::builder(&server.url()).name("doomed").connect().unwrap();
+    assert!(matches!(client.wait_closed(SOON), Ok(End::LoopFailed)));
+    assert_eq!(client.send_text("in vain"), Err(SendError::Closed));
+    server.wait_ended();
 }

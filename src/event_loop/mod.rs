@@ -217,10 +217,15 @@ impl EventLoop {
         if member.wants_another_turn() {
             self.again.push(slot);
         }
-        if let Some(due) = member.new_timer() {
+        let due = member.new_timer();
+        self.members.put_back(slot, member);
+        if let Some(due) = due {
             self.timers.add(due, slot);
         }
-        self.members.put_back(slot, member);
+        if self.timers.has_too_many(self.members.len()) {
+            let members = &mut self.members;
+            self.timers.sweep(|at, slot| members.get_mut(slot).is_some_and(|member| member.has_timer(at)));
+        }
     }
 
     fn has_slept(&mut self, now: Instant) -> bool {
@@ -240,10 +245,16 @@ pub(crate) fn run(mut event_loop: EventLoop, core: Arc<Core>) {
         }
         Ok(())
     }));
-    match ran {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => log::error!("[{}] the event loop failed: {error}", core.config.name),
-        Err(_) => log::error!("[{}] the event loop panicked; this is a bug", core.config.name),
+    if matches!(ran, Ok(Ok(()))) {
+        return;
     }
+    // Before anything is logged: the logger is user code, and may be what panicked.
     core.loop_failed();
+    match ran {
+        Ok(Err(error)) => log::error!("[{}] the event loop failed: {error}", core.config.name),
+        _ => log::error!(
+            "[{}] the event loop panicked; this is a bug, of the logger or of heartwire",
+            core.config.name
+        ),
+    }
 }

@@ -149,16 +149,18 @@ impl Session {
     pub(super) fn move_bytes(&mut self, member: &mut Member, registry: &Registry, now: Instant) -> bool {
         for _ in 0..BUDGET {
             self.parse(member, registry, now);
-            let read = self.is_readable() && (!self.paused || self.over);
-            if (!read && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
+            let readable = |session: &Session| session.is_readable() && (!session.paused || session.over);
+            if (!readable(self) && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
                 self.inbound.idle();
                 return false;
             }
             let Some(mut wire) = member.core.mailbox.take_wire() else { return false };
+            // TLS may have read while a sender wrote, and no event announces what it holds.
+            self.readable |= wire.stream.has_buffered();
             if self.write_wanted {
                 self.write(&mut wire, member, now);
             }
-            let gave = if read { self.read(&mut wire) } else { Gave::NotTried };
+            let gave = if readable(self) { self.read(&mut wire) } else { Gave::NotTried };
             self.rewatch(&mut wire, registry);
             let heard = matches!(gave, Gave::Bytes).then_some(now);
             let failure = self.judge(gave, &mut wire, member, now);

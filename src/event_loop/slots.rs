@@ -32,6 +32,10 @@ impl<T> Slots<T> {
         self.members == 0
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.members
+    }
+
     /// A place for a new member, empty until `put_back`.
     pub(crate) fn reserve(&mut self) -> Slot {
         self.members += 1;

@@ -83,7 +83,7 @@ impl Core {
         self.dispatcher.handlers.clear();
         let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running.filter(|_| wait) {
-            let _ = running.join();
+            thread::join(running);
         }
         self.dispatcher.destroy(wait);
     }

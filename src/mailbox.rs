@@ -107,6 +107,16 @@ pub(crate) struct Orders {
     pub(crate) writable: bool,
 }
 
+/// What the outbox wants of the loop.
+pub(crate) struct Swept {
+    /// Outcomes wait to be told.
+    pub(crate) outcomes: bool,
+    /// It was full and is half empty again.
+    pub(crate) writable: bool,
+    /// When the next message expires: the loop comes back by then.
+    pub(crate) expiry: Option<Instant>,
+}
+
 impl Mailbox {
     pub(crate) fn new(config: &Config) -> Mailbox {
         let mut outbox = Outbox::new(config.outbox.clone());
@@ -186,38 +196,38 @@ impl Mailbox {
         let now = Instant::now();
         let mut inner = self.lock();
         let mut give_up = None;
-        loop {
+        let mut in_time = true;
+        let id = loop {
             if inner.closing || inner.destroyed || inner.end.is_some() {
                 return Err(SendError::Closed);
             }
-            if inner.may_write_directly(now) {
-                break;
-            }
-            match inner.outbox.accept(kind, payload, time_to_live, now) {
-                Ok(id) => {
-                    let home = inner.list_for_sending();
-                    drop(inner);
-                    wake(home);
-                    return Ok(id);
+            let refusal = if inner.may_write_directly(now) {
+                match inner.outbox.pass(payload.len()) {
+                    Ok(id) => break id,
+                    Err(error) => error,
                 }
-                Err(SendError::Full) => {}
-                Err(error) => return Err(error),
-            }
-            let WhenFull::Block(timeout) = self.when_full else {
-                return Err(SendError::Full);
+            } else {
+                match inner.outbox.accept(kind, payload, time_to_live, now) {
+                    Ok(id) => {
+                        let home = inner.list_for_sending();
+                        drop(inner);
+                        wake(home);
+                        return Ok(id);
+                    }
+                    Err(error) => error,
+                }
+            };
+            let (SendError::Full, WhenFull::Block(timeout), true) = (&refusal, self.when_full, in_time)
+            else {
+                return Err(refusal);
             };
             if thread::runs_a_loop() {
                 return Err(SendError::WouldDeadlock);
             }
             // The clock was read on entry; from here on it is the waiting that takes time.
             let deadline = *give_up.get_or_insert(now + timeout);
-            let (guard, in_time) = self.wait(inner, Some(deadline));
-            inner = guard;
-            if !in_time {
-                return Err(SendError::Full);
-            }
-        }
-        let id = inner.outbox.pass(payload.len())?;
+            (inner, in_time) = self.wait(inner, Some(deadline));
+        };
         let Some(mut wire) = inner.wire.take() else { unreachable!("a direct write has the wire") };
         drop(inner);
         match time_to_live.or(self.time_to_live) {
@@ -360,6 +370,23 @@ impl Mailbox {
         std::mem::take(&mut inner.orders)
     }
 
+    /// Drops what has expired, and says what is left for the loop to do with the outbox.
+    ///
+    /// Who waits for room, or for the fate of a message, is told: an expiry is an answer to both.
+    pub(crate) fn sweep(&self, now: Instant) -> Swept {
+        let mut inner = self.lock();
+        let before = inner.outbox.unfinished();
+        inner.outbox.expire(now);
+        if inner.outbox.unfinished() < before {
+            self.announce(&mut inner);
+        }
+        Swept {
+            outcomes: inner.outbox.outcomes_pending() > 0,
+            writable: inner.outbox.is_writable_again(),
+            expiry: inner.expiry(),
+        }
+    }
+
     /// The wire, if nobody works with it; else the loop is told when it comes back.
     pub(crate) fn take_wire(&self) -> Option<Wire<Stream>> {
         let mut inner = self.lock();
@@ -377,7 +404,11 @@ impl Mailbox {
         }
         let mut inner = self.lock();
         self.account(&mut inner, wire);
+        let before = inner.outbox.unfinished();
         inner.outbox.hand_out(room, now, &mut batch);
+        if inner.outbox.unfinished() < before {
+            self.announce(&mut inner);
+        }
         let pings = std::mem::take(&mut inner.pings);
         drop(inner);
         let any = !batch.is_empty() || !pings.is_empty();
@@ -542,7 +573,7 @@ impl Inner {
     }
 
     /// The expiry that the loop will come back for by itself.
-    pub(crate) fn expiry(&mut self) -> Option<Instant> {
+    fn expiry(&mut self) -> Option<Instant> {
         self.known_expiry = self.outbox.deadline();
         self.known_expiry
     }

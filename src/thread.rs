@@ -3,6 +3,7 @@
 //! Calls that wait ask here, and answer `WouldDeadlock`, or do not wait, where waiting could hang.
 
 use std::cell::Cell;
+use std::thread::JoinHandle;
 
 thread_local! {
     static CALLBACKS: Cell<u32> = const { Cell::new(0) };
@@ -38,6 +39,13 @@ impl Loop {
 impl Drop for Loop {
     fn drop(&mut self) {
         LOOPS.set(LOOPS.get() - 1);
+    }
+}
+
+/// Waits for a thread of ours, unless it is this one: a handle that the user left in a thread-local dies as late as that.
+pub(crate) fn join(thread: JoinHandle<()>) {
+    if thread.thread().id() != std::thread::current().id() {
+        let _ = thread.join();
     }
 }
 

@@ -209,7 +209,7 @@ impl Dispatcher {
         };
         drop((stop, channel));
         if let Some(running) = running.filter(|_| wait) {
-            let _ = running.join();
+            crate::thread::join(running);
         }
     }
 }
@@ -236,6 +236,10 @@ fn call_handlers(client: &Client) {
     while let Taken::Event(event, tell) = dispatcher.queue.take(None) {
         if tell {
             client.nudge();
+        }
+        // They came before the close; a handler on the loop's thread would not see them after it either.
+        if matches!(event, Event::Message(_)) && client.delivers_no_messages() {
+            continue;
         }
         if snapshot.of(&dispatcher.handlers).event(client, &event).is_err() {
             client.callback_panicked();

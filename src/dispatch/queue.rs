@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Event, Outcome};
 
-/// A fresh range of outcomes is merged into the last one that waits, so that this many suffice.
+/// A fresh range of outcomes is merged into the last one that waits, so that this many suffice. Where fates alternate
+/// they do not: then the outbox keeps the rest, and refuses messages when it has as many again.
 const MOST_OUTCOMES: usize = 4096;
 
 pub(crate) struct Queue {
@@ -47,6 +48,8 @@ pub(crate) struct Pressure {
     pub(crate) full: bool,
     /// Lifecycle events wait: begin no attempt.
     pub(crate) holding: bool,
+    /// So many outcomes wait that further ones have to wait in the outbox, which then takes no more messages.
+    pub(crate) outcomes: bool,
 }
 
 /// What a take found.
@@ -105,14 +108,13 @@ impl Queue {
         if !inner.claimed {
             return Pressure::default();
         }
+        let outcomes = inner.outcomes >= MOST_OUTCOMES;
         inner.full = if inner.full {
             !self.has_room(&inner)
         } else {
-            inner.events.len() >= self.most_events
-                || inner.bytes >= self.most_bytes
-                || inner.outcomes >= MOST_OUTCOMES
+            inner.events.len() >= self.most_events || inner.bytes >= self.most_bytes || outcomes
         };
-        Pressure { full: inner.full, holding: inner.holding > 0 }
+        Pressure { full: inner.full, holding: inner.holding > 0, outcomes }
     }
 
     /// Waits until an event, the end, or the deadline comes; `None` waits for ever.
@@ -270,7 +272,7 @@ mod tests {
         queue.claim();
         queue.push(message(1));
         queue.push(failed());
-        assert_eq!(queue.pressure(), Pressure { full: true, holding: true });
+        assert_eq!(queue.pressure(), Pressure { full: true, holding: true, outcomes: false });
         assert!(matches!(take(&queue), Some((Event::Message(_), false))));
         assert!(matches!(take(&queue), Some((Event::ConnectFailed(_), true))));
         assert_eq!(queue.pressure(), Pressure::default());

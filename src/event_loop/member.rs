@@ -162,24 +162,21 @@ impl Member {
             }
             self.run(registry, now);
         }
-        let mut inner = self.core.mailbox.lock();
-        if self.expiry.is_some_and(|at| at <= now) {
-            inner.outbox.expire(now);
-        }
-        self.expiry = inner.expiry();
-        let news = inner.outbox.outcomes_pending() > 0;
-        let mut writable = !news && inner.outbox.take_writable();
-        drop(inner);
-        if news && !self.over {
+        let mut swept = self.core.mailbox.sweep(now);
+        if swept.outcomes && !self.over {
             self.tell_outcomes(now);
             self.run(registry, now);
-            // Only now: outcomes that wait to be told fill the outbox, too.
-            writable = self.core.mailbox.lock().outbox.take_writable();
+            swept = self.core.mailbox.sweep(now);
         }
-        if writable && !self.over {
+        // Only now: outcomes that wait to be told fill the outbox, too.
+        if swept.writable && !self.over && self.core.mailbox.lock().outbox.take_writable() {
             self.tell(Event::Writable, now);
             self.run(registry, now);
+            swept = self.core.mailbox.sweep(now);
         }
+        self.expiry = swept.expiry;
+        // Who takes events from a full queue wakes the loop.
+        self.again |= swept.outcomes && !self.core.dispatcher.pressure().outcomes;
     }
 
     fn run(&mut self, registry: &Registry, now: Instant) {
@@ -416,7 +413,8 @@ impl Member {
             Event::ClosedForGood(end) => {
                 log::info!("[{}] closed for good: {end}", self.name());
                 core.mailbox.update(|inner| inner.outbox.close());
-                self.tell_outcomes(now);
+                // All of them, whoever takes them when: a closed outbox has no more to come.
+                while self.tell_outcome(now) {}
                 let end = end.clone();
                 self.deliver(event, now);
                 core.mailbox.update(|inner| {
@@ -443,16 +441,26 @@ impl Member {
         self.deliver(event, now);
     }
 
+    /// Tells the outcomes that are known by now, as long as the user takes them. Those that come of what a
+    /// handler does meanwhile wait for the next turn: reading and beats must have theirs.
     fn tell_outcomes(&mut self, now: Instant) {
-        loop {
-            let mut inner = self.core.mailbox.lock();
-            let outcome = inner.outbox.next_outcome();
-            drop(inner);
-            match outcome {
-                Some(outcome) => self.deliver(Event::Outcome(outcome), now),
-                None => return,
-            }
+        let mut left = self.core.mailbox.lock().outbox.outcomes_pending();
+        while left > 0 && !self.core.dispatcher.pressure().outcomes {
+            left -= 1;
+            self.tell_outcome(now);
         }
+        // Outcomes that wait to be told fill the outbox: there may be room for those who wait for it.
+        self.core.mailbox.update(|_| {});
+    }
+
+    /// `false` if there was none.
+    fn tell_outcome(&mut self, now: Instant) -> bool {
+        let outcome = self.core.mailbox.lock().outbox.next_outcome();
+        let any = outcome.is_some();
+        if let Some(outcome) = outcome {
+            self.deliver(Event::Outcome(outcome), now);
+        }
+        any
     }
 
     pub(super) fn deliver(&mut self, event: Event, now: Instant) {

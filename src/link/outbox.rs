@@ -290,13 +290,18 @@ impl Outbox {
         (self.last > 0).then_some(MessageId(self.last))
     }
 
-    /// Whether it was full (something was refused or evicted) and is half empty again; true once.
-    pub(crate) fn take_writable(&mut self) -> bool {
-        let room = self.unfinished() <= self.limits.messages / 2
+    /// Whether it was full (something was refused or evicted) and is half empty again.
+    pub(crate) fn is_writable_again(&self) -> bool {
+        self.was_full
+            && self.unfinished() <= self.limits.messages / 2
             && self.buffered() <= self.limits.bytes / 2
-            && self.outcomes.len() <= MOST_OUTCOMES / 2;
-        let writable = self.was_full && room;
-        self.was_full &= !room;
+            && self.outcomes.len() <= MOST_OUTCOMES / 2
+    }
+
+    /// The same; true once.
+    pub(crate) fn take_writable(&mut self) -> bool {
+        let writable = self.is_writable_again();
+        self.was_full &= !writable;
         writable
     }
 

@@ -1,5 +1,7 @@
 //! What the user calls. Knows no sockets, no protocol and no policy: it orders, and the loop does.
 
+mod handlers;
+
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Weak};
@@ -11,13 +13,11 @@ use crate::config::Config;
 use crate::config::builder::Builder;
 use crate::core::Core;
 use crate::dispatch::Dispatcher;
-use crate::dispatch::handlers::ListenerId;
 use crate::dispatch::queue::Taken;
 use crate::entry::Kind;
-use crate::error::{CloseError, ConnectError, LinkError, RecvError, SendError, WaitError};
-use crate::event::{
-    ConnectFailed, End, Event, Message, MessageId, MessageRef, Opened, Outcome, SessionClosed, State,
-};
+use crate::error::{CloseError, ConnectError, RecvError, SendError, WaitError};
+use crate::event::{End, Event, Message, MessageId, MessageRef, Opened, State};
+use crate::mailbox::CLOSING;
 use crate::stats::Stats;
 use crate::thread;
 
@@ -119,7 +119,8 @@ impl Client {
     ///
     /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
     /// nothing to wait for: what waits is dropped and reported. No attempt to connect is begun after this, no message
-    /// is accepted and none is delivered. The first call counts; later ones do nothing.
+    /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver
+    /// can still be taken. The first call counts; later ones do nothing.
     ///
     /// # Errors
     ///
@@ -183,7 +184,7 @@ impl Client {
     /// waits for the network, unless the outbox is full and set to block.
     ///
     /// While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first.
-    /// `Ok` therefore means *accepted*; what became of the message is told by an [`Outcome`].
+    /// `Ok` therefore means *accepted*; what became of the message is told by an [`Outcome`](crate::Outcome).
     ///
     /// # Errors
     ///
@@ -334,6 +335,13 @@ impl Client {
         receiver
     }
 
+    fn start_dispatch(&self) {
+        if let Err(error) = self.core.dispatcher.start_thread(self, false) {
+            log::error!("[{}] no thread to dispatch events on: {error}", self.name());
+            let _ = self.close(1011, "");
+        }
+    }
+
     /// Stops reading: messages stay with the server once the buffers are full. Does not wait.
     ///
     /// Beats go out meanwhile, but a missing answer is no verdict; resuming restarts the count. A close is
@@ -345,92 +353,6 @@ impl Client {
     /// Reads again after [`pause_reading`](Client::pause_reading). Does not wait.
     pub fn resume_reading(&self) {
         self.core.mailbox.set_paused(false);
-    }
-
-    // ---- handlers ------------------------------------------------------------------------
-
-    /// Calls this for each open session. Register handlers before `connect`, so that no open is missed.
-    ///
-    /// Handlers run on the event loop's thread, one at a time, in the order of their registration, and should not
-    /// take long; see [`Dispatch`](crate::Dispatch). A panic in one closes the client. To keep a handle inside a
-    /// handler, [`downgrade`](Client::downgrade) it: a `Client` in its own handler is never freed.
-    pub fn on_open(&self, call: impl FnMut(&Client, &Opened) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.open(Box::new(call)))
-    }
-
-    /// Calls this for each message, which is borrowed from the receive buffer. See [`on_open`](Client::on_open).
-    pub fn on_message(&self, call: impl FnMut(&Client, MessageRef<'_>) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.message(Box::new(call)))
-    }
-
-    /// Calls this at the end of each session. See [`on_open`](Client::on_open).
-    pub fn on_close(&self, call: impl FnMut(&Client, &SessionClosed) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.close(Box::new(call)))
-    }
-
-    /// Calls this for each failed attempt. See [`on_open`](Client::on_open).
-    pub fn on_connect_failed(
-        &self,
-        call: impl FnMut(&Client, &ConnectFailed) + Send + 'static,
-    ) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.connect_failed(Box::new(call)))
-    }
-
-    /// Calls this when a session fails, ahead of its close. See [`on_open`](Client::on_open).
-    pub fn on_error(&self, call: impl FnMut(&Client, &LinkError) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.error(Box::new(call)))
-    }
-
-    /// Calls this with the round-trip time of each answered heartbeat. See [`on_open`](Client::on_open).
-    pub fn on_heartbeat(&self, call: impl FnMut(&Client, Duration) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.heartbeat(Box::new(call)))
-    }
-
-    /// Calls this when the outbox was full and is half empty again. See [`on_open`](Client::on_open).
-    pub fn on_writable(&self, mut call: impl FnMut(&Client) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.writable(Box::new(move |client, ()| call(client))))
-    }
-
-    /// Calls this with what became of messages; only those who ask cause the work. See [`on_open`](Client::on_open).
-    ///
-    /// An outcome may come before the send has returned the message's id.
-    pub fn on_outcome(&self, call: impl FnMut(&Client, &Outcome) + Send + 'static) -> ListenerId {
-        self.core.mailbox.update(|inner| {
-            inner.outcomes_wanted = true;
-            inner.outbox.report_outcomes(true);
-        });
-        self.listen(|dispatcher| dispatcher.handlers.outcome(Box::new(call)))
-    }
-
-    /// Calls this for each change of the state. See [`on_open`](Client::on_open).
-    pub fn on_state(&self, call: impl FnMut(&Client, State) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.state(Box::new(call)))
-    }
-
-    /// Calls this once, as the very last event. See [`on_open`](Client::on_open).
-    pub fn on_closed_for_good(&self, call: impl FnMut(&Client, &End) + Send + 'static) -> ListenerId {
-        self.listen(|dispatcher| dispatcher.handlers.closed_for_good(Box::new(call)))
-    }
-
-    /// Removes a handler; `false` if it was removed before. A call of it that runs on another thread goes on.
-    pub fn remove_listener(&self, id: ListenerId) -> bool {
-        self.core.dispatcher.handlers.remove(id)
-    }
-
-    fn listen(&self, register: impl FnOnce(&Dispatcher) -> ListenerId) -> ListenerId {
-        let id = register(&self.core.dispatcher);
-        if !self.core.dispatcher.claim_for_handlers() {
-            log::error!("[{}] a handler is of no use: events are taken elsewhere already", self.name());
-        }
-        self.start_dispatch();
-        id
-    }
-
-    fn start_dispatch(&self) {
-        if let Err(error) = self.core.dispatcher.start_thread(self, false) {
-            log::error!("[{}] no thread to dispatch events on: {error}", self.name());
-            let _ = self.close(1011, "");
-        }
     }
 
     // ---- asking --------------------------------------------------------------------------
@@ -488,6 +410,11 @@ impl Client {
     /// Tells the loop to look at this client.
     pub(crate) fn nudge(&self) {
         self.core.mailbox.nudge();
+    }
+
+    /// Whether the user has closed, or a handler has panicked.
+    pub(crate) fn delivers_no_messages(&self) -> bool {
+        self.core.mailbox.signals() & CLOSING != 0
     }
 
     pub(crate) fn callback_panicked(&self) {

@@ -1,0 +1,88 @@
+//! Registering handlers for what happens, and removing them again.
+
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::dispatch::Dispatcher;
+use crate::dispatch::handlers::ListenerId;
+use crate::error::LinkError;
+use crate::event::{ConnectFailed, End, MessageRef, Opened, Outcome, SessionClosed, State};
+
+impl Client {
+    /// Calls this for each open session. Register handlers before `connect`, so that no open is missed.
+    ///
+    /// Handlers run on the event loop's thread, one at a time, in the order of their registration, and should not
+    /// take long; see [`Dispatch`](crate::Dispatch). A panic in one closes the client. To keep a handle inside a
+    /// handler, [`downgrade`](Client::downgrade) it: a `Client` in its own handler is never freed.
+    pub fn on_open(&self, call: impl FnMut(&Client, &Opened) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.open(Box::new(call)))
+    }
+
+    /// Calls this for each message, which is borrowed from the receive buffer. See [`on_open`](Client::on_open).
+    pub fn on_message(&self, call: impl FnMut(&Client, MessageRef<'_>) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.message(Box::new(call)))
+    }
+
+    /// Calls this at the end of each session. See [`on_open`](Client::on_open).
+    pub fn on_close(&self, call: impl FnMut(&Client, &SessionClosed) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.close(Box::new(call)))
+    }
+
+    /// Calls this for each failed attempt. See [`on_open`](Client::on_open).
+    pub fn on_connect_failed(
+        &self,
+        call: impl FnMut(&Client, &ConnectFailed) + Send + 'static,
+    ) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.connect_failed(Box::new(call)))
+    }
+
+    /// Calls this when a session fails, ahead of its close. See [`on_open`](Client::on_open).
+    pub fn on_error(&self, call: impl FnMut(&Client, &LinkError) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.error(Box::new(call)))
+    }
+
+    /// Calls this with the round-trip time of each answered heartbeat. See [`on_open`](Client::on_open).
+    pub fn on_heartbeat(&self, call: impl FnMut(&Client, Duration) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.heartbeat(Box::new(call)))
+    }
+
+    /// Calls this when the outbox was full and is half empty again. See [`on_open`](Client::on_open).
+    pub fn on_writable(&self, mut call: impl FnMut(&Client) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.writable(Box::new(move |client, ()| call(client))))
+    }
+
+    /// Calls this with what became of messages; only those who ask cause the work. See [`on_open`](Client::on_open).
+    ///
+    /// An outcome may come before the send has returned the message's id.
+    pub fn on_outcome(&self, call: impl FnMut(&Client, &Outcome) + Send + 'static) -> ListenerId {
+        self.core.mailbox.update(|inner| {
+            inner.outcomes_wanted = true;
+            inner.outbox.report_outcomes(true);
+        });
+        self.listen(|dispatcher| dispatcher.handlers.outcome(Box::new(call)))
+    }
+
+    /// Calls this for each change of the state. See [`on_open`](Client::on_open).
+    pub fn on_state(&self, call: impl FnMut(&Client, State) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.state(Box::new(call)))
+    }
+
+    /// Calls this once, as the very last event. See [`on_open`](Client::on_open).
+    pub fn on_closed_for_good(&self, call: impl FnMut(&Client, &End) + Send + 'static) -> ListenerId {
+        self.listen(|dispatcher| dispatcher.handlers.closed_for_good(Box::new(call)))
+    }
+
+    /// Removes a handler; `false` if it was removed before. A call of it that runs on another thread goes on.
+    pub fn remove_listener(&self, id: ListenerId) -> bool {
+        self.core.dispatcher.handlers.remove(id)
+    }
+
+    fn listen(&self, register: impl FnOnce(&Dispatcher) -> ListenerId) -> ListenerId {
+        let id = register(&self.core.dispatcher);
+        if !self.core.dispatcher.claim_for_handlers() {
+            log::error!("[{}] a handler is of no use: events are taken elsewhere already", self.name());
+        }
+        self.start_dispatch();
+        id
+    }
+}

@@ -1,0 +1,177 @@
+//! What once went wrong and must not again: one test for each, with the cause in its name.
+
+mod support;
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use heartwire::{
+    Client, Dispatch, Event, Heartbeat, MessageRef, OutboxLimits, Reconnect, SendError, SendOptions,
+};
+use support::watch::within;
+use support::{Behaviour, Server, watchdog};
+
+const SOON: Duration = Duration::from_secs(10);
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A client whose first attempt has failed, and that waits long before the next.
+fn down(limits: OutboxLimits) -> Client {
+    let server = Server::start(Behaviour::silent());
+    let url = server.url();
+    drop(server);
+    let far = Reconnect::fixed(Duration::from_secs(3600));
+    let client = Client::builder(&url).reconnect(far).outbox(limits).report_outcomes(true).build().unwrap();
+    let (tell, failed) = mpsc::channel();
+    client.on_connect_failed(move |_, _| tell.send(()).unwrap_or_default());
+    client.connect().unwrap();
+    failed.recv_timeout(SOON).unwrap();
+    client
+}
+
+#[test]
+fn a_flush_returns_when_the_last_message_before_it_has_expired() {
+    let _watch = watchdog(60, "flush and expiry");
+    let client = down(OutboxLimits::new());
+    client.send_with(MessageRef::Text("short-lived"), SendOptions::new().time_to_live(ms(50))).unwrap();
+    let began = Instant::now();
+    client.flush(SOON).unwrap();
+    assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_blocked_sender_gets_the_place_of_a_message_that_has_expired() {
+    let _watch = watchdog(60, "blocked sender and expiry");
+    let client = down(OutboxLimits::new().messages(1).block_when_full(SOON));
+    client.send_with(MessageRef::Text("short-lived"), SendOptions::new().time_to_live(ms(50))).unwrap();
+    let began = Instant::now();
+    client.send_text("waits for the place").unwrap();
+    assert!(began.elapsed() < SOON / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn outcomes_that_nobody_takes_are_bounded_although_no_two_can_be_joined() {
+    let _watch = watchdog(60, "alternating outcomes");
+    let server = Server::start(Behaviour::silent());
+    let url = server.url();
+    drop(server);
+    let client = Client::builder(&url)
+        .reconnect(Reconnect::fixed(Duration::from_secs(3600)))
+        .outbox(OutboxLimits::new().messages(1).evict_oldest_when_full())
+        .report_outcomes(true)
+        .connect()
+        .unwrap();
+    // Chooses the pull style; after this nobody takes anything.
+    while !matches!(client.recv_timeout(SOON).unwrap(), Event::ConnectFailed(_)) {}
+    let mut accepted = 0;
+    let mut refused = 0;
+    let until = Instant::now() + Duration::from_secs(3);
+    while refused < 1000 && accepted < 50_000 && Instant::now() < until {
+        // Evicted, expired, evicted, …
+        let options = SendOptions::new().time_to_live(if accepted % 2 == 0 { ms(0) } else { SOON });
+        match client.send_with(MessageRef::Text("x"), options) {
+            Ok(_) => accepted += 1,
+            Err(error) => {
+                assert_eq!(error, SendError::Full);
+                refused += 1;
+                std::thread::yield_now();
+            }
+        }
+        if accepted % 100 == 0 {
+            std::thread::sleep(ms(1));
+        }
+    }
+    assert!(accepted < 12_000, "{accepted} accepted: each has an outcome of its own that waits");
+    client.close(1000, "").unwrap();
+    let mut told = 0;
+    while let Ok(event) = client.recv_timeout(SOON) {
+        if let Event::Outcome(outcome) = event {
+            told += outcome.last().get() - outcome.first().get() + 1;
+        }
+    }
+    assert_eq!(told, accepted, "each has one outcome all the same");
+}
+
+#[test]
+fn a_handler_that_answers_each_outcome_with_a_message_does_not_stop_the_loop_from_reading() {
+    let _watch = watchdog(60, "outcome pump");
+    let server = Server::start(Behaviour::silent());
+    let client = Client::builder(&server.url()).heartbeat(Heartbeat::off()).build().unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    client.on_outcome(move |client, _| {
+        // Long enough that the next message may be written at once.
+        std::thread::sleep(Duration::from_micros(100));
+        count.fetch_add(1, Ordering::Relaxed);
+        let _ = client.send_text("next");
+    });
+    let (tell, came) = mpsc::channel();
+    client.on_message(move |_, _| tell.send(()).unwrap_or_default());
+    client.connect().unwrap();
+    client.wait_open(SOON).unwrap();
+    client.send_text("first").unwrap();
+    within(SOON, "the pump to run", || (sent.load(Ordering::Relaxed) > 10).then_some(()));
+    assert!(server.send(server.wait_connected().0, "are you there?"));
+    came.recv_timeout(Duration::from_secs(3)).expect("the message is read while the pump runs");
+}
+
+#[test]
+fn no_message_reaches_a_handler_after_a_close_although_it_waited_for_the_dispatch_thread() {
+    let _watch = watchdog(60, "close and the dispatch thread");
+    let server = Server::start(Behaviour::silent());
+    let client = Client::builder(&server.url()).dispatch(Dispatch::Thread).build().unwrap();
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (counted, kept) = (calls.clone(), client.downgrade());
+    let (tell, first) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    client.on_message(move |client, _| {
+        if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+            tell.send(()).unwrap();
+            gate.recv().unwrap();
+            assert!(kept.upgrade().is_some());
+            client.close(1000, "enough").unwrap();
+        }
+    });
+    client.connect().unwrap();
+    client.wait_open(SOON).unwrap();
+    let (connection, _) = server.wait_connected();
+    for _ in 0..20 {
+        assert!(server.send(connection, "one of many"));
+    }
+    first.recv_timeout(SOON).unwrap();
+    within(SOON, "all to arrive", || (client.stats().messages_received() == 20).then_some(()));
+    let (ended, end) = mpsc::channel();
+    client.on_closed_for_good(move |_, _| ended.send(()).unwrap_or_default());
+    go.send(()).unwrap();
+    end.recv_timeout(SOON).unwrap();
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn the_last_handle_may_die_with_the_loop_thread_itself() {
+    thread_local! {
+        static KEPT: RefCell<Option<Client>> = const { RefCell::new(None) };
+    }
+    let _watch = watchdog(60, "a handle in a thread-local");
+    let server = Server::start(Behaviour::silent());
+    for dispatch in [Dispatch::Loop, Dispatch::Thread] {
+        let client = Client::builder(&server.url()).dispatch(dispatch).build().unwrap();
+        let (tell, dropped) = mpsc::channel::<()>();
+        client.on_open(move |client, _| {
+            let _kept = &tell;
+            KEPT.set(Some(client.clone()));
+        });
+        client.connect().unwrap();
+        client.wait_open(SOON).unwrap();
+        client.close(1000, "").unwrap();
+        client.wait_closed(SOON).unwrap();
+        let weak = client.downgrade();
+        drop(client);
+        assert_eq!(dropped.recv_timeout(SOON), Err(mpsc::RecvTimeoutError::Disconnected), "{dispatch:?}");
+        within(SOON, "the client to be gone", || weak.upgrade().is_none().then_some(()));
+    }
+}

@@ -18,6 +18,9 @@ use crate::link::later;
 /// Round-trip times are measured for this many beats at once; older ones are forgotten.
 const REMEMBERED: usize = 16;
 
+/// Unacknowledged bytes before a beat that are more than the beat itself, a TLS record around it included.
+const LONG_WAY: u64 = 64 << 10;
+
 /// What to write as a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
@@ -68,14 +71,17 @@ struct Wait {
 impl Wait {
     /// The wait with its new mark if the peer's TCP still works its way towards the beat.
     ///
-    /// Bytes after the beat do not count: a peer that takes everything and answers nothing is dead.
+    /// Bytes after the beat do not count: a peer that takes everything and answers nothing is dead. But if there was
+    /// a long way to the beat when this wait began, nobody knows how long ago the peer reached it: it has another one.
     /// A beat that is not even written has no verdict where the OS cannot tell what was acknowledged:
     /// a large message before it may be on its way.
     fn moved(self, acknowledged: Option<u64>) -> Option<Wait> {
         let moved = match (self.end, self.acknowledged, acknowledged) {
             (None, _, None) | (None, None, Some(_)) => true,
             (None, Some(before), Some(now)) => now > before,
-            (Some(end), Some(before), Some(now)) => before < now && now < end,
+            (Some(end), Some(before), Some(now)) => {
+                before < now && (now < end || end.saturating_sub(before) > LONG_WAY)
+            }
             (Some(_), _, _) => false,
         };
         moved.then_some(Wait { acknowledged, ..self })

@@ -156,7 +156,7 @@ impl FrameReader {
     pub fn next(&mut self) -> Result<Option<Incoming>, Violation> {
         while let Some((header, mut payload)) = self.next_frame()? {
             let mask = header.mask.ok_or_else(|| Violation("unmasked frame from the client".into()))?;
-            payload.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+            unmask(&mut payload, mask);
             if header.rsv1 || header.rsv2 || header.rsv3 {
                 return Err(Violation("reserved bit set".into()));
             }
@@ -220,6 +220,17 @@ impl FrameReader {
         let text = String::from_utf8(whole).map_err(|e| Violation(format!("text is not UTF-8: {e}")))?;
         Ok(Some(Message::Text(text)))
     }
+}
+
+/// Eight bytes at a time: byte by byte, an unoptimised build takes a second for 16 MiB, and pings wait meanwhile.
+fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+    let key = u64::from_ne_bytes([mask, mask].concat().try_into().expect("eight bytes"));
+    let mut words = payload.chunks_exact_mut(8);
+    for word in &mut words {
+        let plain = u64::from_ne_bytes((&*word).try_into().expect("eight bytes")) ^ key;
+        word.copy_from_slice(&plain.to_ne_bytes());
+    }
+    words.into_remainder().iter_mut().zip(mask.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
 }
 
 fn control_frame(control: Control, is_final: bool, payload: Vec<u8>) -> Result<Incoming, Violation> {

@@ -178,6 +178,27 @@ fn an_upload_that_moves_is_not_called_dead() {
 }
 
 #[test]
+fn an_upload_that_was_just_taken_whole_has_the_full_time_to_be_answered() {
+    let mut heart = Heart::new(Heartbeat::ping());
+    assert!(heart.beats.poll(heart.at(20), None).is_some());
+    heart.beats.written(1_000_000, Some(100_000), heart.at(20));
+    // The last byte may have been acknowledged a moment ago.
+    assert_eq!(heart.poll_knowing(30, Some(1_000_000)), None);
+    assert_eq!(heart.due(), Some(40));
+    // Nothing can move any more: now it is the answer that is missing.
+    assert!(matches!(heart.poll_knowing(40, Some(1_000_000)), Some(Due::Beat(_))));
+    assert_eq!(heart.poll_knowing(50, Some(1_000_014)), DEAD);
+}
+
+#[test]
+fn the_acknowledgement_of_the_beat_alone_buys_no_time() {
+    let mut heart = Heart::new(Heartbeat::ping());
+    assert!(heart.beats.poll(heart.at(20), None).is_some());
+    heart.beats.written(1_000, Some(900), heart.at(20));
+    assert!(matches!(heart.poll_knowing(30, Some(1_000)), Some(Due::Beat(_))));
+}
+
+#[test]
 fn an_upload_that_stands_still_is_dead() {
     let mut heart = Heart::new(Heartbeat::ping());
     assert!(heart.beats.poll(heart.at(20), None).is_some());

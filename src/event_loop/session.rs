@@ -226,7 +226,9 @@ impl Session {
         if let Some(mut wire) = member.core.mailbox.take_wire() {
             self.write(&mut wire, member, now);
             self.rewatch(&mut wire, registry);
-            self.write_wanted |= member.core.mailbox.park(wire, !self.no_more_data, None);
+            // A failure is judged where the stream is read, too; TLS may fail without an event of the socket's.
+            let failed = wire.error.is_some();
+            self.write_wanted |= member.core.mailbox.park(wire, !self.no_more_data, None) || failed;
         }
     }
 

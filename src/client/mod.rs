@@ -394,6 +394,19 @@ impl Client {
 
     // ---- for the C functions -------------------------------------------------------------
 
+    /// The same handle, which no longer counts; [`reclaim`](Client::reclaim) is to be called once.
+    #[cfg(feature = "capi")]
+    pub(crate) fn surrender(mut self) -> Client {
+        self.counted = false;
+        self
+    }
+
+    /// The handle that was surrendered.
+    #[cfg(feature = "capi")]
+    pub(crate) fn reclaim(&self) -> Client {
+        Client { core: self.core.clone(), counted: true }
+    }
+
     /// Drops the handle without waiting for a handler that runs: as inside of one.
     #[cfg(feature = "capi")]
     pub(crate) fn release(self) {

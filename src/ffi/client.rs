@@ -55,7 +55,8 @@ pub unsafe extern "C" fn heartwire_create(
 #[unsafe(no_mangle)]
 pub extern "C" fn heartwire_destroy(client: heartwire_client) -> heartwire_status {
     guard(|| {
-        drop(take(client)?);
+        let (_found, client) = take(client)?;
+        drop(client);
         Ok(())
     })
 }
@@ -69,7 +70,8 @@ pub extern "C" fn heartwire_destroy(client: heartwire_client) -> heartwire_statu
 #[unsafe(no_mangle)]
 pub extern "C" fn heartwire_release(client: heartwire_client) -> heartwire_status {
     guard(|| {
-        take(client)?.release();
+        let (_found, client) = take(client)?;
+        client.release();
         Ok(())
     })
 }

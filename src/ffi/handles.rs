@@ -2,10 +2,16 @@
 //!
 //! A number is a slot's index and its generation; a slot's first generation is drawn at random, so that a
 //! number of another copy of this library in the process is not taken for one of ours. Slots are never freed, and
-//! lie in chunks that double, so that finding one takes no lock but its own. A look-up is one lock that nobody
-//! else wants, and a reference count: `benches/handles.rs` measures it.
+//! lie in chunks that double, so that finding one takes no lock.
+//!
+//! A look-up pins the slot: one atomic addition, and a subtraction at the call's end. `benches/handles.rs` measures
+//! it. A lock and a reference count would be four such operations. Destroying a client makes its generation even,
+//! after which nobody can pin it any more; whoever takes the last pin away empties the slot.
 
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::client::Client;
@@ -26,15 +32,18 @@ const FIRST: u32 = 64;
 /// Chunks of 64, 128, … slots: more clients than a process can have.
 const CHUNKS: usize = 20;
 
-static CHUNKS_OF_SLOTS: [OnceLock<Box<[Mutex<Slot>]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+static CHUNKS_OF_SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 static UNUSED: Mutex<Unused> = Mutex::new(Unused { freed: VecDeque::new(), never_used: 0 });
 
 struct Slot {
-    /// Never zero, so that no number is zero.
-    generation: u32,
-    /// The program's handle, which keeps the client from being destroyed.
-    client: Option<Client>,
+    /// The generation, odd while a client lives here, above the number of pins.
+    state: AtomicU64,
+    /// Changed only by whoever has the slot to itself: its reserver, and the taker of the last pin.
+    client: UnsafeCell<Option<Client>>,
 }
+
+// SAFETY: `Client` is Send and Sync; the cell is shared for reading by pins, and changed as its comment says.
+unsafe impl Sync for Slot {}
 
 struct Unused {
     /// The longest unused first: a stale number should stay wrong for long.
@@ -44,6 +53,7 @@ struct Unused {
 
 /// A number for a client that is being made; given back unless it is filled.
 pub(super) struct Reserved {
+    slot: &'static Slot,
     index: u32,
     generation: u32,
     filled: bool,
@@ -55,9 +65,9 @@ impl Reserved {
     }
 
     pub(super) fn fill(mut self, client: Client) -> heartwire_client {
-        if let Some(slot) = slot(self.index) {
-            lock(slot).client = Some(client);
-        }
+        // SAFETY: the index was in `UNUSED`, so that nobody has a pin, and none is given before the store below.
+        unsafe { *self.slot.client.get() = Some(client.surrender()) };
+        self.slot.state.store(u64::from(self.generation) << 32, Ordering::Release);
         self.filled = true;
         self.handle()
     }
@@ -66,7 +76,7 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         if !self.filled {
-            give_back(self.index);
+            lock(&UNUSED).freed.push_back(self.index);
         }
     }
 }
@@ -82,61 +92,94 @@ pub(super) fn reserve() -> Result<Reserved> {
                 if chunk >= CHUNKS {
                     return Err(Failure::new(HEARTWIRE_ERR_SYSTEM, "there are too many clients"));
                 }
-                CHUNKS_OF_SLOTS[chunk].get_or_init(|| (0..FIRST << chunk).map(|_| fresh()).collect());
+                CHUNKS_OF_SLOTS[chunk].get_or_init(|| (0..FIRST << chunk).map(|_| Slot::new()).collect());
                 unused.never_used += 1;
                 index
             }
         }
     };
-    let generation = slot(index).map_or(0, |slot| lock(slot).generation);
-    Ok(Reserved { index, generation, filled: false })
+    let Some(slot) = slot(index) else { unreachable!("its chunk is there") };
+    let generation = generation(slot.state.load(Ordering::Acquire)).wrapping_add(1);
+    Ok(Reserved { slot, index, generation, filled: false })
 }
 
-/// The client of this handle, as a handle that does not keep it from being destroyed.
-pub(super) fn find(handle: heartwire_client) -> Result<Client> {
-    let found = slot(handle.id as u32).and_then(|slot| {
-        let slot = lock(slot);
-        let client = slot.client.as_ref().filter(|_| slot.is_of(handle));
-        client.map(Client::uncounted)
-    });
-    found.ok_or_else(unknown)
+/// A client that is in use by a call: it is not freed meanwhile, but it may be destroyed.
+pub(super) struct Found {
+    slot: &'static Slot,
+    index: u32,
 }
 
-/// Takes the client out: from now on the handle is stale. The client is destroyed when this is dropped.
-pub(super) fn take(handle: heartwire_client) -> Result<Client> {
+/// The client of this handle.
+pub(super) fn find(handle: heartwire_client) -> Result<Found> {
+    pin(handle, 1).ok_or_else(unknown)
+}
+
+/// The client of this handle, which is stale from now on, and the program's only counted handle of it.
+pub(super) fn take(handle: heartwire_client) -> Result<(Found, Client)> {
+    // The generation becomes even, in the same step as the pin.
+    let found = pin(handle, (1 << 32) + 1).ok_or_else(unknown)?;
+    let client = found.reclaim();
+    Ok((found, client))
+}
+
+fn pin(handle: heartwire_client, add: u64) -> Option<Found> {
     let index = handle.id as u32;
-    let taken = slot(index).and_then(|slot| {
-        let mut slot = lock(slot);
-        if slot.is_of(handle) { slot.client.take() } else { None }
-    });
-    let client = taken.ok_or_else(unknown)?;
-    give_back(index);
-    Ok(client)
+    let slot = slot(index)?;
+    let wanted = (handle.id >> 32) as u32;
+    let mut state = slot.state.load(Ordering::Relaxed);
+    loop {
+        if generation(state) != wanted || wanted.is_multiple_of(2) {
+            return None;
+        }
+        let new = state.wrapping_add(add);
+        match slot.state.compare_exchange_weak(state, new, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => return Some(Found { slot, index }),
+            Err(now) => state = now,
+        }
+    }
+}
+
+impl Deref for Found {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        // SAFETY: while there is a pin nobody changes the cell; filling it came before the first pin.
+        let Some(client) = (unsafe { &*self.slot.client.get() }) else {
+            unreachable!("a pinned slot is filled")
+        };
+        client
+    }
+}
+
+impl Drop for Found {
+    fn drop(&mut self) {
+        let before = self.slot.state.fetch_sub(1, Ordering::AcqRel);
+        if generation(before).is_multiple_of(2) && before as u32 == 1 {
+            // SAFETY: no client lives here any more, so nobody can pin it, and this was the last pin.
+            let client = unsafe { (*self.slot.client.get()).take() };
+            lock(&UNUSED).freed.push_back(self.index);
+            // User code may run: the destructors of what the options kept.
+            drop(client);
+        }
+    }
 }
 
 impl Slot {
-    fn is_of(&self, handle: heartwire_client) -> bool {
-        self.generation == (handle.id >> 32) as u32
+    fn new() -> Slot {
+        let generation = u64::from(rand::random::<u32>() & !1);
+        Slot { state: AtomicU64::new(generation << 32), client: UnsafeCell::new(None) }
     }
+}
+
+fn generation(state: u64) -> u32 {
+    (state >> 32) as u32
 }
 
 fn unknown() -> Failure {
     Failure::new(HEARTWIRE_ERR_HANDLE, "not a client, or one that was destroyed")
 }
 
-fn fresh() -> Mutex<Slot> {
-    Mutex::new(Slot { generation: rand::random::<u32>().max(1), client: None })
-}
-
-fn give_back(index: u32) {
-    if let Some(slot) = slot(index) {
-        let mut slot = lock(slot);
-        slot.generation = slot.generation.wrapping_add(1).max(1);
-    }
-    lock(&UNUSED).freed.push_back(index);
-}
-
-fn slot(index: u32) -> Option<&'static Mutex<Slot>> {
+fn slot(index: u32) -> Option<&'static Slot> {
     let (chunk, offset) = place(index);
     CHUNKS_OF_SLOTS.get(chunk)?.get()?.get(offset)
 }
@@ -155,6 +198,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::State;
 
     fn client() -> Client {
         Client::builder("ws://127.0.0.1:1/").build().unwrap()
@@ -168,6 +212,7 @@ mod tests {
         let handle = reserved.fill(client());
         assert_eq!(handle, early);
         assert!(find(handle).is_ok());
+        assert_ne!(handle.id, 0);
         for made_up in [0, 1, handle.id ^ 1 << 32, handle.id ^ 1, handle.id | 0xffff, u64::MAX] {
             assert!(find(heartwire_client { id: made_up }).is_err(), "{made_up:x}");
         }
@@ -192,6 +237,40 @@ mod tests {
         assert_ne!(new.id, old.id);
         assert!(find(old).is_err());
         others.into_iter().chain([new]).for_each(|handle| drop(take(handle)));
+    }
+
+    #[test]
+    fn a_client_that_is_destroyed_while_a_call_uses_it_lives_until_its_end() {
+        let handle = reserve().unwrap().fill(client());
+        let in_use = find(handle).unwrap();
+        let also = find(handle).unwrap();
+        drop(take(handle).unwrap());
+        assert!(find(handle).is_err());
+        assert_eq!(in_use.state(), State::Closed);
+        let weak = in_use.downgrade();
+        drop(in_use);
+        assert_eq!(also.state(), State::Closed);
+        drop(also);
+        assert!(weak.upgrade().is_none());
+    }
+
+    #[test]
+    fn many_threads_find_it_until_one_takes_it() {
+        for _ in 0..200 {
+            let handle = reserve().unwrap().fill(client());
+            let taker = move || {
+                while let Ok(found) = find(handle) {
+                    assert!(!found.name().is_empty());
+                    drop(found);
+                    if take(handle).is_ok() {
+                        return 1;
+                    }
+                }
+                0
+            };
+            let takers: Vec<_> = (0..4).map(|_| std::thread::spawn(taker)).collect();
+            assert_eq!(takers.into_iter().map(|taker| taker.join().unwrap()).sum::<i32>(), 1);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod compiler;
 mod header;
 mod support;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -32,10 +33,13 @@ fn program(name: &str, linked: Linked) -> PathBuf {
     program
 }
 
-/// Runs a program that has to end well.
+/// Runs a program that has to end well; under another, valgrind for example, if `HEARTWIRE_RUN_WITH` says so.
 #[track_caller]
 fn run(program: &Path, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().expect("the program runs");
+    let with = std::env::var("HEARTWIRE_RUN_WITH").unwrap_or_default();
+    let mut words = with.split_whitespace().map(OsStr::new).chain([program.as_os_str()]);
+    let mut command = Command::new(words.next().expect("the program at least"));
+    let output = command.args(words).args(arguments).output().expect("the program runs");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let last: Vec<&str> = out.lines().rev().take(5).collect();
     assert!(output.status.success(), "{}: {}\n{last:#?}\n{err}", program.display(), output.status);

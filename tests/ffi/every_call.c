@@ -115,10 +115,14 @@ static const char *place_names[] = {"open", "message", "close", "connect_failed"
                                     "writable", "outcome", "closed_for_good", "greeting", "delay", "logger", "hook"};
 
 struct run {
+    struct run *kept_before;
     heartwire_client client;
     enum act act;
     atomic_int entered, done, freed;
 };
+
+/* Those that a thread of an earlier run may still use. */
+static struct run *kept;
 
 static void freed(void *user_data) {
     struct run *run = user_data;
@@ -179,7 +183,6 @@ static void in_hook(void *user_data) {
 }
 
 static void one_run(const char *url, enum place place, enum act act, heartwire_dispatch dispatch) {
-    /* Hooks may still run on a lookup thread of an earlier run: each run has memory of its own, kept. */
     struct run *run = calloc(1, sizeof *run);
     heartwire_options *options = heartwire_options_new();
     heartwire_client client;
@@ -249,6 +252,8 @@ static void one_run(const char *url, enum place place, enum act act, heartwire_d
         CHECK(atomic_load(&run->entered) == calls);
         CHECK(atomic_load(&run->done) <= calls);
         free(run);
+    } else {
+        run->kept_before = kept, kept = run;
     }
 }
 

@@ -127,12 +127,13 @@ impl Function {
 
     /// Whether NULL has a meaning there.
     fn may_be_null(&self, name: &str) -> bool {
-        match (self.name.as_str(), name) {
-            (_, "user_data" | "free_user_data" | "id" | "listener" | "buf") => true,
-            ("heartwire_create", "options") | ("heartwire_close", "reason") => true,
-            ("heartwire_set_logger", _) | ("heartwire_set_thread_hooks", _) => true,
-            _ => false,
-        }
+        matches!(
+            (self.name.as_str(), name),
+            (_, "user_data" | "free_user_data" | "id" | "listener" | "buf")
+                | ("heartwire_create", "options")
+                | ("heartwire_close", "reason")
+                | ("heartwire_set_logger" | "heartwire_set_thread_hooks", _)
+        )
     }
 }
 

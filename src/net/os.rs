@@ -1,5 +1,5 @@
 //! What the operating system knows and std, mio and socket2 do not tell: the boot clock, and how much the peer has not
-//! acknowledged. The only `unsafe` of this half of the crate; it holds no state.
+//! acknowledged. The only `unsafe` outside `ffi`; it holds no state.
 
 use std::time::Duration;
 

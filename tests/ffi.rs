@@ -1,0 +1,92 @@
+//! The C functions, called by C programs that are compiled here, against the static and the shared library.
+#![cfg(feature = "capi")]
+
+#[path = "ffi/compiler.rs"]
+mod compiler;
+#[path = "ffi/header.rs"]
+mod header;
+mod support;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use compiler::{Compiler, Linked, scratch};
+use support::{Behaviour, Server, watchdog};
+
+const BOTH: [Linked; 2] = [Linked::Static, Linked::Shared];
+
+/// Compiles a program of `tests/ffi`.
+fn program(name: &str, linked: Linked) -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ffi");
+    let program = scratch(&format!("{name}-{linked:?}"));
+    let mut arguments = vec![
+        "-g".into(),
+        format!("-I{}", sources.display()).into(),
+        format!("-I{}", scratch("").display()).into(),
+        sources.join(format!("{name}.c")).into_os_string(),
+        "-o".into(),
+        program.clone().into_os_string(),
+    ];
+    arguments.extend(linked.arguments());
+    Compiler::C.run("c11", arguments);
+    program
+}
+
+/// Runs a program that has to end well; under another, valgrind for example, if `HEARTWIRE_RUN_WITH` says so.
+#[track_caller]
+fn run(program: &Path, arguments: &[&str]) {
+    let with = std::env::var("HEARTWIRE_RUN_WITH").unwrap_or_default();
+    let mut words = with.split_whitespace().map(OsStr::new).chain([program.as_os_str()]);
+    let mut command = Command::new(words.next().expect("the program at least"));
+    let output = command.args(words).args(arguments).output().expect("the program runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let last: Vec<&str> = out.lines().rev().take(5).collect();
+    assert!(output.status.success(), "{}: {}\n{last:#?}\n{err}", program.display(), output.status);
+}
+
+/// A URL where nobody listens; the port stays reserved as long as the server lives.
+fn refusing() -> (Server, String) {
+    let server = Server::start(Behaviour::silent());
+    let url = server.url();
+    server.stop();
+    (server, url)
+}
+
+#[test]
+fn every_call_is_legal_everywhere() {
+    let _watch = watchdog(240, "every call");
+    let generated = scratch("generated.h");
+    std::fs::write(&generated, header::generated()).unwrap();
+    let server = Server::start(Behaviour::commands());
+    let (_kept, nobody) = refusing();
+    for linked in BOTH {
+        run(&program("every_call", linked), &[&server.url(), &nobody]);
+    }
+}
+
+#[test]
+fn the_headers_numbers_are_the_librarys() {
+    let _watch = watchdog(60, "constants");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("constants", linked), &[&server.url()]);
+    }
+}
+
+#[test]
+fn both_styles_tell_everything() {
+    let _watch = watchdog(60, "styles");
+    let server = Server::start(Behaviour::echo().subprotocol("chat").header("X-Test", "yes"));
+    let refusing = Server::start(Behaviour::refuse(403, &[("X-Why", "because")], "nope"));
+    for linked in BOTH {
+        run(&program("styles", linked), &[&server.url(), &refusing.url()]);
+    }
+    let received = server.received();
+    let texts = received.iter().filter_map(|(_, message)| message.as_text());
+    assert!(
+        texts.clone().all(|text| ["hello", "login", "first"].contains(&text)),
+        "{:?}",
+        texts.collect::<Vec<_>>()
+    );
+}

@@ -56,6 +56,11 @@ impl Address {
             return wrong("it has no host");
         };
         let host = host.to_owned();
+        if let Host::Domain(name) = &host
+            && !is_host_name(name)
+        {
+            return wrong("its host is no host name: a label is empty or too long");
+        }
         let default_port = if secure { 443 } else { 80 };
         let port = url.port().unwrap_or(default_port);
         if port == 0 {
@@ -87,6 +92,13 @@ impl Address {
         let path = self.target.split('?').next().unwrap_or_default();
         format!("{scheme}://{}{path}", self.authority)
     }
+}
+
+/// RFC 1123 section 2.1 and RFC 1035 section 2.3.4, by length only: what characters a name has is the resolver's matter.
+fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.trim_matches('-') != "";
+    name.len() <= 253 && name.split('.').all(label)
 }
 
 /// RFC 7617, from the URL's `user:password@`.
@@ -170,6 +182,9 @@ mod tests {
             ("ws://h\\x", "backslash"),
             ("ws://a%3Ab:c@h", "colon"),
             ("ws://a%0d:c@h", "control"),
+            ("ws://a..b", "host name"),
+            ("ws://.", "host name"),
+            ("ws://-", "host name"),
             ("ws://[::1", "IPv6"),
             ("ws://ex ample", "space"),
         ] {

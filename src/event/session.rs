@@ -75,7 +75,8 @@ pub struct SessionClosed {
 }
 
 impl SessionClosed {
-    /// The code of whoever began: the server's (1005 if its Close had none), or the one we sent; 1006 without any Close.
+    /// The code of the server's Close (1005 if it had none), whoever began; without one the code that we sent; 1006
+    /// without any Close.
     pub fn code(&self) -> u16 {
         self.code
     }

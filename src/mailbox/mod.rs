@@ -1,0 +1,313 @@
+//! The one place where threads meet: a client's outbox, its parked wire, and what the user has ordered.
+//!
+//! One mutex, never held across user code or a blocking call. Whoever finds the wire here takes it
+//! out, works with it unlocked, and parks it again; in the lock section that parks it, work left by
+//! others in the meantime is seen, so that nothing waits for a wake-up that nobody sends. The loop
+//! ends a session only with the wire in its hands: a sender that holds it is never left with a wire
+//! of a session that is over, unless the client was destroyed.
+
+mod sending;
+mod serving;
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::config::outbox::WhenFull;
+use crate::error::WaitError;
+use crate::event::{End, Opened, State};
+use crate::event_loop::Home;
+use crate::link::outbox::Outbox;
+use crate::net::stream::Stream;
+use crate::session::wire::{Flush, Wire};
+use crate::stats::{Counters, Stats};
+
+/// How many direct writes a sender has in a burst before the loop takes over and coalesces.
+const CREDIT: u32 = 4;
+
+/// The user wants no messages for now.
+pub(crate) const PAUSED: u32 = 1;
+/// The user has closed: messages are no longer delivered.
+pub(crate) const CLOSING: u32 = 2;
+/// The client is gone: nothing is delivered.
+pub(crate) const DESTROYED: u32 = 4;
+
+pub(crate) struct Mailbox {
+    inner: Mutex<Inner>,
+    /// Notified when `waiters` is not zero and something that they may wait for has changed.
+    changed: Condvar,
+    /// What the loop asks after each callback, without a lock.
+    signals: AtomicU32,
+    when_full: WhenFull,
+    time_to_live: Option<Duration>,
+    pub(crate) received: Received,
+}
+
+/// Counted by the loop alone, message by message, without a lock.
+#[derive(Default)]
+pub(crate) struct Received {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Received {
+    pub(crate) fn count(&self, bytes: usize) {
+        // One writer: a load and a store are enough, and cost less than an addition.
+        self.messages.store(self.messages.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) outbox: Outbox,
+    pub(crate) orders: Orders,
+    pub(crate) counters: Counters,
+    pub(crate) state: State,
+    /// The last session's opening, for its response headers.
+    pub(crate) opened: Option<Arc<Opened>>,
+    /// Set when the last event was handed on: nothing changes any more.
+    pub(crate) end: Option<End>,
+    /// Where the loop is to be told of work; set by connect.
+    pub(crate) home: Option<Home>,
+    /// The loop was started, or is about to be.
+    pub(crate) connected: bool,
+    /// Whether someone asked for outcomes.
+    pub(crate) outcomes_wanted: bool,
+    wire: Option<Wire<Stream>>,
+    /// The greetings and all that waited are in the wire's buffer: nobody can overtake a login any more.
+    direct: bool,
+    /// The loop found the wire out and wants to be told of its return.
+    wanted: bool,
+    /// The loop was told of work and has not looked yet.
+    listed: bool,
+    closing: bool,
+    destroyed: bool,
+    credit: u32,
+    last_send: Option<Instant>,
+    /// The earliest expiry that the loop knows of.
+    known_expiry: Option<Instant>,
+    /// Pings of the user that wait for room in the wire.
+    pings: Vec<Vec<u8>>,
+    waiters: usize,
+}
+
+/// What the user has ordered and the loop has not seen.
+#[derive(Default)]
+pub(crate) struct Orders {
+    pub(crate) connect: bool,
+    pub(crate) close: Option<(u16, String)>,
+    pub(crate) reconnect_now: bool,
+    pub(crate) panicked: bool,
+    /// A sender emptied the outbox by half after it had been full.
+    pub(crate) writable: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn new(config: &Config) -> Mailbox {
+        let mut outbox = Outbox::new(config.outbox.clone());
+        outbox.report_outcomes(config.report_outcomes);
+        Mailbox {
+            inner: Mutex::new(Inner {
+                outbox,
+                orders: Orders::default(),
+                counters: Counters::default(),
+                state: State::Idle,
+                opened: None,
+                end: None,
+                home: None,
+                connected: false,
+                outcomes_wanted: config.report_outcomes,
+                wire: None,
+                direct: false,
+                wanted: false,
+                listed: false,
+                closing: false,
+                destroyed: false,
+                credit: CREDIT,
+                last_send: None,
+                known_expiry: None,
+                pings: Vec::new(),
+                waiters: 0,
+            }),
+            changed: Condvar::new(),
+            signals: AtomicU32::new(0),
+            when_full: config.outbox.when_full,
+            time_to_live: config.outbox.time_to_live,
+            received: Received::default(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn signals(&self) -> u32 {
+        self.signals.load(Ordering::Acquire)
+    }
+
+    /// Changes what the user has ordered, and tells the loop.
+    pub(crate) fn order<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let result = change(&mut inner);
+        let home = inner.list();
+        drop(inner);
+        wake(home);
+        result
+    }
+
+    /// Wakes the loop to look at this client.
+    pub(crate) fn nudge(&self) {
+        self.order(|_| {});
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        if paused {
+            self.signals.fetch_or(PAUSED, Ordering::AcqRel);
+        } else {
+            self.signals.fetch_and(!PAUSED, Ordering::AcqRel);
+        }
+        self.nudge();
+    }
+
+    /// Waits until `done` has an answer. The caller has made sure that this thread may wait.
+    pub(crate) fn wait_until<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut done: impl FnMut(&Inner) -> Option<T>,
+    ) -> Result<T, WaitError> {
+        let mut inner = self.lock();
+        loop {
+            if let Some(result) = done(&inner) {
+                return Ok(result);
+            }
+            if let Some(end) = &inner.end {
+                return Err(WaitError::Closed(Box::new(end.clone())));
+            }
+            let (guard, in_time) = self.wait(inner, deadline);
+            inner = guard;
+            if !in_time {
+                return done(&inner).ok_or(WaitError::TimedOut);
+            }
+        }
+    }
+
+    fn wait<'a>(
+        &self,
+        mut inner: MutexGuard<'a, Inner>,
+        deadline: Option<Instant>,
+    ) -> (MutexGuard<'a, Inner>, bool) {
+        inner.waiters += 1;
+        let mut in_time = true;
+        inner = match deadline {
+            None => self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let waited = self.changed.wait_timeout(inner, left);
+                let (guard, result) = waited.unwrap_or_else(PoisonError::into_inner);
+                in_time = !result.timed_out();
+                guard
+            }
+        };
+        inner.waiters -= 1;
+        (inner, in_time)
+    }
+
+    pub(crate) fn stats(&self, events_discarded: u64) -> Stats {
+        let now = Instant::now();
+        let inner = self.lock();
+        let tally = inner.outbox.tally();
+        let counters = &inner.counters;
+        Stats {
+            messages_sent: tally.written,
+            bytes_sent: tally.written_bytes,
+            messages_received: self.received.messages.load(Ordering::Relaxed),
+            bytes_received: self.received.bytes.load(Ordering::Relaxed),
+            sessions: counters.sessions,
+            attempts: counters.attempts,
+            last_rtt: counters.last_rtt,
+            smoothed_rtt: counters.smoothed_rtt,
+            since_received: counters.last_received.map(|at| now.saturating_duration_since(at)),
+            queued_messages: inner.outbox.unfinished(),
+            queued_bytes: inner.outbox.buffered(),
+            accepted: tally.accepted,
+            expired: tally.expired,
+            evicted: tally.evicted,
+            dropped_on_close: tally.closed,
+            unknown: tally.unknown,
+            events_discarded,
+        }
+    }
+
+    /// Changes what the user can ask for, and tells those who wait.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let result = change(&mut inner);
+        self.announce(&mut inner);
+        result
+    }
+
+    /// From now on nothing is accepted, and no message is delivered.
+    pub(crate) fn shut(&self, inner: &mut Inner) {
+        inner.closing = true;
+        inner.direct = false;
+        self.signals.fetch_or(CLOSING, Ordering::AcqRel);
+    }
+
+    fn account(&self, inner: &mut Inner, wire: &mut Wire<Stream>) {
+        let written = wire.take_written();
+        if written.is_empty() {
+            return;
+        }
+        for run in written.iter() {
+            inner.outbox.written(run.first, run.last, run.messages, run.payload_bytes);
+        }
+        self.announce(inner);
+    }
+
+    fn announce(&self, inner: &mut Inner) {
+        if inner.waiters > 0 {
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Inner {
+    /// Whether the loop has something to tell the user that came of sending.
+    fn has_news(&self) -> bool {
+        self.outcomes_wanted && self.outbox.outcomes_pending() > 0
+    }
+
+    /// The expiry that the loop will come back for by itself.
+    fn expiry(&mut self) -> Option<Instant> {
+        self.known_expiry = self.outbox.deadline();
+        self.known_expiry
+    }
+
+    /// Whether the loop must be woken: once for each of its looks.
+    fn list(&mut self) -> Option<Home> {
+        if self.listed {
+            return None;
+        }
+        let home = self.home.clone()?;
+        self.listed = true;
+        Some(home)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing
+    }
+}
+
+fn wake(home: Option<Home>) {
+    if let Some(home) = home {
+        home.wake();
+    }
+}
+
+/// One try to say Close 1001 and TLS's close_notify; nothing is waited for.
+fn goodbye(mut wire: Wire<Stream>) {
+    wire.close(Some(1001), "");
+    let _: Flush = wire.flush();
+    let _ = wire.stream.close_write();
+}

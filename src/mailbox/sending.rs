@@ -1,0 +1,200 @@
+//! The user's side of the mailbox: sends that write at once or queue, pings, close and destroy.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::config::outbox::WhenFull;
+use crate::entry::{Entry, Kind};
+use crate::error::SendError;
+use crate::event::{End, MessageId, State};
+use crate::event_loop::Home;
+use crate::mailbox::{CREDIT, DESTROYED, Inner, Mailbox, goodbye, wake};
+use crate::net::stream::Stream;
+use crate::session::wire::{Flush, Wire};
+use crate::thread;
+
+/// A pause this long refills the credit.
+const CREDIT_PAUSE: Duration = Duration::from_micros(20);
+/// Pings of the user that may wait for the wire.
+const MOST_PINGS: usize = 16;
+
+impl Mailbox {
+    /// Sends on this thread where that is allowed, else queues; see the crate's ARCHITECTURE.
+    pub(crate) fn send(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        time_to_live: Option<Duration>,
+    ) -> Result<MessageId, SendError> {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        let mut give_up = None;
+        let mut in_time = true;
+        let id = loop {
+            if inner.closing || inner.destroyed || inner.end.is_some() {
+                return Err(SendError::Closed);
+            }
+            let refusal = if inner.may_write_directly(now) {
+                match inner.outbox.pass(payload.len()) {
+                    Ok(id) => break id,
+                    Err(error) => error,
+                }
+            } else {
+                match inner.outbox.accept(kind, payload, time_to_live, now) {
+                    Ok(id) => {
+                        let home = inner.list_for_sending();
+                        drop(inner);
+                        wake(home);
+                        return Ok(id);
+                    }
+                    Err(error) => error,
+                }
+            };
+            let (SendError::Full, WhenFull::Block(timeout), true) = (&refusal, self.when_full, in_time)
+            else {
+                return Err(refusal);
+            };
+            if thread::runs_a_loop() {
+                return Err(SendError::WouldDeadlock);
+            }
+            // The clock was read on entry; from here on it is the waiting that takes time.
+            let deadline = *give_up.get_or_insert(now + timeout);
+            (inner, in_time) = self.wait(inner, Some(deadline));
+        };
+        let Some(mut wire) = inner.wire.take() else { unreachable!("a direct write has the wire") };
+        drop(inner);
+        match time_to_live.or(self.time_to_live) {
+            None => wire.send_now(id, kind, payload),
+            // Should it not get out whole, the message has to know its expiry on the next session.
+            Some(time) => {
+                let expires = now.checked_add(time);
+                wire.push(Entry { id, kind, payload: payload.to_vec(), expires });
+                wire.flush()
+            }
+        };
+        self.park_after_sending(wire);
+        Ok(id)
+    }
+
+    pub(crate) fn ping(&self, payload: &[u8]) -> Result<(), SendError> {
+        self.order(|inner| {
+            if inner.closing || inner.destroyed || inner.end.is_some() {
+                return Err(SendError::Closed);
+            }
+            if inner.state != State::Open {
+                return Err(SendError::NotOpen);
+            }
+            if inner.pings.len() >= MOST_PINGS {
+                return Err(SendError::Full);
+            }
+            inner.pings.push(payload.to_vec());
+            Ok(())
+        })
+    }
+
+    /// From now on no message is accepted; the loop is told to close. The first call counts.
+    pub(crate) fn close(&self, code: u16, reason: &str) {
+        self.order(|inner| {
+            if inner.closing || inner.end.is_some() {
+                return;
+            }
+            self.shut(inner);
+            inner.orders.close = Some((code, reason.to_string()));
+            self.announce(inner);
+        });
+    }
+
+    /// Silence from here on. Says goodbye on the wire if it is at hand, once, without blocking.
+    pub(crate) fn destroy(&self) {
+        let mut inner = self.lock();
+        inner.destroyed = true;
+        inner.closing = true;
+        inner.direct = false;
+        inner.state = State::Closed;
+        inner.end.get_or_insert(End::Closed);
+        inner.outbox.report_outcomes(false);
+        inner.outbox.close();
+        self.signals.fetch_or(DESTROYED, Ordering::AcqRel);
+        self.announce(&mut inner);
+        let wire = inner.wire.take();
+        let home = inner.list();
+        drop(inner);
+        wake(home);
+        if let Some(wire) = wire {
+            goodbye(wire);
+        }
+    }
+
+    fn park_after_sending(&self, mut wire: Wire<Stream>) {
+        let mut batch_left = true;
+        let mut inner = self.lock();
+        loop {
+            self.account(&mut inner, &mut wire);
+            // A session that ended took its wire along, so there is an end here only where the loop has failed.
+            if inner.destroyed || inner.end.is_some() {
+                drop(inner);
+                return goodbye(wire);
+            }
+            let more = batch_left && !inner.wanted && wire.is_idle() && !inner.outbox.is_empty();
+            if !more {
+                break;
+            }
+            // What others queued meanwhile: one batch on this thread, the rest is the loop's.
+            batch_left = false;
+            let mut batch = VecDeque::new();
+            let Some(now) = inner.last_send else { break };
+            inner.outbox.hand_out(wire.room(), now, &mut batch);
+            drop(inner);
+            batch.into_iter().for_each(|entry| wire.push(entry));
+            let _: Flush = wire.flush();
+            inner = self.lock();
+        }
+        inner.orders.writable |= inner.outbox.take_writable();
+        let work = inner.wanted
+            || inner.orders.writable
+            || !wire.is_idle()
+            || wire.error.is_some()
+            || wire.stream.has_buffered()
+            || !inner.outbox.is_empty()
+            || inner.has_news();
+        inner.wanted = false;
+        inner.wire = Some(wire);
+        let home = if work { inner.list() } else { None };
+        drop(inner);
+        wake(home);
+    }
+}
+
+impl Inner {
+    fn may_write_directly(&mut self, now: Instant) -> bool {
+        let paused = self.last_send.is_none_or(|at| now.saturating_duration_since(at) >= CREDIT_PAUSE);
+        self.last_send = Some(now);
+        if paused {
+            self.credit = CREDIT;
+        }
+        let free = self.direct
+            && self.outbox.is_empty()
+            && self.wire.as_ref().is_some_and(|wire| wire.is_idle() && wire.error.is_none());
+        if !free || self.credit == 0 {
+            return false;
+        }
+        self.credit -= 1;
+        true
+    }
+
+    /// After queueing: the loop has to write it if the wire lies idle; whoever has the wire will see it anyway.
+    fn list_for_sending(&mut self) -> Option<Home> {
+        let expiry = self.outbox.deadline();
+        let sooner = match (expiry, self.known_expiry) {
+            (Some(new), Some(known)) => new < known,
+            (Some(_), None) => true,
+            _ => false,
+        };
+        if sooner {
+            self.known_expiry = expiry;
+        }
+        let idle = self.wire.is_some();
+        if idle || sooner || self.has_news() { self.list() } else { None }
+    }
+}

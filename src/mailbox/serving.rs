@@ -1,0 +1,137 @@
+//! The loop's side of the mailbox: orders, the wire, and what it takes from the outbox and gives back.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::event::{End, State};
+use crate::mailbox::{CREDIT, Mailbox, Orders, goodbye};
+use crate::net::stream::Stream;
+use crate::session::wire::Wire;
+
+/// What the outbox wants of the loop.
+pub(crate) struct Swept {
+    /// Outcomes wait to be told.
+    pub(crate) outcomes: bool,
+    /// It was full and is half empty again.
+    pub(crate) writable: bool,
+    /// When the next message expires: the loop comes back by then.
+    pub(crate) expiry: Option<Instant>,
+}
+
+impl Mailbox {
+    /// What was ordered since the last look.
+    pub(crate) fn collect(&self) -> Orders {
+        let mut inner = self.lock();
+        inner.listed = false;
+        std::mem::take(&mut inner.orders)
+    }
+
+    /// Drops what has expired, and says what is left for the loop to do with the outbox.
+    ///
+    /// Who waits for room, or for the fate of a message, is told: an expiry is an answer to both.
+    pub(crate) fn sweep(&self, now: Instant) -> Swept {
+        let mut inner = self.lock();
+        let before = inner.outbox.unfinished();
+        inner.outbox.expire(now);
+        if inner.outbox.unfinished() < before {
+            self.announce(&mut inner);
+        }
+        Swept {
+            outcomes: inner.outbox.outcomes_pending() > 0,
+            writable: inner.outbox.is_writable_again(),
+            expiry: inner.expiry(),
+        }
+    }
+
+    /// The wire, if nobody works with it; else the loop is told when it comes back.
+    pub(crate) fn take_wire(&self) -> Option<Wire<Stream>> {
+        let mut inner = self.lock();
+        let wire = inner.wire.take();
+        inner.wanted = wire.is_none();
+        wire
+    }
+
+    /// Moves pings and waiting messages into the wire, as many as its bounded buffer takes. `true` if it got any.
+    pub(crate) fn load(&self, wire: &mut Wire<Stream>, now: Instant) -> bool {
+        let mut batch = VecDeque::new();
+        let room = wire.room();
+        if room == 0 {
+            return false;
+        }
+        let mut inner = self.lock();
+        self.account(&mut inner, wire);
+        let before = inner.outbox.unfinished();
+        inner.outbox.hand_out(room, now, &mut batch);
+        if inner.outbox.unfinished() < before {
+            self.announce(&mut inner);
+        }
+        let pings = std::mem::take(&mut inner.pings);
+        drop(inner);
+        let any = !batch.is_empty() || !pings.is_empty();
+        pings.iter().for_each(|ping| wire.ping(ping));
+        batch.into_iter().for_each(|entry| wire.push(entry));
+        any
+    }
+
+    /// Gives the wire back after the loop's work. `direct`: senders may write by themselves from now on.
+    ///
+    /// `heard`: bytes came, so that a burst of sends is over and senders have their credit again.
+    /// `true`: the wire has room, and messages wait that no one else will write. Senders queued them
+    /// meanwhile and woke nobody, because the wire was out; or there was no room when they were asked for.
+    #[must_use = "what waits would wait for ever"]
+    pub(crate) fn park(&self, mut wire: Wire<Stream>, direct: bool, heard: Option<Instant>) -> bool {
+        let mut inner = self.lock();
+        self.account(&mut inner, &mut wire);
+        if heard.is_some() {
+            inner.counters.last_received = heard;
+            inner.credit = CREDIT;
+        }
+        if inner.destroyed {
+            drop(inner);
+            goodbye(wire);
+            return false;
+        }
+        inner.wanted = false;
+        inner.direct = direct && !inner.closing;
+        let left = direct && wire.is_idle() && wire.error.is_none() && !inner.outbox.is_empty();
+        inner.wire = Some(wire);
+        left
+    }
+
+    /// Gives back a wire that was only looked at. `true`: as with [`park`](Mailbox::park).
+    #[must_use = "what waits would wait for ever"]
+    pub(crate) fn park_again(&self, wire: Wire<Stream>) -> bool {
+        let direct = self.lock().direct;
+        self.park(wire, direct, None)
+    }
+
+    /// Accounts for what the wire has written while a session ends, and takes back what it has not.
+    pub(crate) fn unload(&self, mut wire: Wire<Stream>) -> Stream {
+        let mut inner = self.lock();
+        self.account(&mut inner, &mut wire);
+        inner.direct = false;
+        inner.pings.clear();
+        let (stream, unsent) = wire.into_unsent();
+        inner.outbox.restore(unsent);
+        stream
+    }
+
+    pub(crate) fn has_nothing_to_send(&self) -> bool {
+        self.lock().outbox.is_empty()
+    }
+
+    /// There is no loop any more: nothing is accepted, and the socket is let go of.
+    pub(crate) fn loop_failed(&self) {
+        let wire = self.update(|inner| {
+            inner.state = State::Closed;
+            inner.direct = false;
+            inner.outbox.close();
+            inner.end.get_or_insert(End::LoopFailed);
+            inner.home = None;
+            inner.wire.take()
+        });
+        if let Some(wire) = wire {
+            goodbye(wire);
+        }
+    }
+}

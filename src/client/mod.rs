@@ -251,9 +251,9 @@ impl Client {
         let deadline = Instant::now().checked_add(timeout);
         let mut target = None;
         self.core.mailbox.wait_until(deadline, |inner| {
-            let (last, lost_before) =
-                *target.get_or_insert_with(|| (inner.outbox.last_accepted(), inner.outbox.tally().closed));
-            if inner.outbox.tally().closed > lost_before {
+            let last = *target.get_or_insert_with(|| inner.outbox.last_accepted());
+            // Only the end drops them so; whether it came before this call or during it, they are not written.
+            if inner.outbox.tally().closed > 0 {
                 return None;
             }
             let oldest = inner.outbox.oldest_unfinished();

@@ -1,10 +1,13 @@
 //! Sessions that break, and what follows: another attempt, or none.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use heartwire::{Cause, End, Event, Initiator, Phase, Reconnect, SessionClosed, State, TlsFaultKind};
 
 use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, quick, received, rest, wait};
+use crate::support::frames::close_frame;
+use crate::support::upgrade::{read_request_head, switching_protocols};
 use crate::support::{Behaviour, Relay, ServerEvent};
 
 const LONG: Duration = Duration::from_secs(1000);
@@ -239,22 +242,20 @@ fn no_attempt_follows_a_close_in_a_session_that_breaks_over_it(net: Net) {
 }
 
 fn no_attempt_follows_a_close_while_the_server_closes(net: Net) {
-    // The server begins, and never ends the connection: the client waits in its closing.
-    let server = net.server(Behaviour::raw(|stream, _| {
-        use std::io::{Read, Write};
-        let head = crate::support::upgrade::read_request_head(stream).unwrap();
-        stream.write_all(crate::support::upgrade::switching_protocols(&head, "").as_bytes()).unwrap();
-        stream.write_all(&crate::support::frames::close_frame(1001, "")).unwrap();
-        while stream.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
-        let _ = stream.tcp().set_read_timeout(Some(SOON));
-        let _ = std::io::Read::read(&mut stream.tcp(), &mut [0]);
+    // The server begins, and ends the connection only when the user has closed, too.
+    let (end, ending) = crossbeam_channel::bounded::<()>(0);
+    let server = net.server(Behaviour::raw(move |stream, _| {
+        let head = read_request_head(stream).unwrap();
+        let answer = [switching_protocols(&head, "").into_bytes(), close_frame(1001, "")].concat();
+        stream.write_all(&answer).and_then(|()| stream.flush()).unwrap();
+        let _ = ending.recv_timeout(SOON);
     }));
-    let client = net.to(&server).close_timeout(ms(300)).connect().unwrap();
+    let client = net.to(&server).close_timeout(SOON * 2).connect().unwrap();
     wait(&client, |event| matches!(event, Event::State(State::Closing)).then_some(()));
     client.close(1000, "").unwrap();
-    assert_eq!(closed(&client).retry_in(), None);
+    drop(end);
     assert!(matches!(ended(&client), End::Closed));
-    assert_eq!(client.stats().attempts(), 1);
+    assert_eq!((client.stats().attempts(), server.connections()), (1, 1));
 }
 
 fn a_server_that_flaps_is_followed_through_every_flap(net: Net) {

@@ -55,11 +55,10 @@ impl Core {
         self.dispatcher.start_thread(&client, true)?;
         event_loop.adopt(self.clone());
         let core = self.clone();
-        let thread = std::thread::Builder::new()
+        let builder = std::thread::Builder::new()
             .name(format!("heartwire-{}", self.config.name))
-            .stack_size(self.config.stack_size)
-            .spawn(move || event_loop::run(event_loop, core))?;
-        *running = Some(thread);
+            .stack_size(self.config.stack_size);
+        *running = Some(thread::spawn(builder, move || event_loop::run(event_loop, core))?);
         Ok(())
     }
 

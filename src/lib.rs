@@ -85,6 +85,8 @@ mod entry;
 mod error;
 mod event;
 mod event_loop;
+#[cfg(feature = "capi")]
+mod ffi;
 mod link;
 mod mailbox;
 mod net;

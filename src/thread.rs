@@ -1,8 +1,11 @@
-//! What the current thread is doing for us: running a loop, or a user's callback.
+//! What the current thread is doing for us: running a loop, or a user's callback; and the start of our own threads.
 //!
 //! Calls that wait ask here, and answer `WouldDeadlock`, or do not wait, where waiting could hang.
 
 use std::cell::Cell;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
 
 thread_local! {
     static CALLBACKS: Cell<u32> = const { Cell::new(0) };
@@ -50,4 +53,49 @@ pub(crate) fn runs_a_loop() -> bool {
 /// wait for each other.
 pub(crate) fn may_wait_for_callbacks() -> bool {
     CALLBACKS.get() == 0 && LOOPS.get() == 0
+}
+
+/// What the program wants done on each of our threads, first of all and last of all.
+pub(crate) type Hook = Arc<dyn Fn(Moment) + Send + Sync>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    Start,
+    Stop,
+}
+
+static HOOK: Mutex<Option<Hook>> = Mutex::new(None);
+
+/// For threads that are started from now on; one that runs keeps the hook it began with.
+#[cfg(feature = "capi")]
+pub(crate) fn set_hook(hook: Option<Hook>) {
+    let old = std::mem::replace(&mut *HOOK.lock().unwrap_or_else(PoisonError::into_inner), hook);
+    drop(old);
+}
+
+/// Starts a thread of the library's own, with the hook around it.
+pub(crate) fn spawn(builder: Builder, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    builder.spawn(move || {
+        let _hooked = hook.map(Hooked::new);
+        run();
+    })
+}
+
+/// A thread with the hook around it, however it ends.
+struct Hooked(Hook);
+
+impl Hooked {
+    fn new(hook: Hook) -> Hooked {
+        let _inside = Callback::enter();
+        hook(Moment::Start);
+        Hooked(hook)
+    }
+}
+
+impl Drop for Hooked {
+    fn drop(&mut self) {
+        let _inside = Callback::enter();
+        (self.0)(Moment::Stop);
+    }
 }

@@ -390,6 +390,21 @@ impl Client {
         WeakClient(Arc::downgrade(&self.core))
     }
 
+    // ---- for the C functions -------------------------------------------------------------
+
+    /// Drops the handle without waiting for a handler that runs: as inside of one.
+    #[cfg(feature = "capi")]
+    pub(crate) fn release(self) {
+        let _as_inside = thread::Callback::enter();
+        drop(self);
+    }
+
+    /// A descriptor that is readable while an event waits for `recv`; it lives as long as the client.
+    #[cfg(all(unix, feature = "capi"))]
+    pub(crate) fn events_fd(&self) -> std::io::Result<std::os::fd::RawFd> {
+        self.core.dispatcher.queue.bell()
+    }
+
     // ---- for the library's own threads ----------------------------------------------------
 
     /// A handle that does not keep the client from being destroyed.

@@ -244,14 +244,13 @@ impl Builder {
         check::size("inbound_queue", self.inbound_bytes, 1)?;
         check::size("stack_size", self.stack_size, 64 << 10)?;
         let name = self.name.unwrap_or_else(|| address.authority.clone());
-        if name.is_empty() || name.chars().any(char::is_control) {
-            return Err(ConfigError::new("name", "it is empty or has a control character"));
-        }
+        check::name(&name)?;
+        check_subprotocols(&self.subprotocols)?;
         let request = UpgradeRequest {
             host: address.authority.clone(),
             target: address.target.clone(),
             headers: headers(self.headers, address.authorization.clone())?,
-            subprotocols: subprotocols(self.subprotocols)?,
+            subprotocols: self.subprotocols,
         };
         let target = Target {
             host: address.host.clone(),
@@ -317,17 +316,7 @@ fn headers(
     authorization: Option<String>,
 ) -> Result<Vec<(String, String)>, ConfigError> {
     for (name, value) in &given {
-        let shown = name.escape_debug();
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            return Err(ConfigError::new("header", format!("'{shown}' is not a header name (RFC 9110)")));
-        }
-        if HeaderValue::from_str(value).is_err() {
-            let problem = format!("the value of {shown} has a line break or another forbidden character");
-            return Err(ConfigError::new("header", problem));
-        }
-        if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            return Err(ConfigError::new("header", format!("{shown} is set by the handshake itself")));
-        }
+        check_header(name, value)?;
     }
     let has = |name: &str| given.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
     let mut all = Vec::with_capacity(given.len() + 2);
@@ -346,7 +335,22 @@ fn headers(
     Ok(all)
 }
 
-fn subprotocols(names: Vec<String>) -> Result<Vec<String>, ConfigError> {
+pub(crate) fn check_header(name: &str, value: &str) -> Result<(), ConfigError> {
+    let shown = name.escape_debug();
+    if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Err(ConfigError::new("header", format!("'{shown}' is not a header name (RFC 9110)")));
+    }
+    if HeaderValue::from_str(value).is_err() {
+        let problem = format!("the value of {shown} has a line break or another forbidden character");
+        return Err(ConfigError::new("header", problem));
+    }
+    if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+        return Err(ConfigError::new("header", format!("{shown} is set by the handshake itself")));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_subprotocols(names: &[String]) -> Result<(), ConfigError> {
     for (i, name) in names.iter().enumerate() {
         let shown = name.escape_debug();
         // RFC 6455 section 4.1: elements are tokens of RFC 9110, and all different.
@@ -357,7 +361,7 @@ fn subprotocols(names: Vec<String>) -> Result<Vec<String>, ConfigError> {
             return Err(ConfigError::new("subprotocol", format!("'{shown}' is there twice")));
         }
     }
-    Ok(names)
+    Ok(())
 }
 
 fn is_token_byte(byte: u8) -> bool {

@@ -24,6 +24,14 @@ pub(crate) fn time_or_zero(setting: &'static str, time: Duration) -> Result<(), 
     Ok(())
 }
 
+/// The name goes into log lines and thread names.
+pub(crate) fn name(name: &str) -> Result<(), ConfigError> {
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(ConfigError::new("name", "it is empty or has a control character"));
+    }
+    Ok(())
+}
+
 pub(crate) fn count(
     setting: &'static str,
     count: u32,

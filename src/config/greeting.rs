@@ -13,7 +13,7 @@ use crate::user_code::Kept;
 pub struct Greeting(Source);
 
 /// The number of the attempt goes in.
-type Make = Box<dyn FnMut(u32) -> Message + Send>;
+type Make = Box<dyn FnMut(u32) -> Option<Message> + Send>;
 
 enum Source {
     Always(Message),
@@ -22,10 +22,15 @@ enum Source {
 }
 
 impl Greeting {
+    /// From a closure that may have nothing to say.
+    pub(crate) fn made(make: impl FnMut(u32) -> Option<Message> + Send + 'static) -> Greeting {
+        Greeting(Source::Made(Kept::new(Mutex::new(Box::new(make)))))
+    }
+
     /// User code may run: call it with no lock held, and inside `catch_unwind`.
-    pub(crate) fn make(&self, attempt: u32) -> Message {
+    pub(crate) fn make(&self, attempt: u32) -> Option<Message> {
         match &self.0 {
-            Source::Always(message) => message.clone(),
+            Source::Always(message) => Some(message.clone()),
             Source::Made(make) => {
                 // A panic in an earlier call ended the client; its poison means nothing here.
                 let mut make = make.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -73,8 +78,8 @@ impl From<Vec<u8>> for Greeting {
 }
 
 impl<F: FnMut(u32) -> Message + Send + 'static> From<F> for Greeting {
-    fn from(make: F) -> Greeting {
-        Greeting(Source::Made(Kept::new(Mutex::new(Box::new(make)))))
+    fn from(mut make: F) -> Greeting {
+        Greeting::made(move |attempt| Some(make(attempt)))
     }
 }
 
@@ -88,13 +93,13 @@ mod tests {
 
     #[test]
     fn a_closure_is_told_the_attempt() {
-        let made = greeting(|attempt| Message::text(format!("login {attempt}"))).make(3);
+        let made = greeting(|attempt| Message::text(format!("login {attempt}"))).make(3).unwrap();
         assert_eq!(made.as_text(), Some("login 3"));
     }
 
     #[test]
     fn plain_text_and_bytes_will_do() {
-        assert_eq!(greeting("login").make(1).as_text(), Some("login"));
-        assert_eq!(greeting(vec![1, 2]).make(1).as_bytes(), [1, 2]);
+        assert_eq!(greeting("login").make(1).unwrap().as_text(), Some("login"));
+        assert_eq!(greeting(vec![1, 2]).make(1).unwrap().as_bytes(), [1, 2]);
     }
 }

@@ -9,7 +9,11 @@ pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
 pub(crate) mod reconnect;
-#[cfg(feature = "native-tls")]
+#[cfg(any(feature = "native-tls", feature = "capi"))]
+#[cfg_attr(
+    not(feature = "native-tls"),
+    allow(dead_code, reason = "the C functions are the same in every build")
+)]
 pub(crate) mod tls;
 
 use crate::link::Rules;

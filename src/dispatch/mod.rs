@@ -2,13 +2,15 @@
 //!
 //! Handlers, `recv` and `events()` exclude each other; the first one used decides. Decides nothing else.
 
+#[cfg(all(unix, feature = "capi"))]
+mod bell;
 pub(crate) mod handlers;
 pub(crate) mod queue;
 
 use std::io;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
@@ -17,6 +19,7 @@ use crate::config::{Config, Dispatch};
 use crate::dispatch::handlers::{Handlers, Registered};
 use crate::dispatch::queue::{Pressure, Queue, Taken};
 use crate::event::{Event, MessageRef};
+use crate::thread;
 use crate::user_code::{Panicked, drop_guarded};
 
 /// Small: the bound that counts is the queue's; this is only what `select!` can wait on.
@@ -191,7 +194,8 @@ impl Dispatcher {
         let channel = thread.channel.take();
         let client = client.uncounted();
         let name = format!("heartwire-{}-events", client.name());
-        let running = thread::Builder::new().name(name).spawn(move || match channel {
+        let builder = std::thread::Builder::new().name(name);
+        let running = thread::spawn(builder, move || match channel {
             Some(channel) => feed(&client, channel, &stopped),
             None => call_handlers(&client),
         })?;

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(all(unix, feature = "capi"))]
+use crate::dispatch::bell::Bell;
 use crate::event::{Event, Outcome};
 
 /// A fresh range of outcomes is merged into the last one that waits, so that this many suffice.
@@ -38,6 +40,8 @@ struct Inner {
     /// Threads in `take`: without one, a notification would be a system call for nothing.
     takers: usize,
     ended: bool,
+    #[cfg(all(unix, feature = "capi"))]
+    bell: Option<Bell>,
 }
 
 /// What the loop has to know after a push or a take.
@@ -92,11 +96,23 @@ impl Queue {
                 inner.pop();
             }
         }
+        inner.ring();
         let awaited = inner.takers > 0;
         drop(inner);
         if awaited {
             self.came.notify_one();
         }
+    }
+
+    /// A descriptor that is readable while something is to be had: an event, or the news that none comes any more.
+    #[cfg(all(unix, feature = "capi"))]
+    pub(crate) fn bell(&self) -> std::io::Result<std::os::fd::RawFd> {
+        let mut inner = self.lock();
+        if inner.bell.is_none() {
+            inner.bell = Some(Bell::new()?);
+            inner.ring();
+        }
+        Ok(inner.bell.as_ref().map_or(-1, Bell::descriptor))
     }
 
     /// Whether the loop has to stop reading, or to begin no attempt.
@@ -120,6 +136,7 @@ impl Queue {
         let mut inner = self.lock();
         loop {
             if let Some((event, was_holding)) = inner.pop() {
+                inner.ring();
                 let unheld = was_holding && inner.holding == 0;
                 let relieved = inner.full && self.has_room(&inner);
                 return Taken::Event(event, unheld || relieved);
@@ -146,7 +163,10 @@ impl Queue {
 
     /// No event comes any more; those that wait can still be taken.
     pub(crate) fn end(&self) {
-        self.lock().ended = true;
+        let mut inner = self.lock();
+        inner.ended = true;
+        inner.ring();
+        drop(inner);
         self.came.notify_all();
     }
 
@@ -158,6 +178,7 @@ impl Queue {
         inner.bytes = 0;
         inner.holding = 0;
         inner.outcomes = 0;
+        inner.ring();
         drop(inner);
         self.came.notify_all();
         drop(dropped);
@@ -180,6 +201,18 @@ impl Queue {
 }
 
 impl Inner {
+    /// Rings or silences the bell, after a change of what is to be had.
+    #[cfg(all(unix, feature = "capi"))]
+    fn ring(&mut self) {
+        let wanted = self.ended || !self.events.is_empty();
+        if let Some(bell) = &mut self.bell {
+            bell.set(wanted);
+        }
+    }
+
+    #[cfg(not(all(unix, feature = "capi")))]
+    fn ring(&mut self) {}
+
     /// The oldest event, and whether it was one that held up new attempts.
     fn pop(&mut self) -> Option<(Event, bool)> {
         let event = self.events.pop_front()?;

@@ -327,7 +327,8 @@ impl Member {
         let attempt = self.in_a_row;
         for greeting in &core.config.greetings {
             match guarded(|| greeting.make(attempt)) {
-                Ok(message) => wire.prologue(Kind::of(&message), message.as_bytes()),
+                Ok(Some(message)) => wire.prologue(Kind::of(&message), message.as_bytes()),
+                Ok(None) => {}
                 // The link is done with this attempt, and so is the socket.
                 Err(Panicked) => return self.callback_panicked(now),
             }

@@ -8,6 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::thread;
+
 /// A lookup that hangs holds its thread until the system gives up, hence several; hence no more.
 const THREADS: usize = 4;
 const IDLE: Duration = Duration::from_secs(10);
@@ -145,7 +147,8 @@ impl Pool {
             return None;
         }
         let pool = self.clone();
-        match std::thread::Builder::new().name("heartwire-resolve".into()).spawn(move || pool.run()) {
+        let builder = std::thread::Builder::new().name("heartwire-resolve".into());
+        match thread::spawn(builder, move || pool.run()) {
             Ok(_) => {
                 // Nobody joins it: it may hang in the system's lookup. It ends when idle.
                 state.threads += 1;

@@ -1,0 +1,216 @@
+//! A client's life: create, connect, wait, close, destroy.
+
+use std::ffi::{c_char, c_void};
+
+use crate::ffi::greeting::message;
+use crate::ffi::guard::{bytes, guard, guard_value, text, wanted};
+use crate::ffi::handles::{find, reserve, take};
+use crate::ffi::heartwire_client;
+use crate::ffi::numbers::heartwire_message_kind;
+use crate::ffi::options::{heartwire_options, millis};
+use crate::ffi::status::heartwire_status;
+
+/// Creates a client for this "ws:" or "wss:" URL. No thread is started and no socket opened before
+/// heartwire_connect(); the first use of TLS in a process reads the system's certificates (about 40 ms).
+///
+/// `options` may be NULL: then the defaults count.
+///
+/// Ownership: URL and options are copied. The client lives until heartwire_destroy() or heartwire_release().
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
+/// be. On failure `out` is untouched.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_create(
+    url: *const c_char,
+    options: *const heartwire_options,
+    out: *mut heartwire_client,
+) -> heartwire_status {
+    guard(|| {
+        wanted("out", out)?;
+        // SAFETY: the header asks for a terminated string, and for an options object or NULL.
+        let (url, options) = unsafe { (text("url", url)?, options.as_ref()) };
+        let reserved = reserve()?;
+        let builder = match options {
+            Some(options) => options.builder(url, reserved.handle()),
+            None => heartwire_options::defaults().builder(url, reserved.handle()),
+        };
+        let client = reserved.fill(builder.build()?);
+        // SAFETY: not NULL, so the header asks for a writable place.
+        unsafe { out.write(client) };
+        Ok(())
+    })
+}
+
+/// Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
+///
+/// Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
+/// callbacks it waits for a callback of this client that runs, and every free_user_data was called when it returns.
+/// Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it has returned.
+///
+/// Ownership: the handle is stale from now on, and every call with it fails; on other threads, waits end.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_destroy(client: heartwire_client) -> heartwire_status {
+    guard(|| {
+        drop(take(client)?);
+        Ok(())
+    })
+}
+
+/// Destroys a client without waiting for a callback that runs; everything else is as with heartwire_destroy().
+///
+/// Ownership: the handle is stale from now on. That a callback is done for good is told by its free_user_data.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_release(client: heartwire_client) -> heartwire_status {
+    guard(|| {
+        take(client)?.release();
+        Ok(())
+    })
+}
+
+/// Tells whether the handle is of a client that lives.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread, in any callback. Another thread may destroy the client right after the answer.
+///
+/// Returns true or false; heartwire_last_error() stays as it is.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_is_valid(client: heartwire_client) -> bool {
+    guard_value(false, || Ok(find(client).is_ok()))
+}
+
+/// Connects, and stays connected from then on; returns at once. Register callbacks before it, so that no event is
+/// missed. What fails on the network is told by events.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ALREADY_CONNECTED, HEARTWIRE_ERR_CLOSED, or
+/// HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_connect(client: heartwire_client) -> heartwire_status {
+    guard(|| Ok(find(client)?.connect()?))
+}
+
+/// Connects, and sends this message once, on the first open, after the greetings; returns at once.
+///
+/// Ownership: the bytes are copied.
+/// Threads:   any thread, in any callback.
+///
+/// Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8 for a text that is none, or
+/// HEARTWIRE_ERR_FULL or HEARTWIRE_ERR_TOO_BIG if the outbox cannot take the message; then it did not connect.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_connect_with(
+    client: heartwire_client,
+    first: *const c_void,
+    len: usize,
+    kind: heartwire_message_kind,
+) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        // SAFETY: the header asks for `len` readable bytes.
+        let first = unsafe { bytes("first", first, len)? };
+        Ok(client.connect_with(message(first, kind)?)?)
+    })
+}
+
+/// Waits until a session is open; returns at once if one is.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread but an event loop's, where most callbacks run.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED if the client has ended, or
+/// HEARTWIRE_ERR_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_wait_open(client: heartwire_client, timeout_ms: u32) -> heartwire_status {
+    guard(|| Ok(find(client)?.wait_open(millis(timeout_ms))?))
+}
+
+/// Waits until the client has ended and its last event was handed on.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread but an event loop's, where most callbacks run.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT or HEARTWIRE_ERR_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_wait_closed(client: heartwire_client, timeout_ms: u32) -> heartwire_status {
+    guard(|| {
+        find(client)?.wait_closed(millis(timeout_ms))?;
+        Ok(())
+    })
+}
+
+/// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
+///
+/// All of it has the time of heartwire_options_set_close_timeout(). No attempt to connect is begun after this, no
+/// message is accepted and none is delivered. The first call counts; later ones do nothing.
+///
+/// Ownership: `reason` is copied; NULL is the empty one.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than 1000,
+/// 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_close(
+    client: heartwire_client,
+    code: u16,
+    reason: *const c_char,
+) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        // SAFETY: the header asks for a terminated string or NULL.
+        let reason = if reason.is_null() { "" } else { unsafe { text("reason", reason)? } };
+        Ok(client.close(code, reason)?)
+    })
+}
+
+/// Skips the wait before the next attempt to connect; does nothing unless the client waits for one.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_reconnect_now(client: heartwire_client) -> heartwire_status {
+    guard(|| {
+        find(client)?.reconnect_now();
+        Ok(())
+    })
+}
+
+/// Stops reading: messages stay with the server once the buffers are full. Does not wait.
+///
+/// Heartbeats go out meanwhile, but a missing answer is no verdict. A close is noticed only after
+/// heartwire_resume_reading().
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_pause_reading(client: heartwire_client) -> heartwire_status {
+    guard(|| {
+        find(client)?.pause_reading();
+        Ok(())
+    })
+}
+
+/// Reads again after heartwire_pause_reading(). Does not wait.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_resume_reading(client: heartwire_client) -> heartwire_status {
+    guard(|| {
+        find(client)?.resume_reading();
+        Ok(())
+    })
+}

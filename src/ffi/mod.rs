@@ -1,0 +1,38 @@
+//! The C names for the library; `include/heartwire.h` is generated from here. Holds no policy and no state but the
+//! handles.
+//!
+//! Each function has three steps: guard, borrow, call. The words for these are in `guard`; the doc comments are
+//! written for the reader of the header, which opens with the conventions of `cbindgen.toml`.
+#![allow(non_camel_case_types, reason = "the header's names")]
+#![allow(unreachable_pub, reason = "reached by symbol, and by the header's generator")]
+
+mod ask;
+mod callbacks;
+mod client;
+mod event;
+mod event_parts;
+mod events;
+mod greeting;
+mod guard;
+mod handles;
+mod hooks;
+mod logger;
+mod numbers;
+mod options;
+mod options_heartbeat;
+mod options_outbox;
+mod options_reconnect;
+mod options_tls;
+mod send;
+mod sized;
+mod status;
+mod user_data;
+
+/// A client: a value to copy and to pass around, checked on every call. A handle that is zero, foreign, made up, or
+/// of a destroyed client gets HEARTWIRE_ERR_HANDLE and never crashes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct heartwire_client {
+    /// Not to be made or changed by the program; zero is never a client.
+    pub id: u64,
+}

@@ -1,0 +1,162 @@
+//! Sending: messages, pings, and waiting until they are written.
+
+use std::ffi::{c_char, c_void};
+
+use crate::client::SendOptions;
+use crate::event::MessageRef;
+use crate::ffi::guard::{Failure, bytes, guard, utf8, write_if_asked};
+use crate::ffi::handles::find;
+use crate::ffi::heartwire_client;
+use crate::ffi::numbers::{HEARTWIRE_LEVEL_WRITTEN, heartwire_level, heartwire_message_kind, is_text};
+use crate::ffi::options::millis;
+use crate::ffi::sized::{Growing, read_in};
+use crate::ffi::status::heartwire_status;
+
+/// What applies to one message only. Set it to zeros, then `size`, then what is needed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct heartwire_send_options {
+    /// sizeof(heartwire_send_options).
+    pub size: usize,
+    /// HEARTWIRE_TEXT or HEARTWIRE_BINARY; has to be set.
+    pub kind: heartwire_message_kind,
+    /// Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set.
+    pub time_to_live_ms: u32,
+}
+
+// SAFETY: repr(C), `size` is first, zeros are a value. This is its first version.
+unsafe impl Growing for heartwire_send_options {
+    const FIRST: usize = size_of::<heartwire_send_options>();
+}
+
+/// Sends a text message: at once on this thread if the session is free, else from the outbox. It never waits for the
+/// network, unless the outbox is full and set to block.
+///
+/// While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first. OK
+/// therefore means accepted; what became of the message is told by HEARTWIRE_EVENT_OUTCOME.
+///
+/// Ownership: the text is copied; the caller may reuse it on return. `id`, which may be NULL, gets the message's
+/// number: 1 for the client's first message, then 2, and so on.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_FULL,
+/// HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_WOULD_DEADLOCK if the outbox is set to block and this
+/// thread empties it. On failure nothing was queued and `id` is untouched.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_send_text(
+    client: heartwire_client,
+    text: *const c_char,
+    len: usize,
+    id: *mut u64,
+) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        // SAFETY: the header asks for `len` readable bytes.
+        let text = utf8("text", unsafe { bytes("text", text.cast(), len)? })?;
+        let sent = client.send_text(text)?;
+        // SAFETY: the header asks for a writable place or NULL.
+        unsafe { write_if_asked(id, sent.get()) };
+        Ok(())
+    })
+}
+
+/// Sends a binary message; everything else is as with heartwire_send_text().
+///
+/// Ownership: the bytes are copied; the caller may reuse them on return. `id` may be NULL.
+/// Threads:   any thread, in any callback.
+///
+/// Returns as heartwire_send_text() does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_send_binary(
+    client: heartwire_client,
+    data: *const c_void,
+    len: usize,
+    id: *mut u64,
+) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        // SAFETY: the header asks for `len` readable bytes.
+        let sent = client.send_binary(unsafe { bytes("data", data, len)? })?;
+        // SAFETY: the header asks for a writable place or NULL.
+        unsafe { write_if_asked(id, sent.get()) };
+        Ok(())
+    })
+}
+
+/// Sends a message with settings of its own; everything else is as with heartwire_send_text().
+///
+/// Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
+/// Threads:   any thread, in any callback.
+///
+/// Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind was
+/// not set.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_send(
+    client: heartwire_client,
+    data: *const c_void,
+    len: usize,
+    options: *const heartwire_send_options,
+    id: *mut u64,
+) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        // SAFETY: the header asks for `len` readable bytes, and for a struct that begins with its size.
+        let (data, options) = unsafe { (bytes("data", data, len)?, read_in("options", options)?) };
+        let message = if is_text(options.kind)? {
+            MessageRef::Text(utf8("data", data)?)
+        } else {
+            MessageRef::Binary(data)
+        };
+        let mut with = SendOptions::new();
+        if options.time_to_live_ms > 0 {
+            with = with.time_to_live(millis(options.time_to_live_ms));
+        }
+        let sent = client.send_with(message, with)?;
+        // SAFETY: the header asks for a writable place or NULL.
+        unsafe { write_if_asked(id, sent.get()) };
+        Ok(())
+    })
+}
+
+/// Sends a ping of the program's own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
+///
+/// Ownership: the bytes are copied.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_NOT_OPEN,
+/// HEARTWIRE_ERR_FULL while 16 others wait, or HEARTWIRE_ERR_CLOSED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_ping(
+    client: heartwire_client,
+    payload: *const c_void,
+    len: usize,
+) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        // SAFETY: the header asks for `len` readable bytes.
+        Ok(client.ping(unsafe { bytes("payload", payload, len)? })?)
+    })
+}
+
+/// Waits until every message that was accepted before this call has reached the level, or was dropped.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread but an event loop's, where most callbacks run.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
+/// HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or
+/// HEARTWIRE_ERR_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub extern "C" fn heartwire_flush(
+    client: heartwire_client,
+    level: heartwire_level,
+    timeout_ms: u32,
+) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        if level != HEARTWIRE_LEVEL_WRITTEN {
+            return Err(Failure::unknown("level", level));
+        }
+        Ok(client.flush(millis(timeout_ms))?)
+    })
+}

@@ -16,8 +16,8 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 20] = [
-        "mod.rs",
+    const FILES: [&str; 19] = [
+        "handles.rs",
         "status.rs",
         "numbers.rs",
         "options.rs",
@@ -36,7 +36,6 @@ mod header {
         "user_data.rs",
         "logger.rs",
         "hooks.rs",
-        "handles.rs",
     ];
 
     pub(super) fn write() {

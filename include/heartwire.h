@@ -78,656 +78,833 @@
 /* The handle that is no client. */
 #define HEARTWIRE_CLIENT_INIT {0}
 
-/*
- Nothing.
- */
-#define HEARTWIRE_LOG_OFF 0
-
-/*
- What needs somebody's attention.
- */
-#define HEARTWIRE_LOG_ERROR 1
-
-/*
- Failures that the library deals with: a lost session, a failed attempt.
- */
-#define HEARTWIRE_LOG_WARN 2
-
-/*
- Sessions that open, clients that end.
- */
-#define HEARTWIRE_LOG_INFO 3
-
-/*
- Every step.
- */
-#define HEARTWIRE_LOG_DEBUG 4
-
-/*
- Everything there is.
- */
-#define HEARTWIRE_LOG_TRACE 5
-
-/*
- Text, always valid UTF-8.
- */
-#define HEARTWIRE_TEXT 1
-
-/*
- Any bytes.
- */
-#define HEARTWIRE_BINARY 2
-
-/*
- No event: what heartwire_event_kind() answers for NULL.
- */
-#define HEARTWIRE_EVENT_NONE 0
-
-/*
- A session has opened.
- */
-#define HEARTWIRE_EVENT_OPEN 1
-
-/*
- A message has come.
- */
-#define HEARTWIRE_EVENT_MESSAGE 2
-
-/*
- A session has ended; exactly one for each HEARTWIRE_EVENT_OPEN.
- */
-#define HEARTWIRE_EVENT_CLOSE 3
-
-/*
- An attempt to connect has failed.
- */
-#define HEARTWIRE_EVENT_CONNECT_FAILED 4
-
-/*
- A session failed; its HEARTWIRE_EVENT_CLOSE follows.
- */
-#define HEARTWIRE_EVENT_ERROR 5
-
-/*
- A heartbeat was answered.
- */
-#define HEARTWIRE_EVENT_HEARTBEAT 6
-
-/*
- The outbox was full and is half empty again.
- */
-#define HEARTWIRE_EVENT_WRITABLE 7
-
-/*
- What became of messages.
- */
-#define HEARTWIRE_EVENT_OUTCOME 8
-
-/*
- The state has changed.
- */
-#define HEARTWIRE_EVENT_STATE 9
-
-/*
- The very last event: there will be no attempt and no event any more.
- */
-#define HEARTWIRE_EVENT_CLOSED_FOR_GOOD 10
-
-/*
- Not a client, or one that was destroyed.
- */
-#define HEARTWIRE_STATE_NONE -1
-
-/*
- Created; heartwire_connect() was not called yet.
- */
-#define HEARTWIRE_STATE_IDLE 0
-
-/*
- An attempt is under way.
- */
-#define HEARTWIRE_STATE_CONNECTING 1
-
-/*
- A session is open.
- */
-#define HEARTWIRE_STATE_OPEN 2
-
-/*
- Between two attempts.
- */
-#define HEARTWIRE_STATE_WAITING 3
-
-/*
- The session is being closed, by either side.
- */
-#define HEARTWIRE_STATE_CLOSING 4
-
-/*
- Closed for good.
- */
-#define HEARTWIRE_STATE_CLOSED 5
-
-/*
- Not a client, or one that was destroyed.
- */
-#define HEARTWIRE_READY_NONE -1
-
-/*
- Connecting, or waiting to dial again.
- */
-#define HEARTWIRE_READY_CONNECTING 0
-
-/*
- A session is open.
- */
-#define HEARTWIRE_READY_OPEN 1
-
-/*
- The session is being closed.
- */
-#define HEARTWIRE_READY_CLOSING 2
-
-/*
- Closed for good, or not connected yet.
- */
-#define HEARTWIRE_READY_CLOSED 3
-
-/*
- None: no attempt is under way.
- */
-#define HEARTWIRE_PHASE_NONE 0
-
-/*
- Looking the host's name up.
- */
-#define HEARTWIRE_PHASE_RESOLVE 1
-
-/*
- Connecting TCP.
- */
-#define HEARTWIRE_PHASE_CONNECT 2
-
-/*
- The TLS handshake, and every TLS failure after it.
- */
-#define HEARTWIRE_PHASE_TLS 3
-
-/*
- The HTTP upgrade.
- */
-#define HEARTWIRE_PHASE_UPGRADE 4
-
-/*
- Messages flow.
- */
-#define HEARTWIRE_PHASE_OPEN 5
-
-/*
- The closing handshake.
- */
-#define HEARTWIRE_PHASE_CLOSE 6
-
-/*
- The step took longer than its deadline.
- */
-#define HEARTWIRE_CAUSE_TIMED_OUT 1
-
-/*
- The operating system reported a failure; name lookups that fail are here, too.
- */
-#define HEARTWIRE_CAUSE_IO 2
-
-/*
- TLS refused the server, or the server refused us.
- */
-#define HEARTWIRE_CAUSE_TLS 3
-
-/*
- The server answered the upgrade with a status other than 101.
- */
-#define HEARTWIRE_CAUSE_REFUSED 4
-
-/*
- The server's 101 breaks RFC 6455.
- */
-#define HEARTWIRE_CAUSE_BAD_UPGRADE 5
-
-/*
- The server broke the protocol.
- */
-#define HEARTWIRE_CAUSE_PROTOCOL 6
-
-/*
- The stream ended without a Close frame.
- */
-#define HEARTWIRE_CAUSE_END_OF_STREAM 7
-
-/*
- The server closed.
- */
-#define HEARTWIRE_CAUSE_CLOSED 8
-
-/*
- No answer to the heartbeats: the link is dead although TCP has not noticed.
- */
-#define HEARTWIRE_CAUSE_SILENT 9
-
-/*
- No TLS failure.
- */
-#define HEARTWIRE_TLS_FAULT_NONE 0
-
-/*
- The certificate is expired, not yet valid, self-signed, or of an unknown issuer.
- */
-#define HEARTWIRE_TLS_FAULT_CERTIFICATE 1
-
-/*
- The certificate is for another name.
- */
-#define HEARTWIRE_TLS_FAULT_HOST_NAME 2
-
-/*
- No protocol version or cipher in common, or the other side does not speak TLS.
- */
-#define HEARTWIRE_TLS_FAULT_PROTOCOL 3
-
-/*
- The stream ended in the middle of TLS.
- */
-#define HEARTWIRE_TLS_FAULT_TRUNCATED 4
-
-/*
- The server refused us, most often for want of a client certificate.
- */
-#define HEARTWIRE_TLS_FAULT_REFUSED 5
-
-/*
- Something else; read the text.
- */
-#define HEARTWIRE_TLS_FAULT_OTHER 6
-
-/*
- Not the end of a session.
- */
-#define HEARTWIRE_BY_NOBODY 0
-
-/*
- The program, by heartwire_close().
- */
-#define HEARTWIRE_BY_USER 1
-
-/*
- This library: a protocol fault, or a dead link.
- */
-#define HEARTWIRE_BY_LIBRARY 2
-
-/*
- The server, by a Close frame.
- */
-#define HEARTWIRE_BY_SERVER 3
-
-/*
- The network: the stream broke.
- */
-#define HEARTWIRE_BY_NETWORK 4
-
-/*
- No level was reached.
- */
-#define HEARTWIRE_LEVEL_NONE 0
-
-/*
- All its bytes were accepted by the socket.
- */
-#define HEARTWIRE_LEVEL_WRITTEN 1
-
-/*
- It reached the level that was asked for.
- */
-#define HEARTWIRE_FATE_COMPLETED 1
-
-/*
- It was never written whole; the server cannot have seen it.
- */
-#define HEARTWIRE_FATE_DROPPED 2
-
-/*
- It was handed to the connection, which died before anyone could tell whether it arrived.
- */
-#define HEARTWIRE_FATE_UNKNOWN 3
-
-/*
- It was not dropped.
- */
-#define HEARTWIRE_DROPPED_NOT 0
-
-/*
- Its time to live ran out in the outbox.
- */
-#define HEARTWIRE_DROPPED_EXPIRED 1
-
-/*
- It made room for a newer one.
- */
-#define HEARTWIRE_DROPPED_EVICTED 2
-
-/*
- The client ended before it could be written.
- */
-#define HEARTWIRE_DROPPED_CLOSED 3
-
-/*
- It has not.
- */
-#define HEARTWIRE_END_NOT 0
-
-/*
- The program closed it.
- */
-#define HEARTWIRE_END_CLOSED 1
-
-/*
- The limit of attempts or of time was reached.
- */
-#define HEARTWIRE_END_GAVE_UP 2
-
-/*
- Trying again cannot help, by the settings.
- */
-#define HEARTWIRE_END_FATAL 3
-
-/*
- A callback panicked; C callbacks cannot.
- */
-#define HEARTWIRE_END_CALLBACK_PANICKED 4
-
-/*
- The event loop failed; nothing of the client runs any more.
- */
-#define HEARTWIRE_END_LOOP_FAILED 5
-
-/*
- On the client's event loop thread: the fastest way. A callback that takes long delays the heartbeat.
- */
-#define HEARTWIRE_DISPATCH_LOOP 1
-
-/*
- On a further thread of the client, behind a bounded queue: callbacks may take their time.
- */
-#define HEARTWIRE_DISPATCH_THREAD 2
-
-/*
- It fails with HEARTWIRE_ERR_FULL. The default.
- */
-#define HEARTWIRE_WHEN_FULL_REJECT 1
-
-/*
- The oldest waiting messages make room; each is reported as dropped.
- */
-#define HEARTWIRE_WHEN_FULL_EVICT_OLDEST 2
-
-/*
- It waits for room, and fails with HEARTWIRE_ERR_FULL after a time.
- */
-#define HEARTWIRE_WHEN_FULL_BLOCK 3
-
-/*
- TLS 1.0, withdrawn by RFC 8996. Most platforms refuse it by their own policy, whatever is set here.
- */
-#define HEARTWIRE_TLS_1_0 10
-
-/*
- TLS 1.1, withdrawn by RFC 8996. Most platforms refuse it by their own policy, whatever is set here.
- */
-#define HEARTWIRE_TLS_1_1 11
-
-/*
- TLS 1.2.
- */
-#define HEARTWIRE_TLS_1_2 12
-
-/*
- TLS 1.3. On Apple's systems it cannot be demanded: heartwire_create() fails there.
- */
-#define HEARTWIRE_TLS_1_3 13
-
-/*
- It was done.
+/**
+ * It was done.
  */
 #define HEARTWIRE_OK 0
 
-/*
- A pointer is NULL, a number is unknown, or a value is out of its range; heartwire_last_error() tells which.
+/**
+ * A pointer is NULL, a number is unknown, or a value is out of its range; heartwire_last_error() tells which.
  */
 #define HEARTWIRE_ERR_ARGUMENT 1
 
-/*
- The handle is zero, foreign, made up, or of a destroyed client.
+/**
+ * The handle is zero, foreign, made up, or of a destroyed client.
  */
 #define HEARTWIRE_ERR_HANDLE 2
 
-/*
- Text is not UTF-8. Nothing was sent or set.
+/**
+ * Text is not UTF-8. Nothing was sent or set.
  */
 #define HEARTWIRE_ERR_UTF8 3
 
-/*
- A setting cannot be; heartwire_last_error() tells which and why.
+/**
+ * A setting cannot be; heartwire_last_error() tells which and why.
  */
 #define HEARTWIRE_ERR_CONFIG 4
 
-/*
- The outbox is at its limit: wait for the event "writable", or drop something.
+/**
+ * The outbox is at its limit: wait for the event "writable", or drop something.
  */
 #define HEARTWIRE_ERR_FULL 5
 
-/*
- The client was closed or has ended, so that it can no longer happen.
+/**
+ * The client was closed or has ended, so that it can no longer happen.
  */
 #define HEARTWIRE_ERR_CLOSED 6
 
-/*
- The time was up. Nothing is lost by asking again.
+/**
+ * The time was up. Nothing is lost by asking again.
  */
 #define HEARTWIRE_ERR_TIMEOUT 7
 
-/*
- This thread runs the client's event loop: what it would wait for could never happen.
+/**
+ * This thread runs the client's event loop: what it would wait for could never happen.
  */
 #define HEARTWIRE_ERR_WOULD_DEADLOCK 8
 
-/*
- heartwire_connect() was called before on this client.
+/**
+ * heartwire_connect() was called before on this client.
  */
 #define HEARTWIRE_ERR_ALREADY_CONNECTED 9
 
-/*
- The message is longer than the outbox may ever hold, or a ping is longer than 125 bytes.
+/**
+ * The message is longer than the outbox may ever hold, or a ping is longer than 125 bytes.
  */
 #define HEARTWIRE_ERR_TOO_BIG 10
 
-/*
- A ping was asked for while no session is open.
+/**
+ * A ping was asked for while no session is open.
  */
 #define HEARTWIRE_ERR_NOT_OPEN 11
 
-/*
- Callbacks and heartwire_next_event() exclude each other; the first one used decides. Or: the program has a logger.
+/**
+ * Callbacks and heartwire_next_event() exclude each other; the first one used decides. Or: the program has a logger.
  */
 #define HEARTWIRE_ERR_TAKEN 12
 
-/*
- There is no such header, listener or detail.
+/**
+ * There is no such header, listener or detail.
  */
 #define HEARTWIRE_ERR_NOT_FOUND 13
 
-/*
- The buffer is too small; call without one to learn the length.
+/**
+ * The buffer is too small; call without one to learn the length.
  */
 #define HEARTWIRE_ERR_BUFFER 14
 
-/*
- The operating system had no thread, no descriptor or the like.
+/**
+ * The operating system had no thread, no descriptor or the like.
  */
 #define HEARTWIRE_ERR_SYSTEM 15
 
-/*
- This platform, or this build of the library, does not have it.
+/**
+ * This platform, or this build of the library, does not have it.
  */
 #define HEARTWIRE_ERR_UNSUPPORTED 16
 
-/*
- A bug in heartwire was caught at the border; please report it with heartwire_last_error().
+/**
+ * A bug in heartwire was caught at the border; please report it with heartwire_last_error().
  */
 #define HEARTWIRE_ERR_PANIC 17
 
-/*
- Something that a client tells, from heartwire_next_event() or in a callback. The accessors may be asked of every
- event: what it does not have is zero, empty, NULL or -1, as each says.
+/**
+ * Text, always valid UTF-8.
+ */
+#define HEARTWIRE_TEXT 1
 
- What they return belongs to the event: until heartwire_event_free(), or until the callback returns.
+/**
+ * Any bytes.
+ */
+#define HEARTWIRE_BINARY 2
+
+/**
+ * No event: what heartwire_event_kind() answers for NULL.
+ */
+#define HEARTWIRE_EVENT_NONE 0
+
+/**
+ * A session has opened.
+ */
+#define HEARTWIRE_EVENT_OPEN 1
+
+/**
+ * A message has come.
+ */
+#define HEARTWIRE_EVENT_MESSAGE 2
+
+/**
+ * A session has ended; exactly one for each HEARTWIRE_EVENT_OPEN.
+ */
+#define HEARTWIRE_EVENT_CLOSE 3
+
+/**
+ * An attempt to connect has failed.
+ */
+#define HEARTWIRE_EVENT_CONNECT_FAILED 4
+
+/**
+ * A session failed; its HEARTWIRE_EVENT_CLOSE follows.
+ */
+#define HEARTWIRE_EVENT_ERROR 5
+
+/**
+ * A heartbeat was answered.
+ */
+#define HEARTWIRE_EVENT_HEARTBEAT 6
+
+/**
+ * The outbox was full and is half empty again.
+ */
+#define HEARTWIRE_EVENT_WRITABLE 7
+
+/**
+ * What became of messages.
+ */
+#define HEARTWIRE_EVENT_OUTCOME 8
+
+/**
+ * The state has changed.
+ */
+#define HEARTWIRE_EVENT_STATE 9
+
+/**
+ * The very last event: there will be no attempt and no event any more.
+ */
+#define HEARTWIRE_EVENT_CLOSED_FOR_GOOD 10
+
+/**
+ * Not a client, or one that was destroyed.
+ */
+#define HEARTWIRE_STATE_NONE -1
+
+/**
+ * Created; heartwire_connect() was not called yet.
+ */
+#define HEARTWIRE_STATE_IDLE 0
+
+/**
+ * An attempt is under way.
+ */
+#define HEARTWIRE_STATE_CONNECTING 1
+
+/**
+ * A session is open.
+ */
+#define HEARTWIRE_STATE_OPEN 2
+
+/**
+ * Between two attempts.
+ */
+#define HEARTWIRE_STATE_WAITING 3
+
+/**
+ * The session is being closed, by either side.
+ */
+#define HEARTWIRE_STATE_CLOSING 4
+
+/**
+ * Closed for good.
+ */
+#define HEARTWIRE_STATE_CLOSED 5
+
+/**
+ * Not a client, or one that was destroyed.
+ */
+#define HEARTWIRE_READY_NONE -1
+
+/**
+ * Connecting, or waiting to dial again.
+ */
+#define HEARTWIRE_READY_CONNECTING 0
+
+/**
+ * A session is open.
+ */
+#define HEARTWIRE_READY_OPEN 1
+
+/**
+ * The session is being closed.
+ */
+#define HEARTWIRE_READY_CLOSING 2
+
+/**
+ * Closed for good, or not connected yet.
+ */
+#define HEARTWIRE_READY_CLOSED 3
+
+/**
+ * None: no attempt is under way.
+ */
+#define HEARTWIRE_PHASE_NONE 0
+
+/**
+ * Looking the host's name up.
+ */
+#define HEARTWIRE_PHASE_RESOLVE 1
+
+/**
+ * Connecting TCP.
+ */
+#define HEARTWIRE_PHASE_CONNECT 2
+
+/**
+ * The TLS handshake, and every TLS failure after it.
+ */
+#define HEARTWIRE_PHASE_TLS 3
+
+/**
+ * The HTTP upgrade.
+ */
+#define HEARTWIRE_PHASE_UPGRADE 4
+
+/**
+ * Messages flow.
+ */
+#define HEARTWIRE_PHASE_OPEN 5
+
+/**
+ * The closing handshake.
+ */
+#define HEARTWIRE_PHASE_CLOSE 6
+
+/**
+ * The step took longer than its deadline.
+ */
+#define HEARTWIRE_CAUSE_TIMED_OUT 1
+
+/**
+ * The operating system reported a failure; name lookups that fail are here, too.
+ */
+#define HEARTWIRE_CAUSE_IO 2
+
+/**
+ * TLS refused the server, or the server refused us.
+ */
+#define HEARTWIRE_CAUSE_TLS 3
+
+/**
+ * The server answered the upgrade with a status other than 101.
+ */
+#define HEARTWIRE_CAUSE_REFUSED 4
+
+/**
+ * The server's 101 breaks RFC 6455.
+ */
+#define HEARTWIRE_CAUSE_BAD_UPGRADE 5
+
+/**
+ * The server broke the protocol.
+ */
+#define HEARTWIRE_CAUSE_PROTOCOL 6
+
+/**
+ * The stream ended without a Close frame.
+ */
+#define HEARTWIRE_CAUSE_END_OF_STREAM 7
+
+/**
+ * The server closed.
+ */
+#define HEARTWIRE_CAUSE_CLOSED 8
+
+/**
+ * No answer to the heartbeats: the link is dead although TCP has not noticed.
+ */
+#define HEARTWIRE_CAUSE_SILENT 9
+
+/**
+ * No TLS failure.
+ */
+#define HEARTWIRE_TLS_FAULT_NONE 0
+
+/**
+ * The certificate is expired, not yet valid, self-signed, or of an unknown issuer.
+ */
+#define HEARTWIRE_TLS_FAULT_CERTIFICATE 1
+
+/**
+ * The certificate is for another name.
+ */
+#define HEARTWIRE_TLS_FAULT_HOST_NAME 2
+
+/**
+ * No protocol version or cipher in common, or the other side does not speak TLS.
+ */
+#define HEARTWIRE_TLS_FAULT_PROTOCOL 3
+
+/**
+ * The stream ended in the middle of TLS.
+ */
+#define HEARTWIRE_TLS_FAULT_TRUNCATED 4
+
+/**
+ * The server refused us, most often for want of a client certificate.
+ */
+#define HEARTWIRE_TLS_FAULT_REFUSED 5
+
+/**
+ * Something else; read the text.
+ */
+#define HEARTWIRE_TLS_FAULT_OTHER 6
+
+/**
+ * Not the end of a session.
+ */
+#define HEARTWIRE_BY_NOBODY 0
+
+/**
+ * The program, by heartwire_close().
+ */
+#define HEARTWIRE_BY_USER 1
+
+/**
+ * This library: a protocol fault, or a dead link.
+ */
+#define HEARTWIRE_BY_LIBRARY 2
+
+/**
+ * The server, by a Close frame.
+ */
+#define HEARTWIRE_BY_SERVER 3
+
+/**
+ * The network: the stream broke.
+ */
+#define HEARTWIRE_BY_NETWORK 4
+
+/**
+ * No level was reached.
+ */
+#define HEARTWIRE_LEVEL_NONE 0
+
+/**
+ * All its bytes were accepted by the socket.
+ */
+#define HEARTWIRE_LEVEL_WRITTEN 1
+
+/**
+ * It reached the level that was asked for.
+ */
+#define HEARTWIRE_FATE_COMPLETED 1
+
+/**
+ * It was never written whole; the server cannot have seen it.
+ */
+#define HEARTWIRE_FATE_DROPPED 2
+
+/**
+ * It was handed to the connection, which died before anyone could tell whether it arrived.
+ */
+#define HEARTWIRE_FATE_UNKNOWN 3
+
+/**
+ * It was not dropped.
+ */
+#define HEARTWIRE_DROPPED_NOT 0
+
+/**
+ * Its time to live ran out in the outbox.
+ */
+#define HEARTWIRE_DROPPED_EXPIRED 1
+
+/**
+ * It made room for a newer one.
+ */
+#define HEARTWIRE_DROPPED_EVICTED 2
+
+/**
+ * The client ended before it could be written.
+ */
+#define HEARTWIRE_DROPPED_CLOSED 3
+
+/**
+ * It has not.
+ */
+#define HEARTWIRE_END_NOT 0
+
+/**
+ * The program closed it.
+ */
+#define HEARTWIRE_END_CLOSED 1
+
+/**
+ * The limit of attempts or of time was reached.
+ */
+#define HEARTWIRE_END_GAVE_UP 2
+
+/**
+ * Trying again cannot help, by the settings.
+ */
+#define HEARTWIRE_END_FATAL 3
+
+/**
+ * A callback panicked; C callbacks cannot.
+ */
+#define HEARTWIRE_END_CALLBACK_PANICKED 4
+
+/**
+ * The event loop failed; nothing of the client runs any more.
+ */
+#define HEARTWIRE_END_LOOP_FAILED 5
+
+/**
+ * On the client's event loop thread: the fastest way. A callback that takes long delays the heartbeat.
+ */
+#define HEARTWIRE_DISPATCH_LOOP 1
+
+/**
+ * On a further thread of the client, behind a bounded queue: callbacks may take their time.
+ */
+#define HEARTWIRE_DISPATCH_THREAD 2
+
+/**
+ * It fails with HEARTWIRE_ERR_FULL. The default.
+ */
+#define HEARTWIRE_WHEN_FULL_REJECT 1
+
+/**
+ * The oldest waiting messages make room; each is reported as dropped.
+ */
+#define HEARTWIRE_WHEN_FULL_EVICT_OLDEST 2
+
+/**
+ * It waits for room, and fails with HEARTWIRE_ERR_FULL after a time.
+ */
+#define HEARTWIRE_WHEN_FULL_BLOCK 3
+
+/**
+ * TLS 1.0, withdrawn by RFC 8996. Most platforms refuse it by their own policy, whatever is set here.
+ */
+#define HEARTWIRE_TLS_1_0 10
+
+/**
+ * TLS 1.1, withdrawn by RFC 8996. Most platforms refuse it by their own policy, whatever is set here.
+ */
+#define HEARTWIRE_TLS_1_1 11
+
+/**
+ * TLS 1.2.
+ */
+#define HEARTWIRE_TLS_1_2 12
+
+/**
+ * TLS 1.3. On Apple's systems it cannot be demanded: heartwire_create() fails there.
+ */
+#define HEARTWIRE_TLS_1_3 13
+
+/**
+ * Nothing.
+ */
+#define HEARTWIRE_LOG_OFF 0
+
+/**
+ * What needs somebody's attention.
+ */
+#define HEARTWIRE_LOG_ERROR 1
+
+/**
+ * Failures that the library deals with: a lost session, a failed attempt.
+ */
+#define HEARTWIRE_LOG_WARN 2
+
+/**
+ * Sessions that open, clients that end.
+ */
+#define HEARTWIRE_LOG_INFO 3
+
+/**
+ * Every step.
+ */
+#define HEARTWIRE_LOG_DEBUG 4
+
+/**
+ * Everything there is.
+ */
+#define HEARTWIRE_LOG_TRACE 5
+
+/**
+ * Something that a client tells, from heartwire_next_event() or in a callback. The accessors may be asked of every
+ * event: what it does not have is zero, empty, NULL or -1, as each says.
+ *
+ * What they return belongs to the event: until heartwire_event_free(), or until the callback returns.
  */
 typedef struct heartwire_event heartwire_event;
 
-/*
- Where a heartwire_greeting_fn puts its message; valid during that call only.
+/**
+ * Where a heartwire_greeting_fn puts its message; valid during that call only.
  */
 typedef struct heartwire_greeting heartwire_greeting;
 
-/*
- The settings of clients to be created. heartwire_create() copies them: change, reuse or free them afterwards.
-
- A new object holds the defaults. Every setter checks at once, and changes nothing when it fails. One thread at a
- time may use an object.
+/**
+ * The settings of clients to be created. heartwire_create() copies them: change, reuse or free them afterwards.
+ *
+ * A new object holds the defaults. Every setter checks at once, and changes nothing when it fails. One thread at a
+ * time may use an object.
  */
 typedef struct heartwire_options heartwire_options;
 
-/*
- Where a client stands: one of HEARTWIRE_STATE_…
+/**
+ * What a call answers: HEARTWIRE_OK or one of HEARTWIRE_ERR_…; numbers are never reused.
  */
-typedef int32_t heartwire_client_state;
+typedef int32_t heartwire_status;
 
-/*
- A client: a value to copy and to pass around, checked on every call. A handle that is zero, foreign, made up, or
- of a destroyed client gets HEARTWIRE_ERR_HANDLE and never crashes.
+/**
+ * Where callbacks run: one of HEARTWIRE_DISPATCH_…
+ */
+typedef int32_t heartwire_dispatch;
+
+/**
+ * A client: a value to copy and to pass around, checked on every call. A handle that is zero, foreign, made up, or
+ * of a destroyed client gets HEARTWIRE_ERR_HANDLE and never crashes.
  */
 typedef struct heartwire_client {
-    /*
-     Not to be made or changed by the program; zero is never a client.
+    /**
+     * Not to be made or changed by the program; zero is never a client.
      */
     uint64_t id;
 } heartwire_client;
 
-/*
- The browser's readyState: one of HEARTWIRE_READY_…
+/**
+ * Answers how many milliseconds to wait after so many failures in a row, counted from 1. Called on the event loop's
+ * thread; it must not block.
+ */
+typedef uint32_t (*heartwire_delay_fn)(struct heartwire_client client, uint32_t failures, void *user_data);
+
+/**
+ * Frees what a `user_data` points to; called exactly once, after the last call that gets it.
+ */
+typedef void (*heartwire_free_fn)(void *user_data);
+
+/**
+ * What a send does when the outbox is full: one of HEARTWIRE_WHEN_FULL_…
+ */
+typedef int32_t heartwire_when_full;
+
+/**
+ * A version of TLS: one of HEARTWIRE_TLS_…
+ */
+typedef int32_t heartwire_tls_version;
+
+/**
+ * How a payload is to be read: HEARTWIRE_TEXT or HEARTWIRE_BINARY.
+ */
+typedef int32_t heartwire_message_kind;
+
+/**
+ * Makes a greeting by heartwire_greeting_set(); nothing is sent without that. `attempt` is the number of the attempt
+ * in a row that succeeded, from 1. Called on the event loop's thread; it must not block.
+ */
+typedef void (*heartwire_greeting_fn)(struct heartwire_client client,
+                                      uint32_t attempt,
+                                      struct heartwire_greeting *greeting,
+                                      void *user_data);
+
+/**
+ * What applies to one message only. Set it to zeros, then `size`, then what is needed.
+ */
+typedef struct heartwire_send_options {
+    /**
+     * sizeof(heartwire_send_options).
+     */
+    size_t size;
+    /**
+     * HEARTWIRE_TEXT or HEARTWIRE_BINARY; has to be set.
+     */
+    heartwire_message_kind kind;
+    /**
+     * Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set.
+     */
+    uint32_t time_to_live_ms;
+} heartwire_send_options;
+
+/**
+ * How far a message got: one of HEARTWIRE_LEVEL_…
+ */
+typedef int32_t heartwire_level;
+
+/**
+ * Where a client stands: one of HEARTWIRE_STATE_…
+ */
+typedef int32_t heartwire_client_state;
+
+/**
+ * The browser's readyState: one of HEARTWIRE_READY_…
  */
 typedef int32_t heartwire_ready;
 
-/*
- What a call answers: HEARTWIRE_OK or one of HEARTWIRE_ERR_…; numbers are never reused.
- */
-typedef int32_t heartwire_status;
-
-/*
- What a client has done so far. Times that are not known are -1.
+/**
+ * What a client has done so far. Times that are not known are -1.
  */
 typedef struct heartwire_stats_info {
-    /*
-     sizeof(heartwire_stats_info), set by the caller.
+    /**
+     * sizeof(heartwire_stats_info), set by the caller.
      */
     size_t size;
-    /*
-     Messages accepted so far. Each ends as sent, expired, evicted, dropped on close or unknown, or is still queued.
+    /**
+     * Messages accepted so far. Each ends as sent, expired, evicted, dropped on close or unknown, or is still queued.
      */
     uint64_t accepted;
-    /*
-     Messages written whole to a socket.
+    /**
+     * Messages written whole to a socket.
      */
     uint64_t messages_sent;
-    /*
-     The payload bytes of these.
+    /**
+     * The payload bytes of these.
      */
     uint64_t bytes_sent;
-    /*
-     Messages received whole, replies to text heartbeats included.
+    /**
+     * Messages received whole, replies to text heartbeats included.
      */
     uint64_t messages_received;
-    /*
-     The payload bytes of these.
+    /**
+     * The payload bytes of these.
      */
     uint64_t bytes_received;
-    /*
-     Messages accepted and not yet written.
+    /**
+     * Messages accepted and not yet written.
      */
     uint64_t queued_messages;
-    /*
-     The payload bytes of these.
+    /**
+     * The payload bytes of these.
      */
     uint64_t queued_bytes;
-    /*
-     Messages dropped because their time to live ran out.
+    /**
+     * Messages dropped because their time to live ran out.
      */
     uint64_t expired;
-    /*
-     Messages dropped to make room for newer ones.
+    /**
+     * Messages dropped to make room for newer ones.
      */
     uint64_t evicted;
-    /*
-     Messages dropped because the client ended.
+    /**
+     * Messages dropped because the client ended.
      */
     uint64_t dropped_on_close;
-    /*
-     Messages of unknown fate.
+    /**
+     * Messages of unknown fate.
      */
     uint64_t unknown;
-    /*
-     Events that were discarded because nobody had asked for any yet.
+    /**
+     * Events that were discarded because nobody had asked for any yet.
      */
     uint64_t events_discarded;
-    /*
-     Sessions that were opened.
+    /**
+     * Sessions that were opened.
      */
     uint64_t sessions;
-    /*
-     Attempts to connect that were begun.
+    /**
+     * Attempts to connect that were begun.
      */
     uint64_t attempts;
-    /*
-     The last heartbeat's round-trip time, in microseconds.
+    /**
+     * The last heartbeat's round-trip time, in microseconds.
      */
     int64_t last_rtt_us;
-    /*
-     The round-trip time smoothed as TCP does it, in microseconds.
+    /**
+     * The round-trip time smoothed as TCP does it, in microseconds.
      */
     int64_t smoothed_rtt_us;
-    /*
-     How long ago the last byte was received, of whichever session, in milliseconds.
+    /**
+     * How long ago the last byte was received, of whichever session, in milliseconds.
      */
     int64_t since_received_ms;
 } heartwire_stats_info;
 
-/*
- Gets an event, which is valid during the call. A C++ exception or a longjmp must not leave it.
+/**
+ * What an event tells: one of HEARTWIRE_EVENT_…; a later version may have more.
+ */
+typedef int32_t heartwire_event_type;
+
+/**
+ * A step of a connection: one of HEARTWIRE_PHASE_…
+ */
+typedef int32_t heartwire_phase;
+
+/**
+ * What went wrong in a phase: one of HEARTWIRE_CAUSE_…; a later version may have more.
+ */
+typedef int32_t heartwire_cause;
+
+/**
+ * What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
+ */
+typedef int32_t heartwire_tls_fault;
+
+/**
+ * Why a link is down.
+ */
+typedef struct heartwire_error_info {
+    /**
+     * sizeof(heartwire_error_info), set by the caller.
+     */
+    size_t size;
+    /**
+     * The step that failed: one of HEARTWIRE_PHASE_…
+     */
+    heartwire_phase phase;
+    /**
+     * What went wrong in it: one of HEARTWIRE_CAUSE_…
+     */
+    heartwire_cause kind;
+    /**
+     * The operating system's error number; 0 if there is none.
+     */
+    int32_t os_error;
+    /**
+     * The HTTP status with which the server refused the upgrade; 0 if it did not.
+     */
+    int32_t http_status;
+    /**
+     * What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
+     */
+    heartwire_tls_fault tls_fault;
+    /**
+     * The code with which the server closed, or with which we answered its breach of the protocol; 0 if neither.
+     */
+    int32_t close_code;
+    /**
+     * 1 if another attempt follows, 0 if none does, -1 if that is not known yet: the HEARTWIRE_EVENT_CLOSE tells.
+     */
+    int32_t will_retry;
+    /**
+     * The heartbeats that stayed without an answer, if the link is down for that; else 0.
+     */
+    uint32_t missed_beats;
+    /**
+     * How long until the next attempt, in milliseconds; -1 if there is none, or it is not known yet.
+     */
+    int64_t delay_ms;
+    /**
+     * All of it in words. Belongs to the event.
+     */
+    const char *text;
+} heartwire_error_info;
+
+/**
+ * Who began the end of a session: one of HEARTWIRE_BY_…
+ */
+typedef int32_t heartwire_initiator;
+
+/**
+ * What became of a message: one of HEARTWIRE_FATE_…
+ */
+typedef int32_t heartwire_fate;
+
+/**
+ * Why a message was dropped: one of HEARTWIRE_DROPPED_…
+ */
+typedef int32_t heartwire_drop_reason;
+
+/**
+ * The same fate for a range of consecutive messages.
+ */
+typedef struct heartwire_outcome_info {
+    /**
+     * sizeof(heartwire_outcome_info), set by the caller.
+     */
+    size_t size;
+    /**
+     * The first message of the range.
+     */
+    uint64_t first;
+    /**
+     * The last message of the range, the first itself included.
+     */
+    uint64_t last;
+    /**
+     * What became of them: one of HEARTWIRE_FATE_…
+     */
+    heartwire_fate fate;
+    /**
+     * The level that was reached: one of HEARTWIRE_LEVEL_…
+     */
+    heartwire_level level;
+    /**
+     * Why they were dropped: one of HEARTWIRE_DROPPED_…
+     */
+    heartwire_drop_reason dropped;
+    /**
+     * Always 0.
+     */
+    int32_t reserved;
+} heartwire_outcome_info;
+
+/**
+ * Why a client has ended: one of HEARTWIRE_END_…
+ */
+typedef int32_t heartwire_end;
+
+/**
+ * Gets an event, which is valid during the call. A C++ exception or a longjmp must not leave it.
  */
 typedef void (*heartwire_event_fn)(struct heartwire_client client,
                                    const struct heartwire_event *event,
                                    void *user_data);
 
-/*
- Frees what a `user_data` points to; called exactly once, after the last call that gets it.
- */
-typedef void (*heartwire_free_fn)(void *user_data);
-
-/*
- How a payload is to be read: HEARTWIRE_TEXT or HEARTWIRE_BINARY.
- */
-typedef int32_t heartwire_message_kind;
-
-/*
- Gets a message: `data` is not NULL, has no NUL behind it, and is valid during the call; text is valid UTF-8. A C++
- exception or a longjmp must not leave it.
+/**
+ * Gets a message: `data` is not NULL, has no NUL behind it, and is valid during the call; text is valid UTF-8. A C++
+ * exception or a longjmp must not leave it.
  */
 typedef void (*heartwire_message_fn)(struct heartwire_client client,
                                      const void *data,
@@ -735,1277 +912,374 @@ typedef void (*heartwire_message_fn)(struct heartwire_client client,
                                      heartwire_message_kind kind,
                                      void *user_data);
 
-/*
- What an event tells: one of HEARTWIRE_EVENT_…; a later version may have more.
- */
-typedef int32_t heartwire_event_type;
-
-/*
- A step of a connection: one of HEARTWIRE_PHASE_…
- */
-typedef int32_t heartwire_phase;
-
-/*
- What went wrong in a phase: one of HEARTWIRE_CAUSE_…; a later version may have more.
- */
-typedef int32_t heartwire_cause;
-
-/*
- What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
- */
-typedef int32_t heartwire_tls_fault;
-
-/*
- Why a link is down.
- */
-typedef struct heartwire_error_info {
-    /*
-     sizeof(heartwire_error_info), set by the caller.
-     */
-    size_t size;
-    /*
-     The step that failed: one of HEARTWIRE_PHASE_…
-     */
-    heartwire_phase phase;
-    /*
-     What went wrong in it: one of HEARTWIRE_CAUSE_…
-     */
-    heartwire_cause kind;
-    /*
-     The operating system's error number; 0 if there is none.
-     */
-    int32_t os_error;
-    /*
-     The HTTP status with which the server refused the upgrade; 0 if it did not.
-     */
-    int32_t http_status;
-    /*
-     What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
-     */
-    heartwire_tls_fault tls_fault;
-    /*
-     The code with which the server closed, or with which we answered its breach of the protocol; 0 if neither.
-     */
-    int32_t close_code;
-    /*
-     1 if another attempt follows, 0 if none does, -1 if that is not known yet: the HEARTWIRE_EVENT_CLOSE tells.
-     */
-    int32_t will_retry;
-    /*
-     The heartbeats that stayed without an answer, if the link is down for that; else 0.
-     */
-    uint32_t missed_beats;
-    /*
-     How long until the next attempt, in milliseconds; -1 if there is none, or it is not known yet.
-     */
-    int64_t delay_ms;
-    /*
-     All of it in words. Belongs to the event.
-     */
-    const char *text;
-} heartwire_error_info;
-
-/*
- Who began the end of a session: one of HEARTWIRE_BY_…
- */
-typedef int32_t heartwire_initiator;
-
-/*
- What became of a message: one of HEARTWIRE_FATE_…
- */
-typedef int32_t heartwire_fate;
-
-/*
- How far a message got: one of HEARTWIRE_LEVEL_…
- */
-typedef int32_t heartwire_level;
-
-/*
- Why a message was dropped: one of HEARTWIRE_DROPPED_…
- */
-typedef int32_t heartwire_drop_reason;
-
-/*
- The same fate for a range of consecutive messages.
- */
-typedef struct heartwire_outcome_info {
-    /*
-     sizeof(heartwire_outcome_info), set by the caller.
-     */
-    size_t size;
-    /*
-     The first message of the range.
-     */
-    uint64_t first;
-    /*
-     The last message of the range, the first itself included.
-     */
-    uint64_t last;
-    /*
-     What became of them: one of HEARTWIRE_FATE_…
-     */
-    heartwire_fate fate;
-    /*
-     The level that was reached: one of HEARTWIRE_LEVEL_…
-     */
-    heartwire_level level;
-    /*
-     Why they were dropped: one of HEARTWIRE_DROPPED_…
-     */
-    heartwire_drop_reason dropped;
-    /*
-     Always 0.
-     */
-    int32_t reserved;
-} heartwire_outcome_info;
-
-/*
- Why a client has ended: one of HEARTWIRE_END_…
- */
-typedef int32_t heartwire_end;
-
-/*
- Makes a greeting by heartwire_greeting_set(); nothing is sent without that. `attempt` is the number of the attempt
- in a row that succeeded, from 1. Called on the event loop's thread; it must not block.
- */
-typedef void (*heartwire_greeting_fn)(struct heartwire_client client,
-                                      uint32_t attempt,
-                                      struct heartwire_greeting *greeting,
-                                      void *user_data);
-
-/*
- Called on a thread of the library's own, first of all or last of all.
- */
-typedef void (*heartwire_thread_fn)(void *user_data);
-
-/*
- How much is logged: one of HEARTWIRE_LOG_…
+/**
+ * How much is logged: one of HEARTWIRE_LOG_…
  */
 typedef int32_t heartwire_log_level;
 
-/*
- Gets a line without a line break, valid during the call. Lines have no payloads, no query strings and no
- credentials. Lines that it causes itself, by calling the library, are not handed to it.
+/**
+ * Gets a line without a line break, valid during the call. Lines have no payloads, no query strings and no
+ * credentials. Lines that it causes itself, by calling the library, are not handed to it.
  */
 typedef void (*heartwire_log_fn)(heartwire_log_level level, const char *line, void *user_data);
 
-/*
- Where callbacks run: one of HEARTWIRE_DISPATCH_…
+/**
+ * Called on a thread of the library's own, first of all or last of all.
  */
-typedef int32_t heartwire_dispatch;
-
-/*
- What a send does when the outbox is full: one of HEARTWIRE_WHEN_FULL_…
- */
-typedef int32_t heartwire_when_full;
-
-/*
- Answers how many milliseconds to wait after so many failures in a row, counted from 1. Called on the event loop's
- thread; it must not block.
- */
-typedef uint32_t (*heartwire_delay_fn)(struct heartwire_client client, uint32_t failures, void *user_data);
-
-/*
- A version of TLS: one of HEARTWIRE_TLS_…
- */
-typedef int32_t heartwire_tls_version;
-
-/*
- What applies to one message only. Set it to zeros, then `size`, then what is needed.
- */
-typedef struct heartwire_send_options {
-    /*
-     sizeof(heartwire_send_options).
-     */
-    size_t size;
-    /*
-     HEARTWIRE_TEXT or HEARTWIRE_BINARY; has to be set.
-     */
-    heartwire_message_kind kind;
-    /*
-     Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set.
-     */
-    uint32_t time_to_live_ms;
-} heartwire_send_options;
+typedef void (*heartwire_thread_fn)(void *user_data);
 
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
-/*
- Tells where the client stands just now: one of HEARTWIRE_STATE_…
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns the state, or HEARTWIRE_STATE_NONE for a handle that is of no client.
+/**
+ * The version of the library that the program runs with; HEARTWIRE_VERSION is the one it was compiled with.
+ *
+ * Ownership: the text is static.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns a text like "0.1.0"; never NULL.
  */
-heartwire_client_state heartwire_state(struct heartwire_client client);
+const char *heartwire_version(void);
 
-/*
- Tells the browser's readyState: 0 connecting (also while waiting to dial again), 1 open, 2 closing, 3 closed (also
- before heartwire_connect()).
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns one of HEARTWIRE_READY_…; HEARTWIRE_READY_NONE for a handle that is of no client.
+/**
+ * What a status means, in words.
+ *
+ * Ownership: the text is static.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns the words, also for numbers that are unknown; never NULL.
  */
-heartwire_ready heartwire_ready_state(struct heartwire_client client);
+const char *heartwire_status_text(heartwire_status status);
 
-/*
- Tells how many bytes of messages were accepted and are not yet written.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns the bytes; 0 for a handle that is of no client.
+/**
+ * What was wrong with the last call that failed on this thread, in words; a success does not change it.
+ *
+ * Ownership: the text belongs to the library and is valid until the next failing call on this thread.
+ * Threads:   any thread, in any callback; each thread has its own.
+ *
+ * Returns the words, empty if no call has failed yet; never NULL.
  */
-size_t heartwire_buffered_amount(struct heartwire_client client);
-
-/*
- Tells what the client has done so far. Set `out->size` first.
-
- Ownership: `out` is the caller's.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set.
- */
-heartwire_status heartwire_stats(struct heartwire_client client, struct heartwire_stats_info *out);
-
-/*
- Copies a header of the answer with which the last session opened, the first of this name in whatever case.
-
- Call it with `buf` NULL to learn the length without the final NUL; then with a buffer of `*len` bytes, at least one
- more than that.
-
- Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND (also while
- no session was open yet), or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
- */
-heartwire_status heartwire_response_header(struct heartwire_client client,
-                                           const char *name,
-                                           char *buf,
-                                           size_t *len);
-
-/*
- Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that no
- open is missed.
-
- Callbacks run one at a time for one client, in the order of their registration, on the client's own thread (see
- heartwire_options_set_dispatch()), and should not take long.
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_open(struct heartwire_client client,
-                                   heartwire_event_fn call,
-                                   void *user_data,
-                                   heartwire_free_fn free_user_data,
-                                   uint64_t *listener);
-
-/*
- Calls this for each message. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_message(struct heartwire_client client,
-                                      heartwire_message_fn call,
-                                      void *user_data,
-                                      heartwire_free_fn free_user_data,
-                                      uint64_t *listener);
-
-/*
- Calls this at the end of each session: HEARTWIRE_EVENT_CLOSE. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_close(struct heartwire_client client,
-                                    heartwire_event_fn call,
-                                    void *user_data,
-                                    heartwire_free_fn free_user_data,
-                                    uint64_t *listener);
-
-/*
- Calls this for each failed attempt to connect: HEARTWIRE_EVENT_CONNECT_FAILED. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_connect_failed(struct heartwire_client client,
-                                             heartwire_event_fn call,
-                                             void *user_data,
-                                             heartwire_free_fn free_user_data,
-                                             uint64_t *listener);
-
-/*
- Calls this when a session fails, ahead of its close: HEARTWIRE_EVENT_ERROR. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_error(struct heartwire_client client,
-                                    heartwire_event_fn call,
-                                    void *user_data,
-                                    heartwire_free_fn free_user_data,
-                                    uint64_t *listener);
-
-/*
- Calls this for each change of the state: HEARTWIRE_EVENT_STATE. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_state(struct heartwire_client client,
-                                    heartwire_event_fn call,
-                                    void *user_data,
-                                    heartwire_free_fn free_user_data,
-                                    uint64_t *listener);
-
-/*
- Calls this for each answered heartbeat: HEARTWIRE_EVENT_HEARTBEAT. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_heartbeat(struct heartwire_client client,
-                                        heartwire_event_fn call,
-                                        void *user_data,
-                                        heartwire_free_fn free_user_data,
-                                        uint64_t *listener);
-
-/*
- Calls this when the outbox was full and is half empty again: HEARTWIRE_EVENT_WRITABLE. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_writable(struct heartwire_client client,
-                                       heartwire_event_fn call,
-                                       void *user_data,
-                                       heartwire_free_fn free_user_data,
-                                       uint64_t *listener);
-
-/*
- Calls this with what became of messages: HEARTWIRE_EVENT_OUTCOME. Only those who ask cause the work. See
- heartwire_on_open().
-
- An outcome may come before the send has returned the message's number.
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_outcome(struct heartwire_client client,
-                                      heartwire_event_fn call,
-                                      void *user_data,
-                                      heartwire_free_fn free_user_data,
-                                      uint64_t *listener);
-
-/*
- Calls this once, as the very last event: HEARTWIRE_EVENT_CLOSED_FOR_GOOD. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
- */
-heartwire_status heartwire_on_closed_for_good(struct heartwire_client client,
-                                              heartwire_event_fn call,
-                                              void *user_data,
-                                              heartwire_free_fn free_user_data,
-                                              uint64_t *listener);
-
-/*
- Removes a callback. A call of it that runs on another thread goes on.
-
- Ownership: its free_user_data is called when no call of it can run any more: before this returns, or later on the
- client's thread, with its destruction at the latest.
- Threads:   any thread, in any callback, its own included.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_NOT_FOUND if there is no such callback of this client.
- */
-heartwire_status heartwire_remove_listener(struct heartwire_client client,
-                                           uint64_t listener);
-
-/*
- Creates a client for this "ws:" or "wss:" URL. No thread is started and no socket opened before
- heartwire_connect(); the first use of TLS in a process reads the system's certificates (about 40 ms).
-
- `options` may be NULL: then the defaults count.
-
- Ownership: URL and options are copied. The client lives until heartwire_destroy() or heartwire_release().
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
- be. On failure `out` is untouched.
- */
-heartwire_status heartwire_create(const char *url,
-                                  const struct heartwire_options *options,
-                                  struct heartwire_client *out);
-
-/*
- Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
-
- Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
- callbacks it waits for a callback of this client that runs, and every free_user_data was called when it returns.
- Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it has returned.
-
- Ownership: the handle is stale from now on, and every call with it fails; on other threads, waits end.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
- */
-heartwire_status heartwire_destroy(struct heartwire_client client);
-
-/*
- Destroys a client without waiting for a callback that runs; everything else is as with heartwire_destroy().
-
- Ownership: the handle is stale from now on. That a callback is done for good is told by its free_user_data.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
- */
-heartwire_status heartwire_release(struct heartwire_client client);
-
-/*
- Tells whether the handle is of a client that lives.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback. Another thread may destroy the client right after the answer.
-
- Returns true or false; heartwire_last_error() stays as it is.
- */
-bool heartwire_is_valid(struct heartwire_client client);
-
-/*
- Connects, and stays connected from then on; returns at once. Register callbacks before it, so that no event is
- missed. What fails on the network is told by events.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ALREADY_CONNECTED, HEARTWIRE_ERR_CLOSED, or
- HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
- */
-heartwire_status heartwire_connect(struct heartwire_client client);
-
-/*
- Connects, and sends this message once, on the first open, after the greetings; returns at once.
-
- Ownership: the bytes are copied.
- Threads:   any thread, in any callback.
-
- Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8 for a text that is none, or
- HEARTWIRE_ERR_FULL or HEARTWIRE_ERR_TOO_BIG if the outbox cannot take the message; then it did not connect.
- */
-heartwire_status heartwire_connect_with(struct heartwire_client client,
-                                        const void *first,
-                                        size_t len,
-                                        heartwire_message_kind kind);
-
-/*
- Waits until a session is open; returns at once if one is.
-
- Ownership: nothing changes hands.
- Threads:   any thread but an event loop's, where most callbacks run.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED if the client has ended, or
- HEARTWIRE_ERR_WOULD_DEADLOCK.
- */
-heartwire_status heartwire_wait_open(struct heartwire_client client,
-                                     uint32_t timeout_ms);
-
-/*
- Waits until the client has ended and its last event was handed on.
-
- Ownership: nothing changes hands.
- Threads:   any thread but an event loop's, where most callbacks run.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT or HEARTWIRE_ERR_WOULD_DEADLOCK.
- */
-heartwire_status heartwire_wait_closed(struct heartwire_client client, uint32_t timeout_ms);
-
-/*
- Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
-
- All of it has the time of heartwire_options_set_close_timeout(). No attempt to connect is begun after this, no
- message is accepted and none is delivered. The first call counts; later ones do nothing.
-
- Ownership: `reason` is copied; NULL is the empty one.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than 1000,
- 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as before.
- */
-heartwire_status heartwire_close(struct heartwire_client client,
-                                 uint16_t code,
-                                 const char *reason);
-
-/*
- Skips the wait before the next attempt to connect; does nothing unless the client waits for one.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
- */
-heartwire_status heartwire_reconnect_now(struct heartwire_client client);
-
-/*
- Stops reading: messages stay with the server once the buffers are full. Does not wait.
-
- Heartbeats go out meanwhile, but a missing answer is no verdict. A close is noticed only after
- heartwire_resume_reading().
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
- */
-heartwire_status heartwire_pause_reading(struct heartwire_client client);
-
-/*
- Reads again after heartwire_pause_reading(). Does not wait.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
- */
-heartwire_status heartwire_resume_reading(struct heartwire_client client);
-
-/*
- Tells what the event is about.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_EVENT_…; HEARTWIRE_EVENT_NONE for NULL.
- */
-heartwire_event_type heartwire_event_kind(const struct heartwire_event *event);
-
-/*
- Tells the payload of a message. It has no NUL behind it.
-
- Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number; 0 if it is no message.
- Threads:   any thread that may use the event.
-
- Returns the bytes, not NULL for an empty message; NULL if it is no message.
- */
-const uint8_t *heartwire_event_data(const struct heartwire_event *event, size_t *len);
-
-/*
- Tells whether a message is text or binary.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_TEXT or HEARTWIRE_BINARY; 0 if it is no message.
- */
-heartwire_message_kind heartwire_event_message_kind(const struct heartwire_event *event);
-
-/*
- Tells the event in words, for logs: of a message the kind and the length only.
-
- Ownership: the text belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns the text; empty for NULL, never NULL.
- */
-const char *heartwire_event_text(const struct heartwire_event *event);
-
-/*
- Tells why the link is down, of HEARTWIRE_EVENT_CONNECT_FAILED, HEARTWIRE_EVENT_ERROR, HEARTWIRE_EVENT_CLOSE and
- HEARTWIRE_EVENT_CLOSED_FOR_GOOD. Set `out->size` first.
-
- Ownership: `out` is the caller's; `out->text` belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND if the event
- carries no failure.
- */
-heartwire_status heartwire_event_error(const struct heartwire_event *event,
-                                       struct heartwire_error_info *out);
-
-/*
- Tells the first bytes of the body with which the server refused the upgrade, at most 4 KiB.
-
- Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number.
- Threads:   any thread that may use the event.
-
- Returns the bytes; NULL if the event is of no refusal.
- */
-const uint8_t *heartwire_event_refusal_body(const struct heartwire_event *event, size_t *len);
-
-/*
- Copies a header of the server's answer to the upgrade, the first of this name in whatever case: of
- HEARTWIRE_EVENT_OPEN, and of failures with an HTTP status. `buf` and `len` are as with heartwire_response_header().
-
- Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND, or HEARTWIRE_ERR_BUFFER if the
- buffer is too small; then nothing was written.
- */
-heartwire_status heartwire_event_header(const struct heartwire_event *event,
-                                        const char *name,
-                                        char *buf,
-                                        size_t *len);
-
-/*
- Tells which attempt in a row it was, from 1, of HEARTWIRE_EVENT_OPEN and HEARTWIRE_EVENT_CONNECT_FAILED; of
- HEARTWIRE_STATE_WAITING which comes next.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns the number; 0 for other events.
- */
-uint32_t heartwire_event_attempt(const struct heartwire_event *event);
-
-/*
- Tells whether HEARTWIRE_EVENT_OPEN is of the client's first session.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns true or false; false for other events.
- */
-bool heartwire_event_is_first(const struct heartwire_event *event);
-
-/*
- Tells the subprotocol that the server chose, of HEARTWIRE_EVENT_OPEN; always one of those asked for.
-
- Ownership: the text belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns the name; NULL if there is none.
- */
-const char *heartwire_event_subprotocol(const struct heartwire_event *event);
-
-/*
- Tells the code of whoever began a HEARTWIRE_EVENT_CLOSE: the server's (1005 if it gave none), or the one we sent; 1006
- without any Close frame.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns the code; 0 for other events.
- */
-uint16_t heartwire_event_code(const struct heartwire_event *event);
-
-/*
- Tells the reason that came with the code of HEARTWIRE_EVENT_CLOSE; often empty.
-
- Ownership: the text belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns the reason; empty for other events, never NULL.
- */
-const char *heartwire_event_reason(const struct heartwire_event *event);
-
-/*
- Tells whether both sides had sent a Close frame before HEARTWIRE_EVENT_CLOSE.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns true or false; false for other events.
- */
-bool heartwire_event_is_clean(const struct heartwire_event *event);
-
-/*
- Tells who began the end of a session, of HEARTWIRE_EVENT_CLOSE.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_BY_…; HEARTWIRE_BY_NOBODY for other events.
- */
-heartwire_initiator heartwire_event_initiator(const struct heartwire_event *event);
-
-/*
- Tells how long until the next attempt, of HEARTWIRE_EVENT_CLOSE, HEARTWIRE_EVENT_CONNECT_FAILED and
- HEARTWIRE_STATE_WAITING.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns milliseconds; -1 if there will be no attempt, and for other events.
- */
-int64_t heartwire_event_retry_ms(const struct heartwire_event *event);
-
-/*
- Tells after how long the heartbeat was answered, of HEARTWIRE_EVENT_HEARTBEAT.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns microseconds; -1 for other events.
- */
-int64_t heartwire_event_round_trip_us(const struct heartwire_event *event);
-
-/*
- Tells what became of messages, of HEARTWIRE_EVENT_OUTCOME. Set `out->size` first.
-
- Ownership: `out` is the caller's.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND for other
- events.
- */
-heartwire_status heartwire_event_outcome(const struct heartwire_event *event,
-                                         struct heartwire_outcome_info *out);
-
-/*
- Tells the new state, of HEARTWIRE_EVENT_STATE.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_STATE_…; HEARTWIRE_STATE_NONE for other events.
- */
-heartwire_client_state heartwire_event_state(const struct heartwire_event *event);
-
-/*
- Tells the step that an attempt is at, of HEARTWIRE_EVENT_STATE with HEARTWIRE_STATE_CONNECTING.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_PHASE_…; HEARTWIRE_PHASE_NONE for other events.
- */
-heartwire_phase heartwire_event_phase(const struct heartwire_event *event);
-
-/*
- Tells why the client has ended, of HEARTWIRE_EVENT_CLOSED_FOR_GOOD.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_END_…; HEARTWIRE_END_NOT for other events.
- */
-heartwire_end heartwire_event_end(const struct heartwire_event *event);
-
-/*
- Takes the next event, and waits for it: `timeout_ms` milliseconds, -1 for as long as it takes, 0 not at all.
-
- Callbacks and this function exclude each other; the first one used decides. Call it, with 0 perhaps, before
- heartwire_connect(): events that come before the first call may be discarded, the oldest first.
-
- Ownership: the caller frees `*out` with heartwire_event_free().
- Threads:   any thread; one that runs an event loop, where most callbacks run, with 0 only.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1, HEARTWIRE_ERR_TIMEOUT,
- HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to callbacks, or
- HEARTWIRE_ERR_WOULD_DEADLOCK. On failure `*out` is untouched.
- */
-heartwire_status heartwire_next_event(struct heartwire_client client,
-                                      int32_t timeout_ms,
-                                      struct heartwire_event **out);
-
-/*
- Frees an event of heartwire_next_event(); never one that a callback got.
-
- Ownership: `event` and all that its accessors returned is gone; NULL does nothing.
- Threads:   any thread, in any callback; also after the client was destroyed.
-
- Returns nothing.
- */
-void heartwire_event_free(struct heartwire_event *event);
-
-/*
- Gives a descriptor that is readable while heartwire_next_event() has something to give, for poll, epoll, Qt, libuv
- and the like. It stays readable after the very last event, when heartwire_next_event() answers HEARTWIRE_ERR_CLOSED.
-
- When it is readable, call heartwire_next_event() with 0 until that answers HEARTWIRE_ERR_TIMEOUT. As with that function,
- events then no longer go to callbacks; call it before heartwire_connect().
-
- Ownership: the descriptor is the client's: do not read, write or close it, and forget it before heartwire_destroy().
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_TAKEN if events go to callbacks,
- HEARTWIRE_ERR_SYSTEM if there is no descriptor to be had, or HEARTWIRE_ERR_UNSUPPORTED on Windows.
- */
-heartwire_status heartwire_events_fd(struct heartwire_client client,
-                                     int *fd);
-
-/*
- Adds a message that is sent first on every open, before anything that waits: a login, a subscription. May be
- called repeatedly.
-
- Ownership: the bytes are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
- */
-heartwire_status heartwire_options_add_greeting(struct heartwire_options *options,
-                                                const void *data,
-                                                size_t len,
-                                                heartwire_message_kind kind);
-
-/*
- Adds a greeting that the program makes anew for every open, for tokens that expire or positions to resume from.
-
- Clients that are created with these options share `user_data` and may call from several threads at once.
-
- Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_add_greeting_callback(struct heartwire_options *options,
-                                                         heartwire_greeting_fn call,
-                                                         void *user_data,
-                                                         heartwire_free_fn free_user_data);
-
-/*
- Sets the greeting's message, inside a heartwire_greeting_fn; the last one counts.
-
- Ownership: the bytes are copied.
- Threads:   the thread of the callback that got `greeting`.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
- */
-heartwire_status heartwire_greeting_set(struct heartwire_greeting *greeting,
-                                        const void *data,
-                                        size_t len,
-                                        heartwire_message_kind kind);
-
-/*
- Calls `start` first of all and `stop` last of all on each thread that the library starts from now on: to set a name
- or a priority, or to attach the thread to a virtual machine. Either may be NULL.
-
- A thread calls the `stop` of the pair that was set when it was started. The library has a thread for each connected
- client, one more with HEARTWIRE_DISPATCH_THREAD, and up to 4 for name lookups, which end when idle for 10 s.
-
- Ownership: `user_data` stays the caller's, and has to live as long as threads that began with it; best make it
- static.
- Threads:   any thread, in any callback. The functions may call everything.
-
- Returns HEARTWIRE_OK.
- */
-heartwire_status heartwire_set_thread_hooks(heartwire_thread_fn start,
-                                            heartwire_thread_fn stop,
-                                            void *user_data);
-
-/*
- Hands the library's log lines up to this level to a C function, for the whole process. The library prints nothing by
- itself; without this call its lines go nowhere.
-
- NULL, or HEARTWIRE_LOG_OFF, ends it. Outside of callbacks the call waits until the function that was set before has
- returned everywhere, so that its `user_data` can then be freed; inside of a callback it does not wait.
-
- Ownership: `user_data` stays the caller's, and has to live until another function, or none, was set.
- Threads:   any thread, in any callback. The function is called on any thread, perhaps on several at once, and may
- call everything.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown level, or HEARTWIRE_ERR_TAKEN if the program is written in
- Rust and has a logger of its own.
- */
-heartwire_status heartwire_set_logger(heartwire_log_level level,
-                                      heartwire_log_fn call,
-                                      void *user_data);
-
-/*
- Makes an options object that holds the defaults.
-
- Ownership: the caller frees it with heartwire_options_free().
- Threads:   any thread, in any callback.
-
- Returns the object; NULL only after a bug in heartwire, see heartwire_last_error().
+const char *heartwire_last_error(void);
+
+/**
+ * Makes an options object that holds the defaults.
+ *
+ * Ownership: the caller frees it with heartwire_options_free().
+ * Threads:   any thread, in any callback.
+ *
+ * Returns the object; NULL only after a bug in heartwire, see heartwire_last_error().
  */
 struct heartwire_options *heartwire_options_new(void);
 
-/*
- Frees an options object. Clients that were created with it are not affected.
-
- Ownership: `options` is gone; NULL does nothing.
- Threads:   any thread, in any callback.
-
- Returns nothing.
+/**
+ * Frees an options object. Clients that were created with it are not affected.
+ *
+ * Ownership: `options` is gone; NULL does nothing.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns nothing.
  */
 void heartwire_options_free(struct heartwire_options *options);
 
-/*
- Sets the name in the client's log lines and thread names. Default: the URL's host and port.
-
- Ownership: `name` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is empty or has
- a control character.
+/**
+ * Sets the name in the client's log lines and thread names. Default: the URL's host and port.
+ *
+ * Ownership: `name` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is empty or has
+ * a control character.
  */
 heartwire_status heartwire_options_set_name(struct heartwire_options *options,
                                             const char *name);
 
-/*
- Adds a header to the upgrade request, Authorization for example; may be called repeatedly.
-
- The headers of the handshake itself (Host, Upgrade, Connection, Sec-WebSocket-…) are set by the library and
- refused here.
-
- Ownership: both texts are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a header that would
- break the request.
+/**
+ * Adds a header to the upgrade request, Authorization for example; may be called repeatedly.
+ *
+ * The headers of the handshake itself (Host, Upgrade, Connection, Sec-WebSocket-…) are set by the library and
+ * refused here.
+ *
+ * Ownership: both texts are copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a header that would
+ * break the request.
  */
 heartwire_status heartwire_options_add_header(struct heartwire_options *options,
                                               const char *name,
                                               const char *value);
 
-/*
- Adds the header Origin, which some servers demand. Default: none.
-
- Ownership: `origin` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_add_header() does.
+/**
+ * Adds the header Origin, which some servers demand. Default: none.
+ *
+ * Ownership: `origin` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_add_header() does.
  */
 heartwire_status heartwire_options_set_origin(struct heartwire_options *options, const char *origin);
 
-/*
- Sets the header User-Agent. Default: "heartwire/" and the version.
-
- Ownership: `agent` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_add_header() does.
+/**
+ * Sets the header User-Agent. Default: "heartwire/" and the version.
+ *
+ * Ownership: `agent` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_add_header() does.
  */
 heartwire_status heartwire_options_set_user_agent(struct heartwire_options *options, const char *agent);
 
-/*
- Asks for a subprotocol; call it repeatedly, the preferred one first. Default: none.
-
- The server may choose one of them or none: see heartwire_event_subprotocol().
-
- Ownership: `name` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is no token of
- RFC 9110, or is there already.
+/**
+ * Asks for a subprotocol; call it repeatedly, the preferred one first. Default: none.
+ *
+ * The server may choose one of them or none: see heartwire_event_subprotocol().
+ *
+ * Ownership: `name` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is no token of
+ * RFC 9110, or is there already.
  */
 heartwire_status heartwire_options_add_subprotocol(struct heartwire_options *options,
                                                    const char *name);
 
-/*
- Sets the local address to connect from, "192.0.2.1" or "2001:db8::1". Default: the system chooses.
-
- Ownership: `address` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if it is no IP address.
+/**
+ * Sets the local address to connect from, "192.0.2.1" or "2001:db8::1". Default: the system chooses.
+ *
+ * Ownership: `address` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if it is no IP address.
  */
 heartwire_status heartwire_options_set_local_address(struct heartwire_options *options,
                                                      const char *address);
 
-/*
- Sets the deadline of a whole attempt to connect, from the name lookup to the upgrade's answer. Default: 15 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
+/**
+ * Sets the deadline of a whole attempt to connect, from the name lookup to the upgrade's answer. Default: 15 s.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
  */
 heartwire_status heartwire_options_set_connect_timeout(struct heartwire_options *options,
                                                        uint32_t timeout_ms);
 
-/*
- Sets the deadline of the name lookup alone. Default: 5 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_set_connect_timeout() does.
+/**
+ * Sets the deadline of the name lookup alone. Default: 5 s.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_set_connect_timeout() does.
  */
 heartwire_status heartwire_options_set_resolve_timeout(struct heartwire_options *options,
                                                        uint32_t timeout_ms);
 
-/*
- Sets the deadline of a close: sending what waits and the closing handshake together. Default: 5 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_set_connect_timeout() does.
+/**
+ * Sets the deadline of a close: sending what waits and the closing handshake together. Default: 5 s.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_set_connect_timeout() does.
  */
 heartwire_status heartwire_options_set_close_timeout(struct heartwire_options *options, uint32_t timeout_ms);
 
-/*
- Sets the longest message that is received. Default: 16 MiB. A longer one is answered with close code 1009.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for zero.
+/**
+ * Sets the longest message that is received. Default: 16 MiB. A longer one is answered with close code 1009.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for zero.
  */
 heartwire_status heartwire_options_set_max_message_size(struct heartwire_options *options, size_t bytes);
 
-/*
- Sets where callbacks run: HEARTWIRE_DISPATCH_LOOP (the default) or HEARTWIRE_DISPATCH_THREAD.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT for an unknown number.
+/**
+ * Sets where callbacks run: HEARTWIRE_DISPATCH_LOOP (the default) or HEARTWIRE_DISPATCH_THREAD.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT for an unknown number.
  */
 heartwire_status heartwire_options_set_dispatch(struct heartwire_options *options,
                                                 heartwire_dispatch dispatch);
 
-/*
- Sets how many events, and bytes of messages in them, wait for heartwire_next_event() or for
- HEARTWIRE_DISPATCH_THREAD. Default: 256 and 1 MiB. When either is reached, reading pauses and TCP slows the server.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a zero.
+/**
+ * Sets how many events, and bytes of messages in them, wait for heartwire_next_event() or for
+ * HEARTWIRE_DISPATCH_THREAD. Default: 256 and 1 MiB. When either is reached, reading pauses and TCP slows the server.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a zero.
  */
 heartwire_status heartwire_options_set_inbound_queue(struct heartwire_options *options,
                                                      size_t events,
                                                      size_t bytes);
 
-/*
- Sets whether heartwire_next_event() gives HEARTWIRE_EVENT_OUTCOME, too. Default: no; heartwire_on_outcome() asks by
- itself.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Sets whether heartwire_next_event() gives HEARTWIRE_EVENT_OUTCOME, too. Default: no; heartwire_on_outcome() asks by
+ * itself.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_report_outcomes(struct heartwire_options *options,
                                                        bool yes);
 
-/*
- Sets the stack of the event loop's thread, for callbacks that need more. Default: 1 MiB.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for less than 64 KiB.
+/**
+ * Sets the stack of the event loop's thread, for callbacks that need more. Default: 1 MiB.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for less than 64 KiB.
  */
 heartwire_status heartwire_options_set_stack_size(struct heartwire_options *options, size_t bytes);
 
-/*
- Beats with protocol pings, which every server answers. The default; times and misses stay as they were set.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Beats with protocol pings, which every server answers. The default; times and misses stay as they were set.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_heartbeat_ping(struct heartwire_options *options);
 
-/*
- Beats with a text message of the application's own; times and misses stay as they were set. Any message counts as the
- reply until heartwire_options_set_heartbeat_reply() or its like says otherwise.
-
- Ownership: `beat` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT or HEARTWIRE_ERR_UTF8.
+/**
+ * Beats with a text message of the application's own; times and misses stay as they were set. Any message counts as the
+ * reply until heartwire_options_set_heartbeat_reply() or its like says otherwise.
+ *
+ * Ownership: `beat` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT or HEARTWIRE_ERR_UTF8.
  */
 heartwire_status heartwire_options_set_heartbeat_text(struct heartwire_options *options,
                                                       const char *beat);
 
-/*
- Switches the heartbeat off: a link that dies in silence stays undetected until TCP gives up, often after 15 minutes.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Switches the heartbeat off: a link that dies in silence stays undetected until TCP gives up, often after 15 minutes.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_heartbeat_off(struct heartwire_options *options);
 
-/*
- The reply to a text heartbeat is exactly this text. It is not delivered as a message.
-
- Ownership: `reply` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text) or HEARTWIRE_ERR_UTF8.
+/**
+ * The reply to a text heartbeat is exactly this text. It is not delivered as a message.
+ *
+ * Ownership: `reply` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text) or HEARTWIRE_ERR_UTF8.
  */
 heartwire_status heartwire_options_set_heartbeat_reply(struct heartwire_options *options, const char *reply);
 
-/*
- The reply to a text heartbeat is any text that begins like this. It is not delivered as a message.
-
- Ownership: `prefix` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text), HEARTWIRE_ERR_UTF8, or
- HEARTWIRE_ERR_CONFIG for an empty prefix.
+/**
+ * The reply to a text heartbeat is any text that begins like this. It is not delivered as a message.
+ *
+ * Ownership: `prefix` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text), HEARTWIRE_ERR_UTF8, or
+ * HEARTWIRE_ERR_CONFIG for an empty prefix.
  */
 heartwire_status heartwire_options_set_heartbeat_reply_prefix(struct heartwire_options *options,
                                                               const char *prefix);
 
-/*
- Any message is a reply to a text heartbeat; it is delivered all the same.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text).
+/**
+ * Any message is a reply to a text heartbeat; it is delivered all the same.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text).
  */
 heartwire_status heartwire_options_set_heartbeat_any_reply(struct heartwire_options *options);
 
-/*
- Sets whether replies that are recognised by text or prefix are also delivered as messages. Default: no.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text).
+/**
+ * Sets whether replies that are recognised by text or prefix are also delivered as messages. Default: no.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text).
  */
 heartwire_status heartwire_options_set_heartbeat_deliver_replies(struct heartwire_options *options, bool yes);
 
-/*
- A beat goes out after this time without a received byte. The default, with 20 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
+/**
+ * A beat goes out after this time without a received byte. The default, with 20 s.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
  */
 heartwire_status heartwire_options_set_heartbeat_after_silence(struct heartwire_options *options,
                                                                uint32_t time_ms);
 
-/*
- A beat goes out at this pace, whatever else happens: for servers whose idle timers watch what we send.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
+/**
+ * A beat goes out at this pace, whatever else happens: for servers whose idle timers watch what we send.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
  */
 heartwire_status heartwire_options_set_heartbeat_every(struct heartwire_options *options,
                                                        uint32_t time_ms);
 
-/*
- Sets whether only the reply to a beat is a sign of life. Default: no, any byte is.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Sets whether only the reply to a beat is a sign of life. Default: no, any byte is.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_heartbeat_reply_only(struct heartwire_options *options, bool yes);
 
-/*
- Sets how long a beat may stay unanswered before it is missed. Default: 10 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
+/**
+ * Sets how long a beat may stay unanswered before it is missed. Default: 10 s.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
  */
 heartwire_status heartwire_options_set_heartbeat_timeout(struct heartwire_options *options,
                                                          uint32_t timeout_ms);
 
-/*
- Sets how many missed beats in a row mean that the link is dead. Default: 2.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a number that is not from 1 to 1000.
+/**
+ * Sets how many missed beats in a row mean that the link is dead. Default: 2.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a number that is not from 1 to 1000.
  */
 heartwire_status heartwire_options_set_heartbeat_max_missed(struct heartwire_options *options,
                                                             uint32_t beats);
 
-/*
- Sets how many messages, and bytes of payload in them, may wait to be sent. Default: 4096 and 8 MiB.
-
- No single message can be longer than `bytes`.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a zero.
- */
-heartwire_status heartwire_options_set_outbox(struct heartwire_options *options,
-                                              size_t messages,
-                                              size_t bytes);
-
-/*
- Sets what a send does when the outbox is full; `timeout_ms` counts for HEARTWIRE_WHEN_FULL_BLOCK only.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_CONFIG for a time to block that is
- not from 1 ms to a week.
- */
-heartwire_status heartwire_options_set_outbox_when_full(struct heartwire_options *options,
-                                                        heartwire_when_full when_full,
-                                                        uint32_t timeout_ms);
-
-/*
- Drops, and reports, a message that could not be written for this time. Default: 0, never.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
- */
-heartwire_status heartwire_options_set_outbox_time_to_live(struct heartwire_options *options,
-                                                           uint32_t time_ms);
-
-/*
- Delays that grow: `floor_ms` plus a random part of up to `base_ms` after the first failure, which grows by `factor`
- with each further one, up to `max_ms`. The default, with 250 ms, 500 ms, 2 and 30 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time above a week, a base or maximum of zero,
- or a factor that is not from 1 to 100.
+/**
+ * Delays that grow: `floor_ms` plus a random part of up to `base_ms` after the first failure, which grows by `factor`
+ * with each further one, up to `max_ms`. The default, with 250 ms, 500 ms, 2 and 30 s.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time above a week, a base or maximum of zero,
+ * or a factor that is not from 1 to 100.
  */
 heartwire_status heartwire_options_set_reconnect_exponential(struct heartwire_options *options,
                                                              uint32_t floor_ms,
@@ -2013,967 +1287,248 @@ heartwire_status heartwire_options_set_reconnect_exponential(struct heartwire_op
                                                              double factor,
                                                              uint32_t max_ms);
 
-/*
- The same delay before every attempt, without a random part.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
+/**
+ * The same delay before every attempt, without a random part.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
  */
 heartwire_status heartwire_options_set_reconnect_fixed(struct heartwire_options *options,
                                                        uint32_t delay_ms);
 
-/*
- These delays one after the other; the last one repeats.
-
- Ownership: the delays are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for an empty list or a time that is not from 1 ms
- to a week.
+/**
+ * These delays one after the other; the last one repeats.
+ *
+ * Ownership: the delays are copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for an empty list or a time that is not from 1 ms
+ * to a week.
  */
 heartwire_status heartwire_options_set_reconnect_delays(struct heartwire_options *options,
                                                         const uint32_t *delays_ms,
                                                         size_t count);
 
-/*
- Delays of the program's own: `call` answers each of them.
-
- Clients that are created with these options share `user_data` and may call from several threads at once.
-
- Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Delays of the program's own: `call` answers each of them.
+ *
+ * Clients that are created with these options share `user_data` and may call from several threads at once.
+ *
+ * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
+ * `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_reconnect_custom(struct heartwire_options *options,
                                                         heartwire_delay_fn call,
                                                         void *user_data,
                                                         heartwire_free_fn free_user_data);
 
-/*
- One session only: the client ends when it ends, or when the first attempt fails.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * One session only: the client ends when it ends, or when the first attempt fails.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_reconnect_never(struct heartwire_options *options);
 
-/*
- Gives up after this many failed attempts in a row. Default: 0, never.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Gives up after this many failed attempts in a row. Default: 0, never.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_reconnect_max_attempts(struct heartwire_options *options,
                                                               uint32_t attempts);
 
-/*
- Gives up when no session could be opened for this time. Default: 0, never.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
+/**
+ * Gives up when no session could be opened for this time. Default: 0, never.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
  */
 heartwire_status heartwire_options_set_reconnect_give_up_after(struct heartwire_options *options,
                                                                uint32_t time_ms);
 
-/*
- A session counts as a success, and the delays begin anew, only when it was open this long. Default: 30 s.
-
- A server that accepts and closes at once is not hammered thanks to it.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
+/**
+ * A session counts as a success, and the delays begin anew, only when it was open this long. Default: 30 s.
+ *
+ * A server that accepts and closes at once is not hammered thanks to it.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
  */
 heartwire_status heartwire_options_set_reconnect_stable_after(struct heartwire_options *options,
                                                               uint32_t time_ms);
 
-/*
- Sets whether the very first connect is retried, too. Default: yes.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Sets whether the very first connect is retried, too. Default: yes.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_reconnect_retry_first_connect(struct heartwire_options *options,
                                                                      bool yes);
 
-/*
- Sets whether to dial again after the server closed with this code.
-
- Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a code that is not from 1000 to 4999.
+/**
+ * Sets whether to dial again after the server closed with this code.
+ *
+ * Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a code that is not from 1000 to 4999.
  */
 heartwire_status heartwire_options_set_reconnect_retry_close_code(struct heartwire_options *options,
                                                                   uint16_t code,
                                                                   bool yes);
 
-/*
- Sets whether to dial again after the server refused the upgrade with this HTTP status.
-
- Default: yes for 408, 425, 429 and 5xx (Retry-After is honoured up to 5 minutes), no for all others.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a status that is not from 300 to 599.
+/**
+ * Sets whether to dial again after the server refused the upgrade with this HTTP status.
+ *
+ * Default: yes for 408, 425, 429 and 5xx (Retry-After is honoured up to 5 minutes), no for all others.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a status that is not from 300 to 599.
  */
 heartwire_status heartwire_options_set_reconnect_retry_status(struct heartwire_options *options,
                                                               uint16_t status,
                                                               bool yes);
 
-/*
- Sets whether to dial again after a TLS failure. Default: yes, at the longest delay: clocks are wrong at boot.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Sets whether to dial again after a TLS failure. Default: yes, at the longest delay: clocks are wrong at boot.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
-heartwire_status heartwire_options_set_reconnect_retry_tls(struct heartwire_options *options, bool yes);
-
-/*
- Sets whether to dial again after failures of the network and of name lookups. Default: yes.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_reconnect_retry_network(struct heartwire_options *options, bool yes);
-
-/*
- Trusts the certificates in this PEM file too; may be called repeatedly. heartwire_create() reads it. Default: none.
-
- Ownership: `path` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- */
-heartwire_status heartwire_options_add_tls_ca_file(struct heartwire_options *options,
-                                                   const char *path);
-
-/*
- Trusts these certificates too, one or several in PEM; may be called repeatedly. Default: none.
-
- Ownership: the bytes are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- */
-heartwire_status heartwire_options_add_tls_ca_pem(struct heartwire_options *options,
-                                                  const void *pem,
-                                                  size_t len);
-
-/*
- Sets whether the system's certificate authorities are trusted. Default: yes.
-
- Without them only those added here count, and one of them is required.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- */
-heartwire_status heartwire_options_set_tls_system_roots(struct heartwire_options *options, bool yes);
-
-/*
- Shows this certificate to servers that ask, from a PKCS#12 archive (.p12, .pfx). Default: none.
-
- Ownership: archive and password are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- What is wrong in the archive is told by heartwire_create().
- */
-heartwire_status heartwire_options_set_tls_client_pkcs12(struct heartwire_options *options,
-                                                         const void *archive,
-                                                         size_t len,
-                                                         const char *password);
-
-/*
- Shows this certificate (followed by its intermediates) to servers that ask, from PEM. Default: none.
-
- The key may be PKCS#8, PKCS#1 or SEC1 and must not be encrypted. Windows takes RSA keys only.
-
- Ownership: certificates and key are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- What is wrong in them is told by heartwire_create().
- */
-heartwire_status heartwire_options_set_tls_client_pem(struct heartwire_options *options,
-                                                      const void *certificates,
-                                                      size_t certificates_len,
-                                                      const void *key,
-                                                      size_t key_len);
-
-/*
- Sets the oldest version of TLS to accept. Default: HEARTWIRE_TLS_1_2.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- */
-heartwire_status heartwire_options_set_tls_min_version(struct heartwire_options *options,
-                                                       heartwire_tls_version version);
-
-/*
- Sets whether the host's name is sent in the clear, so that a server of many names can choose. Default: yes.
-
- On Apple's systems it cannot be switched off alone: heartwire_create() fails there.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- */
-heartwire_status heartwire_options_set_tls_sni(struct heartwire_options *options, bool yes);
-
-/*
- Accepts every certificate, of whomever and for whatever. Default: no.
-
- Anyone between client and server can then read and change everything. For a test bench only; for a server with a
- certificate of its own making use heartwire_options_add_tls_ca_pem().
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- */
-heartwire_status heartwire_options_set_tls_danger_accept_invalid_certificates(struct heartwire_options *options,
-                                                                              bool yes);
-
-/*
- Accepts a valid certificate that is for another name. Default: no.
-
- Anyone with a valid certificate for any name at all can then pose as the server.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- */
-heartwire_status heartwire_options_set_tls_danger_accept_invalid_hostnames(struct heartwire_options *options,
-                                                                           bool yes);
-
-/*
- Sends a text message: at once on this thread if the session is free, else from the outbox. It never waits for the
- network, unless the outbox is full and set to block.
-
- While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first. OK
- therefore means accepted; what became of the message is told by HEARTWIRE_EVENT_OUTCOME.
-
- Ownership: the text is copied; the caller may reuse it on return. `id`, which may be NULL, gets the message's
- number: 1 for the client's first message, then 2, and so on.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_FULL,
- HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_WOULD_DEADLOCK if the outbox is set to block and this
- thread empties it. On failure nothing was queued and `id` is untouched.
- */
-heartwire_status heartwire_send_text(struct heartwire_client client,
-                                     const char *text,
-                                     size_t len,
-                                     uint64_t *id);
-
-/*
- Sends a binary message; everything else is as with heartwire_send_text().
-
- Ownership: the bytes are copied; the caller may reuse them on return. `id` may be NULL.
- Threads:   any thread, in any callback.
-
- Returns as heartwire_send_text() does.
- */
-heartwire_status heartwire_send_binary(struct heartwire_client client,
-                                       const void *data,
-                                       size_t len,
-                                       uint64_t *id);
-
-/*
- Sends a message with settings of its own; everything else is as with heartwire_send_text().
-
- Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
- Threads:   any thread, in any callback.
-
- Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind was
- not set.
- */
-heartwire_status heartwire_send(struct heartwire_client client,
-                                const void *data,
-                                size_t len,
-                                const struct heartwire_send_options *options,
-                                uint64_t *id);
-
-/*
- Sends a ping of the program's own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
-
- Ownership: the bytes are copied.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_NOT_OPEN,
- HEARTWIRE_ERR_FULL while 16 others wait, or HEARTWIRE_ERR_CLOSED.
- */
-heartwire_status heartwire_ping(struct heartwire_client client,
-                                const void *payload,
-                                size_t len);
-
-/*
- Waits until every message that was accepted before this call has reached the level, or was dropped.
-
- Ownership: nothing changes hands.
- Threads:   any thread but an event loop's, where most callbacks run.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
- HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or
- HEARTWIRE_ERR_WOULD_DEADLOCK.
- */
-heartwire_status heartwire_flush(struct heartwire_client client,
-                                 heartwire_level level,
-                                 uint32_t timeout_ms);
-
-/*
- The version of the library that the program runs with; HEARTWIRE_VERSION is the one it was compiled with.
-
- Ownership: the text is static.
- Threads:   any thread, in any callback.
-
- Returns a text like "0.1.0"; never NULL.
- */
-const char *heartwire_version(void);
-
-/*
- What a status means, in words.
-
- Ownership: the text is static.
- Threads:   any thread, in any callback.
-
- Returns the words, also for numbers that are unknown; never NULL.
- */
-const char *heartwire_status_text(heartwire_status status);
-
-/*
- What was wrong with the last call that failed on this thread, in words; a success does not change it.
-
- Ownership: the text belongs to the library and is valid until the next failing call on this thread.
- Threads:   any thread, in any callback; each thread has its own.
-
- Returns the words, empty if no call has failed yet; never NULL.
- */
-const char *heartwire_last_error(void);
-
-/*
- The version of the library that the program runs with; HEARTWIRE_VERSION is the one it was compiled with.
-
- Ownership: the text is static.
- Threads:   any thread, in any callback.
-
- Returns a text like "0.1.0"; never NULL.
- */
-const char *heartwire_version(void);
-
-/*
- What a status means, in words.
-
- Ownership: the text is static.
- Threads:   any thread, in any callback.
-
- Returns the words, also for numbers that are unknown; never NULL.
- */
-const char *heartwire_status_text(heartwire_status status);
-
-/*
- What was wrong with the last call that failed on this thread, in words; a success does not change it.
-
- Ownership: the text belongs to the library and is valid until the next failing call on this thread.
- Threads:   any thread, in any callback; each thread has its own.
-
- Returns the words, empty if no call has failed yet; never NULL.
- */
-const char *heartwire_last_error(void);
-
-/*
- Makes an options object that holds the defaults.
-
- Ownership: the caller frees it with heartwire_options_free().
- Threads:   any thread, in any callback.
-
- Returns the object; NULL only after a bug in heartwire, see heartwire_last_error().
- */
-struct heartwire_options *heartwire_options_new(void);
-
-/*
- Frees an options object. Clients that were created with it are not affected.
-
- Ownership: `options` is gone; NULL does nothing.
- Threads:   any thread, in any callback.
-
- Returns nothing.
- */
-void heartwire_options_free(struct heartwire_options *options);
-
-/*
- Sets the name in the client's log lines and thread names. Default: the URL's host and port.
-
- Ownership: `name` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is empty or has
- a control character.
- */
-heartwire_status heartwire_options_set_name(struct heartwire_options *options,
-                                            const char *name);
-
-/*
- Adds a header to the upgrade request, Authorization for example; may be called repeatedly.
-
- The headers of the handshake itself (Host, Upgrade, Connection, Sec-WebSocket-…) are set by the library and
- refused here.
-
- Ownership: both texts are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a header that would
- break the request.
- */
-heartwire_status heartwire_options_add_header(struct heartwire_options *options,
-                                              const char *name,
-                                              const char *value);
-
-/*
- Adds the header Origin, which some servers demand. Default: none.
-
- Ownership: `origin` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_add_header() does.
- */
-heartwire_status heartwire_options_set_origin(struct heartwire_options *options, const char *origin);
-
-/*
- Sets the header User-Agent. Default: "heartwire/" and the version.
-
- Ownership: `agent` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_add_header() does.
- */
-heartwire_status heartwire_options_set_user_agent(struct heartwire_options *options, const char *agent);
-
-/*
- Asks for a subprotocol; call it repeatedly, the preferred one first. Default: none.
-
- The server may choose one of them or none: see heartwire_event_subprotocol().
-
- Ownership: `name` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is no token of
- RFC 9110, or is there already.
- */
-heartwire_status heartwire_options_add_subprotocol(struct heartwire_options *options,
-                                                   const char *name);
-
-/*
- Sets the local address to connect from, "192.0.2.1" or "2001:db8::1". Default: the system chooses.
-
- Ownership: `address` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if it is no IP address.
- */
-heartwire_status heartwire_options_set_local_address(struct heartwire_options *options,
-                                                     const char *address);
-
-/*
- Sets the deadline of a whole attempt to connect, from the name lookup to the upgrade's answer. Default: 15 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
- */
-heartwire_status heartwire_options_set_connect_timeout(struct heartwire_options *options,
-                                                       uint32_t timeout_ms);
-
-/*
- Sets the deadline of the name lookup alone. Default: 5 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_set_connect_timeout() does.
- */
-heartwire_status heartwire_options_set_resolve_timeout(struct heartwire_options *options,
-                                                       uint32_t timeout_ms);
-
-/*
- Sets the deadline of a close: sending what waits and the closing handshake together. Default: 5 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns as heartwire_options_set_connect_timeout() does.
- */
-heartwire_status heartwire_options_set_close_timeout(struct heartwire_options *options, uint32_t timeout_ms);
-
-/*
- Sets the longest message that is received. Default: 16 MiB. A longer one is answered with close code 1009.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for zero.
- */
-heartwire_status heartwire_options_set_max_message_size(struct heartwire_options *options, size_t bytes);
-
-/*
- Sets where callbacks run: HEARTWIRE_DISPATCH_LOOP (the default) or HEARTWIRE_DISPATCH_THREAD.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT for an unknown number.
- */
-heartwire_status heartwire_options_set_dispatch(struct heartwire_options *options,
-                                                heartwire_dispatch dispatch);
-
-/*
- Sets how many events, and bytes of messages in them, wait for heartwire_next_event() or for
- HEARTWIRE_DISPATCH_THREAD. Default: 256 and 1 MiB. When either is reached, reading pauses and TCP slows the server.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a zero.
- */
-heartwire_status heartwire_options_set_inbound_queue(struct heartwire_options *options,
-                                                     size_t events,
-                                                     size_t bytes);
-
-/*
- Sets whether heartwire_next_event() gives HEARTWIRE_EVENT_OUTCOME, too. Default: no; heartwire_on_outcome() asks by
- itself.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_report_outcomes(struct heartwire_options *options,
-                                                       bool yes);
-
-/*
- Sets the stack of the event loop's thread, for callbacks that need more. Default: 1 MiB.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for less than 64 KiB.
- */
-heartwire_status heartwire_options_set_stack_size(struct heartwire_options *options, size_t bytes);
-
-/*
- Beats with protocol pings, which every server answers. The default; times and misses stay as they were set.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_heartbeat_ping(struct heartwire_options *options);
-
-/*
- Beats with a text message of the application's own; times and misses stay as they were set. Any message counts as the
- reply until heartwire_options_set_heartbeat_reply() or its like says otherwise.
-
- Ownership: `beat` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT or HEARTWIRE_ERR_UTF8.
- */
-heartwire_status heartwire_options_set_heartbeat_text(struct heartwire_options *options,
-                                                      const char *beat);
-
-/*
- Switches the heartbeat off: a link that dies in silence stays undetected until TCP gives up, often after 15 minutes.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_heartbeat_off(struct heartwire_options *options);
-
-/*
- The reply to a text heartbeat is exactly this text. It is not delivered as a message.
-
- Ownership: `reply` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text) or HEARTWIRE_ERR_UTF8.
- */
-heartwire_status heartwire_options_set_heartbeat_reply(struct heartwire_options *options, const char *reply);
-
-/*
- The reply to a text heartbeat is any text that begins like this. It is not delivered as a message.
-
- Ownership: `prefix` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text), HEARTWIRE_ERR_UTF8, or
- HEARTWIRE_ERR_CONFIG for an empty prefix.
- */
-heartwire_status heartwire_options_set_heartbeat_reply_prefix(struct heartwire_options *options,
-                                                              const char *prefix);
-
-/*
- Any message is a reply to a text heartbeat; it is delivered all the same.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text).
- */
-heartwire_status heartwire_options_set_heartbeat_any_reply(struct heartwire_options *options);
-
-/*
- Sets whether replies that are recognised by text or prefix are also delivered as messages. Default: no.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT (also if the heartbeat is not a text).
- */
-heartwire_status heartwire_options_set_heartbeat_deliver_replies(struct heartwire_options *options, bool yes);
-
-/*
- A beat goes out after this time without a received byte. The default, with 20 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
- */
-heartwire_status heartwire_options_set_heartbeat_after_silence(struct heartwire_options *options,
-                                                               uint32_t time_ms);
-
-/*
- A beat goes out at this pace, whatever else happens: for servers whose idle timers watch what we send.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
- */
-heartwire_status heartwire_options_set_heartbeat_every(struct heartwire_options *options,
-                                                       uint32_t time_ms);
-
-/*
- Sets whether only the reply to a beat is a sign of life. Default: no, any byte is.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_heartbeat_reply_only(struct heartwire_options *options, bool yes);
-
-/*
- Sets how long a beat may stay unanswered before it is missed. Default: 10 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
- */
-heartwire_status heartwire_options_set_heartbeat_timeout(struct heartwire_options *options,
-                                                         uint32_t timeout_ms);
-
-/*
- Sets how many missed beats in a row mean that the link is dead. Default: 2.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a number that is not from 1 to 1000.
- */
-heartwire_status heartwire_options_set_heartbeat_max_missed(struct heartwire_options *options,
-                                                            uint32_t beats);
-
-/*
- Delays that grow: `floor_ms` plus a random part of up to `base_ms` after the first failure, which grows by `factor`
- with each further one, up to `max_ms`. The default, with 250 ms, 500 ms, 2 and 30 s.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time above a week, a base or maximum of zero,
- or a factor that is not from 1 to 100.
- */
-heartwire_status heartwire_options_set_reconnect_exponential(struct heartwire_options *options,
-                                                             uint32_t floor_ms,
-                                                             uint32_t base_ms,
-                                                             double factor,
-                                                             uint32_t max_ms);
-
-/*
- The same delay before every attempt, without a random part.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time that is not from 1 ms to a week.
- */
-heartwire_status heartwire_options_set_reconnect_fixed(struct heartwire_options *options,
-                                                       uint32_t delay_ms);
-
-/*
- These delays one after the other; the last one repeats.
-
- Ownership: the delays are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for an empty list or a time that is not from 1 ms
- to a week.
- */
-heartwire_status heartwire_options_set_reconnect_delays(struct heartwire_options *options,
-                                                        const uint32_t *delays_ms,
-                                                        size_t count);
-
-/*
- Delays of the program's own: `call` answers each of them.
-
- Clients that are created with these options share `user_data` and may call from several threads at once.
-
- Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_reconnect_custom(struct heartwire_options *options,
-                                                        heartwire_delay_fn call,
-                                                        void *user_data,
-                                                        heartwire_free_fn free_user_data);
-
-/*
- One session only: the client ends when it ends, or when the first attempt fails.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_reconnect_never(struct heartwire_options *options);
-
-/*
- Gives up after this many failed attempts in a row. Default: 0, never.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_reconnect_max_attempts(struct heartwire_options *options,
-                                                              uint32_t attempts);
-
-/*
- Gives up when no session could be opened for this time. Default: 0, never.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
- */
-heartwire_status heartwire_options_set_reconnect_give_up_after(struct heartwire_options *options,
-                                                               uint32_t time_ms);
-
-/*
- A session counts as a success, and the delays begin anew, only when it was open this long. Default: 30 s.
-
- A server that accepts and closes at once is not hammered thanks to it.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
- */
-heartwire_status heartwire_options_set_reconnect_stable_after(struct heartwire_options *options,
-                                                              uint32_t time_ms);
-
-/*
- Sets whether the very first connect is retried, too. Default: yes.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_reconnect_retry_first_connect(struct heartwire_options *options,
-                                                                     bool yes);
-
-/*
- Sets whether to dial again after the server closed with this code.
-
- Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a code that is not from 1000 to 4999.
- */
-heartwire_status heartwire_options_set_reconnect_retry_close_code(struct heartwire_options *options,
-                                                                  uint16_t code,
-                                                                  bool yes);
-
-/*
- Sets whether to dial again after the server refused the upgrade with this HTTP status.
-
- Default: yes for 408, 425, 429 and 5xx (Retry-After is honoured up to 5 minutes), no for all others.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a status that is not from 300 to 599.
- */
-heartwire_status heartwire_options_set_reconnect_retry_status(struct heartwire_options *options,
-                                                              uint16_t status,
-                                                              bool yes);
-
-/*
- Sets whether to dial again after a TLS failure. Default: yes, at the longest delay: clocks are wrong at boot.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
- */
-heartwire_status heartwire_options_set_reconnect_retry_tls(struct heartwire_options *options, bool yes);
-
-/*
- Sets whether to dial again after failures of the network and of name lookups. Default: yes.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+heartwire_status heartwire_options_set_reconnect_retry_tls(struct heartwire_options *options,
+                                                           bool yes);
+
+/**
+ * Sets whether to dial again after failures of the network and of name lookups. Default: yes.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_set_reconnect_retry_network(struct heartwire_options *options, bool yes);
 
-/*
- Sets how many messages, and bytes of payload in them, may wait to be sent. Default: 4096 and 8 MiB.
-
- No single message can be longer than `bytes`.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a zero.
+/**
+ * Sets how many messages, and bytes of payload in them, may wait to be sent. Default: 4096 and 8 MiB.
+ *
+ * No single message can be longer than `bytes`.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a zero.
  */
 heartwire_status heartwire_options_set_outbox(struct heartwire_options *options,
                                               size_t messages,
                                               size_t bytes);
 
-/*
- Sets what a send does when the outbox is full; `timeout_ms` counts for HEARTWIRE_WHEN_FULL_BLOCK only.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_CONFIG for a time to block that is
- not from 1 ms to a week.
+/**
+ * Sets what a send does when the outbox is full; `timeout_ms` counts for HEARTWIRE_WHEN_FULL_BLOCK only.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_CONFIG for a time to block that is
+ * not from 1 ms to a week.
  */
 heartwire_status heartwire_options_set_outbox_when_full(struct heartwire_options *options,
                                                         heartwire_when_full when_full,
                                                         uint32_t timeout_ms);
 
-/*
- Drops, and reports, a message that could not be written for this time. Default: 0, never.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
+/**
+ * Drops, and reports, a message that could not be written for this time. Default: 0, never.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
  */
 heartwire_status heartwire_options_set_outbox_time_to_live(struct heartwire_options *options,
                                                            uint32_t time_ms);
 
-/*
- Trusts the certificates in this PEM file too; may be called repeatedly. heartwire_create() reads it. Default: none.
-
- Ownership: `path` is copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/**
+ * Trusts the certificates in this PEM file too; may be called repeatedly. heartwire_create() reads it. Default: none.
+ *
+ * Ownership: `path` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
  */
 heartwire_status heartwire_options_add_tls_ca_file(struct heartwire_options *options,
                                                    const char *path);
 
-/*
- Trusts these certificates too, one or several in PEM; may be called repeatedly. Default: none.
-
- Ownership: the bytes are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/**
+ * Trusts these certificates too, one or several in PEM; may be called repeatedly. Default: none.
+ *
+ * Ownership: the bytes are copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
  */
 heartwire_status heartwire_options_add_tls_ca_pem(struct heartwire_options *options,
                                                   const void *pem,
                                                   size_t len);
 
-/*
- Sets whether the system's certificate authorities are trusted. Default: yes.
-
- Without them only those added here count, and one of them is required.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/**
+ * Sets whether the system's certificate authorities are trusted. Default: yes.
+ *
+ * Without them only those added here count, and one of them is required.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
  */
 heartwire_status heartwire_options_set_tls_system_roots(struct heartwire_options *options, bool yes);
 
-/*
- Shows this certificate to servers that ask, from a PKCS#12 archive (.p12, .pfx). Default: none.
-
- Ownership: archive and password are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- What is wrong in the archive is told by heartwire_create().
+/**
+ * Shows this certificate to servers that ask, from a PKCS#12 archive (.p12, .pfx). Default: none.
+ *
+ * Ownership: archive and password are copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+ * What is wrong in the archive is told by heartwire_create().
  */
 heartwire_status heartwire_options_set_tls_client_pkcs12(struct heartwire_options *options,
                                                          const void *archive,
                                                          size_t len,
                                                          const char *password);
 
-/*
- Shows this certificate (followed by its intermediates) to servers that ask, from PEM. Default: none.
-
- The key may be PKCS#8, PKCS#1 or SEC1 and must not be encrypted. Windows takes RSA keys only.
-
- Ownership: certificates and key are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- What is wrong in them is told by heartwire_create().
+/**
+ * Shows this certificate (followed by its intermediates) to servers that ask, from PEM. Default: none.
+ *
+ * The key may be PKCS#8, PKCS#1 or SEC1 and must not be encrypted. Windows takes RSA keys only.
+ *
+ * Ownership: certificates and key are copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+ * What is wrong in them is told by heartwire_create().
  */
 heartwire_status heartwire_options_set_tls_client_pem(struct heartwire_options *options,
                                                       const void *certificates,
@@ -2981,287 +1536,287 @@ heartwire_status heartwire_options_set_tls_client_pem(struct heartwire_options *
                                                       const void *key,
                                                       size_t key_len);
 
-/*
- Sets the oldest version of TLS to accept. Default: HEARTWIRE_TLS_1_2.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/**
+ * Sets the oldest version of TLS to accept. Default: HEARTWIRE_TLS_1_2.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
  */
 heartwire_status heartwire_options_set_tls_min_version(struct heartwire_options *options,
                                                        heartwire_tls_version version);
 
-/*
- Sets whether the host's name is sent in the clear, so that a server of many names can choose. Default: yes.
-
- On Apple's systems it cannot be switched off alone: heartwire_create() fails there.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/**
+ * Sets whether the host's name is sent in the clear, so that a server of many names can choose. Default: yes.
+ *
+ * On Apple's systems it cannot be switched off alone: heartwire_create() fails there.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
  */
 heartwire_status heartwire_options_set_tls_sni(struct heartwire_options *options, bool yes);
 
-/*
- Accepts every certificate, of whomever and for whatever. Default: no.
-
- Anyone between client and server can then read and change everything. For a test bench only; for a server with a
- certificate of its own making use heartwire_options_add_tls_ca_pem().
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/**
+ * Accepts every certificate, of whomever and for whatever. Default: no.
+ *
+ * Anyone between client and server can then read and change everything. For a test bench only; for a server with a
+ * certificate of its own making use heartwire_options_add_tls_ca_pem().
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
  */
 heartwire_status heartwire_options_set_tls_danger_accept_invalid_certificates(struct heartwire_options *options,
                                                                               bool yes);
 
-/*
- Accepts a valid certificate that is for another name. Default: no.
-
- Anyone with a valid certificate for any name at all can then pose as the server.
-
- Ownership: nothing changes hands.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/**
+ * Accepts a valid certificate that is for another name. Default: no.
+ *
+ * Anyone with a valid certificate for any name at all can then pose as the server.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
  */
 heartwire_status heartwire_options_set_tls_danger_accept_invalid_hostnames(struct heartwire_options *options,
                                                                            bool yes);
 
-/*
- Adds a message that is sent first on every open, before anything that waits: a login, a subscription. May be
- called repeatedly.
-
- Ownership: the bytes are copied.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
+/**
+ * Adds a message that is sent first on every open, before anything that waits: a login, a subscription. May be
+ * called repeatedly.
+ *
+ * Ownership: the bytes are copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
  */
 heartwire_status heartwire_options_add_greeting(struct heartwire_options *options,
                                                 const void *data,
                                                 size_t len,
                                                 heartwire_message_kind kind);
 
-/*
- Adds a greeting that the program makes anew for every open, for tokens that expire or positions to resume from.
-
- Clients that are created with these options share `user_data` and may call from several threads at once.
-
- Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
- Threads:   any thread; one at a time for one object.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+/**
+ * Adds a greeting that the program makes anew for every open, for tokens that expire or positions to resume from.
+ *
+ * Clients that are created with these options share `user_data` and may call from several threads at once.
+ *
+ * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
+ * `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
 heartwire_status heartwire_options_add_greeting_callback(struct heartwire_options *options,
                                                          heartwire_greeting_fn call,
                                                          void *user_data,
                                                          heartwire_free_fn free_user_data);
 
-/*
- Sets the greeting's message, inside a heartwire_greeting_fn; the last one counts.
-
- Ownership: the bytes are copied.
- Threads:   the thread of the callback that got `greeting`.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
+/**
+ * Sets the greeting's message, inside a heartwire_greeting_fn; the last one counts.
+ *
+ * Ownership: the bytes are copied.
+ * Threads:   the thread of the callback that got `greeting`.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
  */
 heartwire_status heartwire_greeting_set(struct heartwire_greeting *greeting,
                                         const void *data,
                                         size_t len,
                                         heartwire_message_kind kind);
 
-/*
- Creates a client for this "ws:" or "wss:" URL. No thread is started and no socket opened before
- heartwire_connect(); the first use of TLS in a process reads the system's certificates (about 40 ms).
-
- `options` may be NULL: then the defaults count.
-
- Ownership: URL and options are copied. The client lives until heartwire_destroy() or heartwire_release().
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
- be. On failure `out` is untouched.
+/**
+ * Creates a client for this "ws:" or "wss:" URL. No thread is started and no socket opened before
+ * heartwire_connect(); the first use of TLS in a process reads the system's certificates (about 40 ms).
+ *
+ * `options` may be NULL: then the defaults count.
+ *
+ * Ownership: URL and options are copied. The client lives until heartwire_destroy() or heartwire_release().
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
+ * be. On failure `out` is untouched.
  */
 heartwire_status heartwire_create(const char *url,
                                   const struct heartwire_options *options,
                                   struct heartwire_client *out);
 
-/*
- Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
-
- Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
- callbacks it waits for a callback of this client that runs, and every free_user_data was called when it returns.
- Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it has returned.
-
- Ownership: the handle is stale from now on, and every call with it fails; on other threads, waits end.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+/**
+ * Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
+ *
+ * Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
+ * callbacks it waits for a callback of this client that runs, and every free_user_data was called when it returns.
+ * Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it has returned.
+ *
+ * Ownership: the handle is stale from now on, and every call with it fails; on other threads, waits end.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
  */
 heartwire_status heartwire_destroy(struct heartwire_client client);
 
-/*
- Destroys a client without waiting for a callback that runs; everything else is as with heartwire_destroy().
-
- Ownership: the handle is stale from now on. That a callback is done for good is told by its free_user_data.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+/**
+ * Destroys a client without waiting for a callback that runs; everything else is as with heartwire_destroy().
+ *
+ * Ownership: the handle is stale from now on. That a callback is done for good is told by its free_user_data.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
  */
 heartwire_status heartwire_release(struct heartwire_client client);
 
-/*
- Tells whether the handle is of a client that lives.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback. Another thread may destroy the client right after the answer.
-
- Returns true or false; heartwire_last_error() stays as it is.
+/**
+ * Tells whether the handle is of a client that lives.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback. Another thread may destroy the client right after the answer.
+ *
+ * Returns true or false; heartwire_last_error() stays as it is.
  */
 bool heartwire_is_valid(struct heartwire_client client);
 
-/*
- Connects, and stays connected from then on; returns at once. Register callbacks before it, so that no event is
- missed. What fails on the network is told by events.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ALREADY_CONNECTED, HEARTWIRE_ERR_CLOSED, or
- HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
+/**
+ * Connects, and stays connected from then on; returns at once. Register callbacks before it, so that no event is
+ * missed. What fails on the network is told by events.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ALREADY_CONNECTED, HEARTWIRE_ERR_CLOSED, or
+ * HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
  */
 heartwire_status heartwire_connect(struct heartwire_client client);
 
-/*
- Connects, and sends this message once, on the first open, after the greetings; returns at once.
-
- Ownership: the bytes are copied.
- Threads:   any thread, in any callback.
-
- Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8 for a text that is none, or
- HEARTWIRE_ERR_FULL or HEARTWIRE_ERR_TOO_BIG if the outbox cannot take the message; then it did not connect.
+/**
+ * Connects, and sends this message once, on the first open, after the greetings; returns at once.
+ *
+ * Ownership: the bytes are copied.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8 for a text that is none, or
+ * HEARTWIRE_ERR_FULL or HEARTWIRE_ERR_TOO_BIG if the outbox cannot take the message; then it did not connect.
  */
 heartwire_status heartwire_connect_with(struct heartwire_client client,
                                         const void *first,
                                         size_t len,
                                         heartwire_message_kind kind);
 
-/*
- Waits until a session is open; returns at once if one is.
-
- Ownership: nothing changes hands.
- Threads:   any thread but an event loop's, where most callbacks run.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED if the client has ended, or
- HEARTWIRE_ERR_WOULD_DEADLOCK.
+/**
+ * Waits until a session is open; returns at once if one is.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread but an event loop's, where most callbacks run.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED if the client has ended, or
+ * HEARTWIRE_ERR_WOULD_DEADLOCK.
  */
 heartwire_status heartwire_wait_open(struct heartwire_client client,
                                      uint32_t timeout_ms);
 
-/*
- Waits until the client has ended and its last event was handed on.
-
- Ownership: nothing changes hands.
- Threads:   any thread but an event loop's, where most callbacks run.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT or HEARTWIRE_ERR_WOULD_DEADLOCK.
+/**
+ * Waits until the client has ended and its last event was handed on.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread but an event loop's, where most callbacks run.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT or HEARTWIRE_ERR_WOULD_DEADLOCK.
  */
 heartwire_status heartwire_wait_closed(struct heartwire_client client, uint32_t timeout_ms);
 
-/*
- Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
-
- All of it has the time of heartwire_options_set_close_timeout(). No attempt to connect is begun after this, no
- message is accepted and none is delivered. The first call counts; later ones do nothing.
-
- Ownership: `reason` is copied; NULL is the empty one.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than 1000,
- 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as before.
+/**
+ * Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
+ *
+ * All of it has the time of heartwire_options_set_close_timeout(). No attempt to connect is begun after this, no
+ * message is accepted and none is delivered. The first call counts; later ones do nothing.
+ *
+ * Ownership: `reason` is copied; NULL is the empty one.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than 1000,
+ * 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as before.
  */
 heartwire_status heartwire_close(struct heartwire_client client,
                                  uint16_t code,
                                  const char *reason);
 
-/*
- Skips the wait before the next attempt to connect; does nothing unless the client waits for one.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+/**
+ * Skips the wait before the next attempt to connect; does nothing unless the client waits for one.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
  */
 heartwire_status heartwire_reconnect_now(struct heartwire_client client);
 
-/*
- Stops reading: messages stay with the server once the buffers are full. Does not wait.
-
- Heartbeats go out meanwhile, but a missing answer is no verdict. A close is noticed only after
- heartwire_resume_reading().
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+/**
+ * Stops reading: messages stay with the server once the buffers are full. Does not wait.
+ *
+ * Heartbeats go out meanwhile, but a missing answer is no verdict. A close is noticed only after
+ * heartwire_resume_reading().
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
  */
 heartwire_status heartwire_pause_reading(struct heartwire_client client);
 
-/*
- Reads again after heartwire_pause_reading(). Does not wait.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
+/**
+ * Reads again after heartwire_pause_reading(). Does not wait.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_HANDLE.
  */
 heartwire_status heartwire_resume_reading(struct heartwire_client client);
 
-/*
- Sends a text message: at once on this thread if the session is free, else from the outbox. It never waits for the
- network, unless the outbox is full and set to block.
-
- While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first. OK
- therefore means accepted; what became of the message is told by HEARTWIRE_EVENT_OUTCOME.
-
- Ownership: the text is copied; the caller may reuse it on return. `id`, which may be NULL, gets the message's
- number: 1 for the client's first message, then 2, and so on.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_FULL,
- HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_WOULD_DEADLOCK if the outbox is set to block and this
- thread empties it. On failure nothing was queued and `id` is untouched.
+/**
+ * Sends a text message: at once on this thread if the session is free, else from the outbox. It never waits for the
+ * network, unless the outbox is full and set to block.
+ *
+ * While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first. OK
+ * therefore means accepted; what became of the message is told by HEARTWIRE_EVENT_OUTCOME.
+ *
+ * Ownership: the text is copied; the caller may reuse it on return. `id`, which may be NULL, gets the message's
+ * number: 1 for the client's first message, then 2, and so on.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_FULL,
+ * HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_WOULD_DEADLOCK if the outbox is set to block and this
+ * thread empties it. On failure nothing was queued and `id` is untouched.
  */
 heartwire_status heartwire_send_text(struct heartwire_client client,
                                      const char *text,
                                      size_t len,
                                      uint64_t *id);
 
-/*
- Sends a binary message; everything else is as with heartwire_send_text().
-
- Ownership: the bytes are copied; the caller may reuse them on return. `id` may be NULL.
- Threads:   any thread, in any callback.
-
- Returns as heartwire_send_text() does.
+/**
+ * Sends a binary message; everything else is as with heartwire_send_text().
+ *
+ * Ownership: the bytes are copied; the caller may reuse them on return. `id` may be NULL.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns as heartwire_send_text() does.
  */
 heartwire_status heartwire_send_binary(struct heartwire_client client,
                                        const void *data,
                                        size_t len,
                                        uint64_t *id);
 
-/*
- Sends a message with settings of its own; everything else is as with heartwire_send_text().
-
- Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
- Threads:   any thread, in any callback.
-
- Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind was
- not set.
+/**
+ * Sends a message with settings of its own; everything else is as with heartwire_send_text().
+ *
+ * Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind was
+ * not set.
  */
 heartwire_status heartwire_send(struct heartwire_client client,
                                 const void *data,
@@ -3269,360 +1824,362 @@ heartwire_status heartwire_send(struct heartwire_client client,
                                 const struct heartwire_send_options *options,
                                 uint64_t *id);
 
-/*
- Sends a ping of the program's own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
-
- Ownership: the bytes are copied.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_NOT_OPEN,
- HEARTWIRE_ERR_FULL while 16 others wait, or HEARTWIRE_ERR_CLOSED.
+/**
+ * Sends a ping of the program's own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
+ *
+ * Ownership: the bytes are copied.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_TOO_BIG, HEARTWIRE_ERR_NOT_OPEN,
+ * HEARTWIRE_ERR_FULL while 16 others wait, or HEARTWIRE_ERR_CLOSED.
  */
 heartwire_status heartwire_ping(struct heartwire_client client,
                                 const void *payload,
                                 size_t len);
 
-/*
- Waits until every message that was accepted before this call has reached the level, or was dropped.
-
- Ownership: nothing changes hands.
- Threads:   any thread but an event loop's, where most callbacks run.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
- HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or
- HEARTWIRE_ERR_WOULD_DEADLOCK.
+/**
+ * Waits until every message that was accepted before this call has reached the level, or was dropped.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread but an event loop's, where most callbacks run.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
+ * HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or
+ * HEARTWIRE_ERR_WOULD_DEADLOCK.
  */
 heartwire_status heartwire_flush(struct heartwire_client client,
                                  heartwire_level level,
                                  uint32_t timeout_ms);
 
-/*
- Tells where the client stands just now: one of HEARTWIRE_STATE_…
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns the state, or HEARTWIRE_STATE_NONE for a handle that is of no client.
+/**
+ * Tells where the client stands just now: one of HEARTWIRE_STATE_…
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns the state, or HEARTWIRE_STATE_NONE for a handle that is of no client.
  */
 heartwire_client_state heartwire_state(struct heartwire_client client);
 
-/*
- Tells the browser's readyState: 0 connecting (also while waiting to dial again), 1 open, 2 closing, 3 closed (also
- before heartwire_connect()).
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns one of HEARTWIRE_READY_…; HEARTWIRE_READY_NONE for a handle that is of no client.
+/**
+ * Tells the browser's readyState: 0 connecting (also while waiting to dial again), 1 open, 2 closing, 3 closed (also
+ * before heartwire_connect()).
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns one of HEARTWIRE_READY_…; HEARTWIRE_READY_NONE for a handle that is of no client.
  */
 heartwire_ready heartwire_ready_state(struct heartwire_client client);
 
-/*
- Tells how many bytes of messages were accepted and are not yet written.
-
- Ownership: nothing changes hands.
- Threads:   any thread, in any callback.
-
- Returns the bytes; 0 for a handle that is of no client.
+/**
+ * Tells how many bytes of messages were accepted and are not yet written.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns the bytes; 0 for a handle that is of no client.
  */
 size_t heartwire_buffered_amount(struct heartwire_client client);
 
-/*
- Tells what the client has done so far. Set `out->size` first.
-
- Ownership: `out` is the caller's.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set.
+/**
+ * Tells what the client has done so far. Set `out->size` first.
+ *
+ * Ownership: `out` is the caller's.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set.
  */
-heartwire_status heartwire_stats(struct heartwire_client client, struct heartwire_stats_info *out);
+heartwire_status heartwire_stats(struct heartwire_client client,
+                                 struct heartwire_stats_info *out);
 
-/*
- Copies a header of the answer with which the last session opened, the first of this name in whatever case.
-
- Call it with `buf` NULL to learn the length without the final NUL; then with a buffer of `*len` bytes, at least one
- more than that.
-
- Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND (also while
- no session was open yet), or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
+/**
+ * Copies a header of the answer with which the last session opened, the first of this name in whatever case.
+ *
+ * Call it with `buf` NULL to learn the length without the final NUL; then with a buffer of `*len` bytes, at least one
+ * more than that.
+ *
+ * Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND (also while
+ * no session was open yet), or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
  */
 heartwire_status heartwire_response_header(struct heartwire_client client,
                                            const char *name,
                                            char *buf,
                                            size_t *len);
 
-/*
- Tells what the event is about.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_EVENT_…; HEARTWIRE_EVENT_NONE for NULL.
+/**
+ * Tells what the event is about.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns one of HEARTWIRE_EVENT_…; HEARTWIRE_EVENT_NONE for NULL.
  */
 heartwire_event_type heartwire_event_kind(const struct heartwire_event *event);
 
-/*
- Tells the payload of a message. It has no NUL behind it.
-
- Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number; 0 if it is no message.
- Threads:   any thread that may use the event.
-
- Returns the bytes, not NULL for an empty message; NULL if it is no message.
+/**
+ * Tells the payload of a message. It has no NUL behind it.
+ *
+ * Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number; 0 if it is no message.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the bytes, not NULL for an empty message; NULL if it is no message.
  */
-const uint8_t *heartwire_event_data(const struct heartwire_event *event, size_t *len);
+const uint8_t *heartwire_event_data(const struct heartwire_event *event,
+                                    size_t *len);
 
-/*
- Tells whether a message is text or binary.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_TEXT or HEARTWIRE_BINARY; 0 if it is no message.
+/**
+ * Tells whether a message is text or binary.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns HEARTWIRE_TEXT or HEARTWIRE_BINARY; 0 if it is no message.
  */
 heartwire_message_kind heartwire_event_message_kind(const struct heartwire_event *event);
 
-/*
- Tells the event in words, for logs: of a message the kind and the length only.
-
- Ownership: the text belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns the text; empty for NULL, never NULL.
+/**
+ * Tells the event in words, for logs: of a message the kind and the length only.
+ *
+ * Ownership: the text belongs to the event.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the text; empty for NULL, never NULL.
  */
 const char *heartwire_event_text(const struct heartwire_event *event);
 
-/*
- Tells why the link is down, of HEARTWIRE_EVENT_CONNECT_FAILED, HEARTWIRE_EVENT_ERROR, HEARTWIRE_EVENT_CLOSE and
- HEARTWIRE_EVENT_CLOSED_FOR_GOOD. Set `out->size` first.
-
- Ownership: `out` is the caller's; `out->text` belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND if the event
- carries no failure.
+/**
+ * Tells why the link is down, of HEARTWIRE_EVENT_CONNECT_FAILED, HEARTWIRE_EVENT_ERROR, HEARTWIRE_EVENT_CLOSE and
+ * HEARTWIRE_EVENT_CLOSED_FOR_GOOD. Set `out->size` first.
+ *
+ * Ownership: `out` is the caller's; `out->text` belongs to the event.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND if the event
+ * carries no failure.
  */
 heartwire_status heartwire_event_error(const struct heartwire_event *event,
                                        struct heartwire_error_info *out);
 
-/*
- Tells the first bytes of the body with which the server refused the upgrade, at most 4 KiB.
-
- Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number.
- Threads:   any thread that may use the event.
-
- Returns the bytes; NULL if the event is of no refusal.
+/**
+ * Tells the first bytes of the body with which the server refused the upgrade, at most 4 KiB.
+ *
+ * Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the bytes; NULL if the event is of no refusal.
  */
 const uint8_t *heartwire_event_refusal_body(const struct heartwire_event *event, size_t *len);
 
-/*
- Copies a header of the server's answer to the upgrade, the first of this name in whatever case: of
- HEARTWIRE_EVENT_OPEN, and of failures with an HTTP status. `buf` and `len` are as with heartwire_response_header().
-
- Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND, or HEARTWIRE_ERR_BUFFER if the
- buffer is too small; then nothing was written.
+/**
+ * Copies a header of the server's answer to the upgrade, the first of this name in whatever case: of
+ * HEARTWIRE_EVENT_OPEN, and of failures with an HTTP status. `buf` and `len` are as with heartwire_response_header().
+ *
+ * Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND, or HEARTWIRE_ERR_BUFFER if the
+ * buffer is too small; then nothing was written.
  */
 heartwire_status heartwire_event_header(const struct heartwire_event *event,
                                         const char *name,
                                         char *buf,
                                         size_t *len);
 
-/*
- Tells which attempt in a row it was, from 1, of HEARTWIRE_EVENT_OPEN and HEARTWIRE_EVENT_CONNECT_FAILED; of
- HEARTWIRE_STATE_WAITING which comes next.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns the number; 0 for other events.
+/**
+ * Tells which attempt in a row it was, from 1, of HEARTWIRE_EVENT_OPEN and HEARTWIRE_EVENT_CONNECT_FAILED; of
+ * HEARTWIRE_STATE_WAITING which comes next.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the number; 0 for other events.
  */
 uint32_t heartwire_event_attempt(const struct heartwire_event *event);
 
-/*
- Tells whether HEARTWIRE_EVENT_OPEN is of the client's first session.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns true or false; false for other events.
+/**
+ * Tells whether HEARTWIRE_EVENT_OPEN is of the client's first session.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns true or false; false for other events.
  */
 bool heartwire_event_is_first(const struct heartwire_event *event);
 
-/*
- Tells the subprotocol that the server chose, of HEARTWIRE_EVENT_OPEN; always one of those asked for.
-
- Ownership: the text belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns the name; NULL if there is none.
+/**
+ * Tells the subprotocol that the server chose, of HEARTWIRE_EVENT_OPEN; always one of those asked for.
+ *
+ * Ownership: the text belongs to the event.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the name; NULL if there is none.
  */
 const char *heartwire_event_subprotocol(const struct heartwire_event *event);
 
-/*
- Tells the code of whoever began a HEARTWIRE_EVENT_CLOSE: the server's (1005 if it gave none), or the one we sent; 1006
- without any Close frame.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns the code; 0 for other events.
+/**
+ * Tells the code of whoever began a HEARTWIRE_EVENT_CLOSE: the server's (1005 if it gave none), or the one we sent; 1006
+ * without any Close frame.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the code; 0 for other events.
  */
 uint16_t heartwire_event_code(const struct heartwire_event *event);
 
-/*
- Tells the reason that came with the code of HEARTWIRE_EVENT_CLOSE; often empty.
-
- Ownership: the text belongs to the event.
- Threads:   any thread that may use the event.
-
- Returns the reason; empty for other events, never NULL.
+/**
+ * Tells the reason that came with the code of HEARTWIRE_EVENT_CLOSE; often empty.
+ *
+ * Ownership: the text belongs to the event.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the reason; empty for other events, never NULL.
  */
 const char *heartwire_event_reason(const struct heartwire_event *event);
 
-/*
- Tells whether both sides had sent a Close frame before HEARTWIRE_EVENT_CLOSE.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns true or false; false for other events.
+/**
+ * Tells whether both sides had sent a Close frame before HEARTWIRE_EVENT_CLOSE.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns true or false; false for other events.
  */
 bool heartwire_event_is_clean(const struct heartwire_event *event);
 
-/*
- Tells who began the end of a session, of HEARTWIRE_EVENT_CLOSE.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_BY_…; HEARTWIRE_BY_NOBODY for other events.
+/**
+ * Tells who began the end of a session, of HEARTWIRE_EVENT_CLOSE.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns one of HEARTWIRE_BY_…; HEARTWIRE_BY_NOBODY for other events.
  */
 heartwire_initiator heartwire_event_initiator(const struct heartwire_event *event);
 
-/*
- Tells how long until the next attempt, of HEARTWIRE_EVENT_CLOSE, HEARTWIRE_EVENT_CONNECT_FAILED and
- HEARTWIRE_STATE_WAITING.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns milliseconds; -1 if there will be no attempt, and for other events.
+/**
+ * Tells how long until the next attempt, of HEARTWIRE_EVENT_CLOSE, HEARTWIRE_EVENT_CONNECT_FAILED and
+ * HEARTWIRE_STATE_WAITING.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns milliseconds; -1 if there will be no attempt, and for other events.
  */
 int64_t heartwire_event_retry_ms(const struct heartwire_event *event);
 
-/*
- Tells after how long the heartbeat was answered, of HEARTWIRE_EVENT_HEARTBEAT.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns microseconds; -1 for other events.
+/**
+ * Tells after how long the heartbeat was answered, of HEARTWIRE_EVENT_HEARTBEAT.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns microseconds; -1 for other events.
  */
 int64_t heartwire_event_round_trip_us(const struct heartwire_event *event);
 
-/*
- Tells what became of messages, of HEARTWIRE_EVENT_OUTCOME. Set `out->size` first.
-
- Ownership: `out` is the caller's.
- Threads:   any thread that may use the event.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND for other
- events.
+/**
+ * Tells what became of messages, of HEARTWIRE_EVENT_OUTCOME. Set `out->size` first.
+ *
+ * Ownership: `out` is the caller's.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND for other
+ * events.
  */
 heartwire_status heartwire_event_outcome(const struct heartwire_event *event,
                                          struct heartwire_outcome_info *out);
 
-/*
- Tells the new state, of HEARTWIRE_EVENT_STATE.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_STATE_…; HEARTWIRE_STATE_NONE for other events.
+/**
+ * Tells the new state, of HEARTWIRE_EVENT_STATE.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns one of HEARTWIRE_STATE_…; HEARTWIRE_STATE_NONE for other events.
  */
 heartwire_client_state heartwire_event_state(const struct heartwire_event *event);
 
-/*
- Tells the step that an attempt is at, of HEARTWIRE_EVENT_STATE with HEARTWIRE_STATE_CONNECTING.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_PHASE_…; HEARTWIRE_PHASE_NONE for other events.
+/**
+ * Tells the step that an attempt is at, of HEARTWIRE_EVENT_STATE with HEARTWIRE_STATE_CONNECTING.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns one of HEARTWIRE_PHASE_…; HEARTWIRE_PHASE_NONE for other events.
  */
 heartwire_phase heartwire_event_phase(const struct heartwire_event *event);
 
-/*
- Tells why the client has ended, of HEARTWIRE_EVENT_CLOSED_FOR_GOOD.
-
- Ownership: nothing changes hands.
- Threads:   any thread that may use the event.
-
- Returns one of HEARTWIRE_END_…; HEARTWIRE_END_NOT for other events.
+/**
+ * Tells why the client has ended, of HEARTWIRE_EVENT_CLOSED_FOR_GOOD.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns one of HEARTWIRE_END_…; HEARTWIRE_END_NOT for other events.
  */
 heartwire_end heartwire_event_end(const struct heartwire_event *event);
 
-/*
- Takes the next event, and waits for it: `timeout_ms` milliseconds, -1 for as long as it takes, 0 not at all.
-
- Callbacks and this function exclude each other; the first one used decides. Call it, with 0 perhaps, before
- heartwire_connect(): events that come before the first call may be discarded, the oldest first.
-
- Ownership: the caller frees `*out` with heartwire_event_free().
- Threads:   any thread; one that runs an event loop, where most callbacks run, with 0 only.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1, HEARTWIRE_ERR_TIMEOUT,
- HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to callbacks, or
- HEARTWIRE_ERR_WOULD_DEADLOCK. On failure `*out` is untouched.
+/**
+ * Takes the next event, and waits for it: `timeout_ms` milliseconds, -1 for as long as it takes, 0 not at all.
+ *
+ * Callbacks and this function exclude each other; the first one used decides. Call it, with 0 perhaps, before
+ * heartwire_connect(): events that come before the first call may be discarded, the oldest first.
+ *
+ * Ownership: the caller frees `*out` with heartwire_event_free().
+ * Threads:   any thread; one that runs an event loop, where most callbacks run, with 0 only.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1, HEARTWIRE_ERR_TIMEOUT,
+ * HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to callbacks, or
+ * HEARTWIRE_ERR_WOULD_DEADLOCK. On failure `*out` is untouched.
  */
 heartwire_status heartwire_next_event(struct heartwire_client client,
                                       int32_t timeout_ms,
                                       struct heartwire_event **out);
 
-/*
- Frees an event of heartwire_next_event(); never one that a callback got.
-
- Ownership: `event` and all that its accessors returned is gone; NULL does nothing.
- Threads:   any thread, in any callback; also after the client was destroyed.
-
- Returns nothing.
+/**
+ * Frees an event of heartwire_next_event(); never one that a callback got.
+ *
+ * Ownership: `event` and all that its accessors returned is gone; NULL does nothing.
+ * Threads:   any thread, in any callback; also after the client was destroyed.
+ *
+ * Returns nothing.
  */
 void heartwire_event_free(struct heartwire_event *event);
 
-/*
- Gives a descriptor that is readable while heartwire_next_event() has something to give, for poll, epoll, Qt, libuv
- and the like. It stays readable after the very last event, when heartwire_next_event() answers HEARTWIRE_ERR_CLOSED.
-
- When it is readable, call heartwire_next_event() with 0 until that answers HEARTWIRE_ERR_TIMEOUT. As with that function,
- events then no longer go to callbacks; call it before heartwire_connect().
-
- Ownership: the descriptor is the client's: do not read, write or close it, and forget it before heartwire_destroy().
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_TAKEN if events go to callbacks,
- HEARTWIRE_ERR_SYSTEM if there is no descriptor to be had, or HEARTWIRE_ERR_UNSUPPORTED on Windows.
+/**
+ * Gives a descriptor that is readable while heartwire_next_event() has something to give, for poll, epoll, Qt, libuv
+ * and the like. It stays readable after the very last event, when heartwire_next_event() answers HEARTWIRE_ERR_CLOSED.
+ *
+ * When it is readable, call heartwire_next_event() with 0 until that answers HEARTWIRE_ERR_TIMEOUT. As with that function,
+ * events then no longer go to callbacks; call it before heartwire_connect().
+ *
+ * Ownership: the descriptor is the client's: do not read, write or close it, and forget it before heartwire_destroy().
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_TAKEN if events go to callbacks,
+ * HEARTWIRE_ERR_SYSTEM if there is no descriptor to be had, or HEARTWIRE_ERR_UNSUPPORTED on Windows.
  */
 heartwire_status heartwire_events_fd(struct heartwire_client client,
                                      int *fd);
 
-/*
- Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that no
- open is missed.
-
- Callbacks run one at a time for one client, in the order of their registration, on the client's own thread (see
- heartwire_options_set_dispatch()), and should not take long.
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that no
+ * open is missed.
+ *
+ * Callbacks run one at a time for one client, in the order of their registration, on the client's own thread (see
+ * heartwire_options_set_dispatch()), and should not take long.
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_open(struct heartwire_client client,
                                    heartwire_event_fn call,
@@ -3630,15 +2187,15 @@ heartwire_status heartwire_on_open(struct heartwire_client client,
                                    heartwire_free_fn free_user_data,
                                    uint64_t *listener);
 
-/*
- Calls this for each message. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this for each message. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_message(struct heartwire_client client,
                                       heartwire_message_fn call,
@@ -3646,15 +2203,15 @@ heartwire_status heartwire_on_message(struct heartwire_client client,
                                       heartwire_free_fn free_user_data,
                                       uint64_t *listener);
 
-/*
- Calls this at the end of each session: HEARTWIRE_EVENT_CLOSE. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this at the end of each session: HEARTWIRE_EVENT_CLOSE. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_close(struct heartwire_client client,
                                     heartwire_event_fn call,
@@ -3662,15 +2219,15 @@ heartwire_status heartwire_on_close(struct heartwire_client client,
                                     heartwire_free_fn free_user_data,
                                     uint64_t *listener);
 
-/*
- Calls this for each failed attempt to connect: HEARTWIRE_EVENT_CONNECT_FAILED. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this for each failed attempt to connect: HEARTWIRE_EVENT_CONNECT_FAILED. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_connect_failed(struct heartwire_client client,
                                              heartwire_event_fn call,
@@ -3678,15 +2235,15 @@ heartwire_status heartwire_on_connect_failed(struct heartwire_client client,
                                              heartwire_free_fn free_user_data,
                                              uint64_t *listener);
 
-/*
- Calls this when a session fails, ahead of its close: HEARTWIRE_EVENT_ERROR. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this when a session fails, ahead of its close: HEARTWIRE_EVENT_ERROR. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_error(struct heartwire_client client,
                                     heartwire_event_fn call,
@@ -3694,15 +2251,15 @@ heartwire_status heartwire_on_error(struct heartwire_client client,
                                     heartwire_free_fn free_user_data,
                                     uint64_t *listener);
 
-/*
- Calls this for each change of the state: HEARTWIRE_EVENT_STATE. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this for each change of the state: HEARTWIRE_EVENT_STATE. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_state(struct heartwire_client client,
                                     heartwire_event_fn call,
@@ -3710,15 +2267,15 @@ heartwire_status heartwire_on_state(struct heartwire_client client,
                                     heartwire_free_fn free_user_data,
                                     uint64_t *listener);
 
-/*
- Calls this for each answered heartbeat: HEARTWIRE_EVENT_HEARTBEAT. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this for each answered heartbeat: HEARTWIRE_EVENT_HEARTBEAT. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_heartbeat(struct heartwire_client client,
                                         heartwire_event_fn call,
@@ -3726,15 +2283,15 @@ heartwire_status heartwire_on_heartbeat(struct heartwire_client client,
                                         heartwire_free_fn free_user_data,
                                         uint64_t *listener);
 
-/*
- Calls this when the outbox was full and is half empty again: HEARTWIRE_EVENT_WRITABLE. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this when the outbox was full and is half empty again: HEARTWIRE_EVENT_WRITABLE. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_writable(struct heartwire_client client,
                                        heartwire_event_fn call,
@@ -3742,18 +2299,18 @@ heartwire_status heartwire_on_writable(struct heartwire_client client,
                                        heartwire_free_fn free_user_data,
                                        uint64_t *listener);
 
-/*
- Calls this with what became of messages: HEARTWIRE_EVENT_OUTCOME. Only those who ask cause the work. See
- heartwire_on_open().
-
- An outcome may come before the send has returned the message's number.
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this with what became of messages: HEARTWIRE_EVENT_OUTCOME. Only those who ask cause the work. See
+ * heartwire_on_open().
+ *
+ * An outcome may come before the send has returned the message's number.
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_outcome(struct heartwire_client client,
                                       heartwire_event_fn call,
@@ -3761,15 +2318,15 @@ heartwire_status heartwire_on_outcome(struct heartwire_client client,
                                       heartwire_free_fn free_user_data,
                                       uint64_t *listener);
 
-/*
- Calls this once, as the very last event: HEARTWIRE_EVENT_CLOSED_FOR_GOOD. See heartwire_on_open().
-
- Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
- Threads:   any thread, in any callback.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- heartwire_next_event().
+/**
+ * Calls this once, as the very last event: HEARTWIRE_EVENT_CLOSED_FOR_GOOD. See heartwire_on_open().
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
  */
 heartwire_status heartwire_on_closed_for_good(struct heartwire_client client,
                                               heartwire_event_fn call,
@@ -3777,48 +2334,48 @@ heartwire_status heartwire_on_closed_for_good(struct heartwire_client client,
                                               heartwire_free_fn free_user_data,
                                               uint64_t *listener);
 
-/*
- Removes a callback. A call of it that runs on another thread goes on.
-
- Ownership: its free_user_data is called when no call of it can run any more: before this returns, or later on the
- client's thread, with its destruction at the latest.
- Threads:   any thread, in any callback, its own included.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_NOT_FOUND if there is no such callback of this client.
+/**
+ * Removes a callback. A call of it that runs on another thread goes on.
+ *
+ * Ownership: its free_user_data is called when no call of it can run any more: before this returns, or later on the
+ * client's thread, with its destruction at the latest.
+ * Threads:   any thread, in any callback, its own included.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_NOT_FOUND if there is no such callback of this client.
  */
 heartwire_status heartwire_remove_listener(struct heartwire_client client,
                                            uint64_t listener);
 
-/*
- Hands the library's log lines up to this level to a C function, for the whole process. The library prints nothing by
- itself; without this call its lines go nowhere.
-
- NULL, or HEARTWIRE_LOG_OFF, ends it. Outside of callbacks the call waits until the function that was set before has
- returned everywhere, so that its `user_data` can then be freed; inside of a callback it does not wait.
-
- Ownership: `user_data` stays the caller's, and has to live until another function, or none, was set.
- Threads:   any thread, in any callback. The function is called on any thread, perhaps on several at once, and may
- call everything.
-
- Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown level, or HEARTWIRE_ERR_TAKEN if the program is written in
- Rust and has a logger of its own.
+/**
+ * Hands the library's log lines up to this level to a C function, for the whole process. The library prints nothing by
+ * itself; without this call its lines go nowhere.
+ *
+ * NULL, or HEARTWIRE_LOG_OFF, ends it. Outside of callbacks the call waits until the function that was set before has
+ * returned everywhere, so that its `user_data` can then be freed; inside of a callback it does not wait.
+ *
+ * Ownership: `user_data` stays the caller's, and has to live until another function, or none, was set.
+ * Threads:   any thread, in any callback. The function is called on any thread, perhaps on several at once, and may
+ * call everything.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown level, or HEARTWIRE_ERR_TAKEN if the program is written in
+ * Rust and has a logger of its own.
  */
 heartwire_status heartwire_set_logger(heartwire_log_level level,
                                       heartwire_log_fn call,
                                       void *user_data);
 
-/*
- Calls `start` first of all and `stop` last of all on each thread that the library starts from now on: to set a name
- or a priority, or to attach the thread to a virtual machine. Either may be NULL.
-
- A thread calls the `stop` of the pair that was set when it was started. The library has a thread for each connected
- client, one more with HEARTWIRE_DISPATCH_THREAD, and up to 4 for name lookups, which end when idle for 10 s.
-
- Ownership: `user_data` stays the caller's, and has to live as long as threads that began with it; best make it
- static.
- Threads:   any thread, in any callback. The functions may call everything.
-
- Returns HEARTWIRE_OK.
+/**
+ * Calls `start` first of all and `stop` last of all on each thread that the library starts from now on: to set a name
+ * or a priority, or to attach the thread to a virtual machine. Either may be NULL.
+ *
+ * A thread calls the `stop` of the pair that was set when it was started. The library has a thread for each connected
+ * client, one more with HEARTWIRE_DISPATCH_THREAD, and up to 4 for name lookups, which end when idle for 10 s.
+ *
+ * Ownership: `user_data` stays the caller's, and has to live as long as threads that began with it; best make it
+ * static.
+ * Threads:   any thread, in any callback. The functions may call everything.
+ *
+ * Returns HEARTWIRE_OK.
  */
 heartwire_status heartwire_set_thread_hooks(heartwire_thread_fn start,
                                             heartwire_thread_fn stop,

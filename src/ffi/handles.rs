@@ -10,8 +10,16 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::client::Client;
 use crate::ffi::guard::{Failure, Result};
-use crate::ffi::heartwire_client;
 use crate::ffi::status::{HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_SYSTEM};
+
+/// A client: a value to copy and to pass around, checked on every call. A handle that is zero, foreign, made up, or
+/// of a destroyed client gets HEARTWIRE_ERR_HANDLE and never crashes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct heartwire_client {
+    /// Not to be made or changed by the program; zero is never a client.
+    pub id: u64,
+}
 
 /// Slots in the first chunk.
 const FIRST: u32 = 64;

@@ -28,11 +28,4 @@ mod sized;
 mod status;
 mod user_data;
 
-/// A client: a value to copy and to pass around, checked on every call. A handle that is zero, foreign, made up, or
-/// of a destroyed client gets HEARTWIRE_ERR_HANDLE and never crashes.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct heartwire_client {
-    /// Not to be made or changed by the program; zero is never a client.
-    pub id: u64,
-}
+use handles::heartwire_client;

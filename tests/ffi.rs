@@ -1,0 +1,62 @@
+//! The C functions, called by C programs that are compiled here, against the static and the shared library.
+#![cfg(feature = "capi")]
+
+#[path = "ffi/compiler.rs"]
+mod compiler;
+#[path = "ffi/header.rs"]
+mod header;
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use compiler::{Compiler, Linked, scratch};
+use support::{Behaviour, Server, watchdog};
+
+const BOTH: [Linked; 2] = [Linked::Static, Linked::Shared];
+
+/// Compiles a program of `tests/ffi`.
+fn program(name: &str, linked: Linked) -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ffi");
+    let program = scratch(&format!("{name}-{linked:?}"));
+    let mut arguments = vec![
+        "-g".into(),
+        format!("-I{}", sources.display()).into(),
+        format!("-I{}", scratch("").display()).into(),
+        sources.join(format!("{name}.c")).into_os_string(),
+        "-o".into(),
+        program.clone().into_os_string(),
+    ];
+    arguments.extend(linked.arguments());
+    Compiler::C.run("c11", arguments);
+    program
+}
+
+/// Runs a program that has to end well.
+#[track_caller]
+fn run(program: &Path, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().expect("the program runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let last: Vec<&str> = out.lines().rev().take(5).collect();
+    assert!(output.status.success(), "{}: {}\n{last:#?}\n{err}", program.display(), output.status);
+}
+
+/// A URL where nobody listens; the port stays reserved as long as the server lives.
+fn refusing() -> (Server, String) {
+    let server = Server::start(Behaviour::silent());
+    let url = server.url();
+    server.stop();
+    (server, url)
+}
+
+#[test]
+fn every_call_is_legal_everywhere() {
+    let _watch = watchdog(240, "every call");
+    let generated = scratch("generated.h");
+    std::fs::write(&generated, header::generated()).unwrap();
+    let server = Server::start(Behaviour::commands());
+    let (_kept, nobody) = refusing();
+    for linked in BOTH {
+        run(&program("every_call", linked), &[&server.url(), &nobody]);
+    }
+}

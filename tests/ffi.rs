@@ -60,3 +60,29 @@ fn every_call_is_legal_everywhere() {
         run(&program("every_call", linked), &[&server.url(), &nobody]);
     }
 }
+
+#[test]
+fn the_headers_numbers_are_the_librarys() {
+    let _watch = watchdog(60, "constants");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("constants", linked), &[&server.url()]);
+    }
+}
+
+#[test]
+fn both_styles_tell_everything() {
+    let _watch = watchdog(60, "styles");
+    let server = Server::start(Behaviour::echo().subprotocol("chat").header("X-Test", "yes"));
+    let refusing = Server::start(Behaviour::refuse(403, &[("X-Why", "because")], "nope"));
+    for linked in BOTH {
+        run(&program("styles", linked), &[&server.url(), &refusing.url()]);
+    }
+    let received = server.received();
+    let texts = received.iter().filter_map(|(_, message)| message.as_text());
+    assert!(
+        texts.clone().all(|text| ["hello", "login", "first"].contains(&text)),
+        "{:?}",
+        texts.collect::<Vec<_>>()
+    );
+}

@@ -142,9 +142,7 @@ pub(crate) fn generated() -> String {
     let mut all = String::from(
         "static void call_all(heartwire_client client, const heartwire_event *event) {\n    PREPARE\n",
     );
-    let mut handles = String::from(
-        "static void check_handles(heartwire_client client) {\n    PREPARE\n",
-    );
+    let mut handles = String::from("static void check_handles(heartwire_client client) {\n    PREPARE\n");
     let mut nulls = String::from(
         "static void check_nulls(heartwire_client client, const heartwire_event *event) {\n    PREPARE\n",
     );

@@ -2021,8 +2021,8 @@ bool heartwire_event_is_first(const struct heartwire_event *event);
 const char *heartwire_event_subprotocol(const struct heartwire_event *event);
 
 /**
- * Tells the code of whoever began a HEARTWIRE_EVENT_CLOSE: the server's (1005 if it gave none), or the one we sent; 1006
- * without any Close frame.
+ * Tells the code of a HEARTWIRE_EVENT_CLOSE: the server's (1005 if its Close had none); ours if the server sent no Close,
+ * or if the library closed for the server's fault; 1006 without any Close frame.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread that may use the event.
@@ -2032,7 +2032,7 @@ const char *heartwire_event_subprotocol(const struct heartwire_event *event);
 uint16_t heartwire_event_code(const struct heartwire_event *event);
 
 /**
- * Tells the reason that came with the code of HEARTWIRE_EVENT_CLOSE; often empty.
+ * Tells the reason that came with that code, of HEARTWIRE_EVENT_CLOSE; often empty, as in most answers to our own Close.
  *
  * Ownership: the text belongs to the event.
  * Threads:   any thread that may use the event.

@@ -231,8 +231,8 @@ pub unsafe extern "C" fn heartwire_event_subprotocol(event: *const heartwire_eve
     }
 }
 
-/// Tells the code of whoever began a HEARTWIRE_EVENT_CLOSE: the server's (1005 if it gave none), or the one we sent; 1006
-/// without any Close frame.
+/// Tells the code of a HEARTWIRE_EVENT_CLOSE: the server's (1005 if its Close had none); ours if the server sent no Close,
+/// or if the library closed for the server's fault; 1006 without any Close frame.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread that may use the event.
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn heartwire_event_code(event: *const heartwire_event) -> 
     }
 }
 
-/// Tells the reason that came with the code of HEARTWIRE_EVENT_CLOSE; often empty.
+/// Tells the reason that came with that code, of HEARTWIRE_EVENT_CLOSE; often empty, as in most answers to our own Close.
 ///
 /// Ownership: the text belongs to the event.
 /// Threads:   any thread that may use the event.

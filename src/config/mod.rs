@@ -12,7 +12,7 @@ pub(crate) mod reconnect;
 #[cfg(any(feature = "native-tls", feature = "capi"))]
 #[cfg_attr(
     not(feature = "native-tls"),
-    allow(dead_code, reason = "the C functions are the same in every build")
+    allow(dead_code, unreachable_pub, reason = "the C functions are the same in every build")
 )]
 pub(crate) mod tls;
 

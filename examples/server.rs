@@ -41,9 +41,9 @@ fn main() -> io::Result<()> {
     }
 
     let over = AtomicBool::new(false);
+    let mut users = BTreeMap::new();
     thread::scope(|scope| {
         scope.spawn(|| each_event(&cut, &over, cut_every_other));
-        let mut users = BTreeMap::new();
         scope.spawn(|| each_event(&chat, &over, |server, event| relay(server, &mut users, event)));
         let read = io::copy(&mut io::stdin(), &mut io::sink());
         over.store(true, Ordering::SeqCst);

@@ -49,10 +49,10 @@ static void speaks(const std::string &url) {
     client.connect().value();
     client.wait_open(10s).value();
     CHECK(client.state() == heartwire::State::open && client.ready_state() == heartwire::ReadyState::open);
-    CHECK(client.response_header("X-Test") == std::string("yes"));
-    CHECK(!client.response_header("X-Other"));
     CHECK(client.send_text(std::string_view("hello!", 5)).value() == 1);
     CHECK(answer.get_future().get() == "hello");
+    CHECK(client.response_header("X-Test") == std::string("yes"));
+    CHECK(!client.response_header("X-Other"));
     client.flush(10s).value();
     const heartwire::Stats stats = client.stats().value();
     CHECK(stats.messages_sent == 1 && stats.messages_received == 1 && stats.sessions == 1 && stats.since_received);

@@ -1,0 +1,237 @@
+/* The promises of heartwire.hpp, against an echoing server: cpp URL. */
+
+#undef NDEBUG
+#include <heartwire.hpp>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <future>
+#include <stdexcept>
+
+using namespace std::chrono_literals;
+
+#define CHECK(what)                                                          \
+    do {                                                                     \
+        if (!(what)) {                                                       \
+            std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
+            std::exit(1);                                                    \
+        }                                                                    \
+    } while (0)
+
+static_assert(!std::is_copy_constructible<heartwire::Client>::value, "one owner");
+static_assert(std::is_nothrow_move_constructible<heartwire::Client>::value, "moves");
+static_assert(std::is_nothrow_move_assignable<heartwire::Client>::value, "moves");
+static_assert(std::is_nothrow_move_constructible<heartwire::Event>::value, "moves");
+static_assert(std::is_trivially_copyable<heartwire::ClientRef>::value, "a number");
+
+/* Counts how many of its copies live, inside of what a callback has captured. */
+struct Counted {
+    explicit Counted(std::atomic<int> &alive) : alive(&alive) { ++*this->alive; }
+    Counted(const Counted &other) : alive(other.alive) { ++*alive; }
+    Counted &operator=(const Counted &) = delete;
+    ~Counted() { --*alive; }
+    std::atomic<int> *alive;
+};
+
+static void speaks(const std::string &url) {
+    std::promise<std::string> answer;
+    std::atomic<int> opens{0}, closes{0};
+    heartwire::Client client(url);
+    client.on_open([&](heartwire::ClientRef, heartwire::EventView event) { opens += event.is_first(); }).value();
+    client.on_close([&](heartwire::ClientRef, heartwire::EventView event) { closes += event.code() == 1000; }).value();
+    client
+        .on_message([&](heartwire::ClientRef self, std::string_view data, heartwire::Kind kind) {
+            CHECK(kind == heartwire::Kind::text && self.is_valid());
+            answer.set_value(std::string(data));
+        })
+        .value();
+    client.connect().value();
+    client.wait_open(10s).value();
+    CHECK(client.state() == heartwire::State::open && client.ready_state() == heartwire::ReadyState::open);
+    CHECK(client.send_text(std::string_view("hello!", 5)).value() == 1);
+    CHECK(answer.get_future().get() == "hello");
+    CHECK(client.response_header("X-Test") == std::string("yes"));
+    CHECK(!client.response_header("X-Other"));
+    client.flush(10s).value();
+    const heartwire::Stats stats = client.stats().value();
+    CHECK(stats.messages_sent == 1 && stats.messages_received == 1 && stats.sessions == 1 && stats.since_received);
+    client.close(1000, "done").value();
+    client.wait_closed(10s).value();
+    CHECK(opens == 1 && closes == 1);
+    CHECK(client.send_text("late").status() == heartwire::Status::closed);
+}
+
+static void pulls(const std::string &url) {
+    heartwire::Options options;
+    options.report_outcomes().greeting("login").greeting_callback(
+        [](heartwire::ClientRef, std::uint32_t attempt) { return "attempt " + std::to_string(attempt); });
+    heartwire::Client client(url, options);
+    CHECK(client.events_fd().value() >= 0);
+    client.connect_with("first").value();
+    client.send("last", heartwire::SendOptions{heartwire::Kind::binary, 5s}).value();
+    std::vector<std::string> messages;
+    int outcomes = 0, others = 0;
+    heartwire::End end = heartwire::End::not_ended;
+    while (auto event = client.next_event()) {
+        switch (event->kind()) {
+        case heartwire::EventKind::open:
+            CHECK(event->attempt() == 1 && event->header("x-test") == std::string("yes"));
+            break;
+        case heartwire::EventKind::message:
+            messages.emplace_back(event->data());
+            if (event->is_binary()) client.close().value();
+            break;
+        case heartwire::EventKind::outcome:
+            outcomes += event->outcome()->fate == heartwire::Fate::completed;
+            break;
+        case heartwire::EventKind::close:
+            CHECK(event->is_clean() && event->initiator() == heartwire::Initiator::user && !event->retry_after());
+            break;
+        case heartwire::EventKind::closed_for_good: end = event->end(); break;
+        default: others++; break;
+        }
+    }
+    CHECK((messages == std::vector<std::string>{"login", "attempt 1", "first", "last"}));
+    CHECK(outcomes >= 1 && others > 0 && end == heartwire::End::closed);
+    CHECK(client.next_event(0ms).status() == heartwire::Status::closed);
+    CHECK(client.on_open([](heartwire::ClientRef, heartwire::EventView) {}).status() == heartwire::Status::taken);
+}
+
+static void errors_are_results_or_exceptions() {
+    auto none = heartwire::Client::create("http://no.websocket/");
+    CHECK(!none && none.status() == heartwire::Status::config && !none.text().empty());
+    bool thrown = false;
+    try {
+        heartwire::Client client("http://no.websocket/");
+    } catch (const heartwire::Error &error) {
+        thrown = error.status() == heartwire::Status::config && none.text() == error.what();
+    }
+    CHECK(thrown);
+
+    heartwire::Options options;
+    options.heartbeat_timeout(-1s).name("fine").connect_timeout(0ms);
+    CHECK(options.check().status() == heartwire::Status::config);
+    CHECK(heartwire::Client::create("ws://127.0.0.1/", options).text() == options.check().text());
+    heartwire::Options nul;
+    nul.name(std::string("a\0b", 3));
+    CHECK(nul.check().status() == heartwire::Status::argument);
+
+    heartwire::ClientRef nobody;
+    CHECK(!nobody.is_valid() && nobody.connect().status() == heartwire::Status::handle);
+    CHECK(nobody.state() == heartwire::State::none);
+    heartwire::Client client("ws://127.0.0.1:1/");
+    CHECK(client.on_open(nullptr).status() == heartwire::Status::argument);
+    CHECK(client.send_text("\xff").status() == heartwire::Status::utf8);
+    CHECK(client.close(1000, std::string("a\0b", 3)).status() == heartwire::Status::argument);
+    const heartwire::ClientRef old = client.ref();
+    heartwire::Client other = std::move(client);
+    CHECK(!client.is_valid() && other.is_valid() && other == old);
+    client = std::move(other);
+    CHECK(client == old);
+    client = heartwire::Client();
+    CHECK(!old.is_valid());
+}
+
+static void what_callbacks_hold_is_freed_once(const std::string &url) {
+    std::atomic<int> alive{0};
+    {
+        heartwire::Options options;
+        options.reconnect_custom([held = Counted(alive)](heartwire::ClientRef, std::uint32_t) { return 1s; });
+        heartwire::Client client(url, options);
+        CHECK(alive == 1);
+        auto on = [held = Counted(alive)](heartwire::ClientRef, heartwire::EventView) {};
+        auto listener = client.on_open(on).value();
+        client.on_error(on).value();
+        CHECK(alive == 4);
+        client.remove_listener(listener).value();
+        CHECK(alive == 3);
+        CHECK(client.remove_listener(listener).status() == heartwire::Status::not_found);
+        heartwire::Client pulled(url);
+        CHECK(pulled.next_event(0ms).status() == heartwire::Status::timeout);
+        CHECK(pulled.on_open(on).status() == heartwire::Status::taken);
+        CHECK(alive == 3);
+        client.connect().value();
+        client.wait_open(10s).value();
+    }
+    CHECK(alive == 0);
+}
+
+/* The logger has a line, the hook the exception; without a hook the client closes with 1011. */
+static void exceptions_end_at_the_border(const std::string &url) {
+    std::mutex mutex;
+    std::string lines;
+    heartwire::set_logger(heartwire::LogLevel::error, [&](heartwire::LogLevel, std::string_view line) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        lines += std::string(line) + "\n";
+        throw 7;
+    }).value();
+    const auto thrower = [](heartwire::ClientRef, std::string_view data, heartwire::Kind) {
+        if (data != "go on") throw std::runtime_error("no sense in it");
+    };
+    {
+        heartwire::Client client(url);
+        client.on_message(thrower).value();
+        client.connect_with("what").value();
+        client.wait_closed(10s).value();
+        const std::lock_guard<std::mutex> lock(mutex);
+        CHECK(lines.find("no sense in it") != std::string::npos);
+    }
+    std::atomic<int> told{0};
+    heartwire::set_exception_hook([&told](heartwire::ClientRef client, std::exception_ptr exception) {
+        try {
+            std::rethrow_exception(exception);
+        } catch (const std::runtime_error &error) {
+            told += std::string(error.what()) == "no sense in it" && client.is_valid();
+        }
+    });
+    {
+        std::promise<void> went_on;
+        heartwire::Client client(url);
+        client.on_message(thrower).value();
+        client
+            .on_message([&went_on](heartwire::ClientRef, std::string_view data, heartwire::Kind) {
+                if (data == "go on") went_on.set_value();
+            })
+            .value();
+        client.connect_with("what").value();
+        client.send_text("go on").value();
+        CHECK(went_on.get_future().wait_for(10s) == std::future_status::ready);
+        CHECK(told == 1);
+    }
+    heartwire::set_exception_hook(nullptr);
+    heartwire::set_logger(heartwire::LogLevel::off, nullptr).value();
+}
+
+static void a_client_may_end_in_its_own_callback(const std::string &url) {
+    std::promise<void> gone;
+    auto client = std::make_unique<heartwire::Client>(url);
+    std::promise<void> ready;
+    client
+        ->on_message([&](heartwire::ClientRef self, std::string_view, heartwire::Kind) {
+            ready.get_future().wait();
+            client.reset();
+            if (!self.is_valid()) gone.set_value();
+        })
+        .value();
+    client->connect_with("hello").value();
+    ready.set_value();
+    CHECK(gone.get_future().wait_for(10s) == std::future_status::ready);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) return 2;
+    CHECK(heartwire::version() == HEARTWIRE_VERSION);
+    CHECK(!heartwire::status_text(heartwire::Status::full).empty());
+    std::atomic<int> threads{0};
+    heartwire::set_thread_hooks([&threads] { threads++; }, nullptr).value();
+    speaks(argv[1]);
+    CHECK(threads > 0);
+    pulls(argv[1]);
+    errors_are_results_or_exceptions();
+    what_callbacks_hold_is_freed_once(argv[1]);
+    exceptions_end_at_the_border(argv[1]);
+    a_client_may_end_in_its_own_callback(argv[1]);
+    heartwire::set_thread_hooks(nullptr, nullptr).value();
+    return 0;
+}

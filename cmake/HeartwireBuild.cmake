@@ -74,26 +74,23 @@ add_custom_target(heartwire_cargo ALL
     COMMENT "Building heartwire with cargo"
     USES_TERMINAL VERBATIM)
 
-add_library(heartwire_shared_file SHARED IMPORTED GLOBAL)
-set_target_properties(heartwire_shared_file PROPERTIES
+add_library(heartwire::heartwire SHARED IMPORTED GLOBAL)
+set_target_properties(heartwire::heartwire PROPERTIES
     IMPORTED_LOCATION "${made}/${shared_file}"
     IMPORTED_SONAME "${cargo_soname}")
 
-add_library(heartwire_static_file STATIC IMPORTED GLOBAL)
-set_target_properties(heartwire_static_file PROPERTIES IMPORTED_LOCATION "${made}/${static_file}")
-
-# Imported targets cannot have a build step; these can.
-add_library(heartwire_shared INTERFACE)
-target_link_libraries(heartwire_shared INTERFACE heartwire_shared_file)
-add_library(heartwire_static INTERFACE)
-target_link_libraries(heartwire_static INTERFACE heartwire_static_file ${system_libraries})
+add_library(heartwire::static STATIC IMPORTED GLOBAL)
+set(static_links ${system_libraries})
 if(HEARTWIRE_NEEDS_OPENSSL)
     find_package(OpenSSL REQUIRED)
-    target_link_libraries(heartwire_static INTERFACE OpenSSL::SSL OpenSSL::Crypto)
+    list(INSERT static_links 0 OpenSSL::SSL OpenSSL::Crypto)
 endif()
-foreach(library heartwire_shared heartwire_static)
-    target_include_directories(${library} INTERFACE "${PROJECT_SOURCE_DIR}/include")
+set_target_properties(heartwire::static PROPERTIES
+    IMPORTED_LOCATION "${made}/${static_file}"
+    INTERFACE_LINK_LIBRARIES "${static_links}")
+
+# Whatever links one of them waits for cargo.
+foreach(library heartwire::heartwire heartwire::static)
+    set_target_properties(${library} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${PROJECT_SOURCE_DIR}/include")
     add_dependencies(${library} heartwire_cargo)
 endforeach()
-add_library(heartwire::heartwire ALIAS heartwire_shared)
-add_library(heartwire::static ALIAS heartwire_static)

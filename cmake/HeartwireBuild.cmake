@@ -51,7 +51,8 @@ if(HEARTWIRE_PROFILE STREQUAL "dev")
 else()
     set(cargo_folder "${HEARTWIRE_PROFILE}")
 endif()
-set(cargo_options --lib --locked --profile ${HEARTWIRE_PROFILE} --no-default-features --features ${features}
+# Named crate types: cargo does no link-time optimization where an rlib is made, too.
+set(cargo_options --lib --crate-type cdylib,staticlib --locked --profile ${HEARTWIRE_PROFILE} --no-default-features --features ${features}
     --target-dir "${HEARTWIRE_TARGET_DIR}" ${HEARTWIRE_CARGO_OPTIONS})
 if(HEARTWIRE_TARGET)
     list(APPEND cargo_options --target ${HEARTWIRE_TARGET})
@@ -67,7 +68,7 @@ add_custom_target(heartwire_cargo ALL
     COMMAND "${CMAKE_COMMAND}" -E make_directory "${made}"
     COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${cargo_made}/${shared_link}" "${made}/${shared_file}"
     COMMAND "${CMAKE_COMMAND}" -E create_symlink "${shared_file}" "${made}/${shared_soname}"
-    COMMAND "${CMAKE_COMMAND}" -E create_symlink "${shared_soname}" "${made}/${shared_link}"
+    COMMAND "${CMAKE_COMMAND}" -E create_symlink "${shared_file}" "${made}/${shared_link}"
     COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${cargo_made}/${static_file}" "${made}/${static_file}"
     BYPRODUCTS "${made}/${shared_file}" "${made}/${shared_soname}" "${made}/${shared_link}" "${made}/${static_file}"
     WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"

@@ -41,8 +41,11 @@ fn logs_in_says_hello_and_obeys_bye(compiler: Compiler, language: &str, standard
 
         let before = server.received().len();
         let mut command = Command::new(&built);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        within(Duration::from_secs(10), "both messages", || (server.received().len() == before + 2).then_some(()));
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        within(Duration::from_secs(10), "both messages", || {
+            (server.received().len() == before + 2).then_some(())
+        });
         assert!(server.send(server.connections(), "bye"));
         let output = child.wait_with_output().unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

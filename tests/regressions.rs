@@ -203,3 +203,17 @@ fn a_logger_that_panics_ends_the_client_and_lets_go_of_its_socket() {
     assert_eq!(client.send_text("in vain"), Err(SendError::Closed));
     server.wait_ended();
 }
+
+#[test]
+fn who_waited_for_the_open_session_finds_its_headers() {
+    let _watch = watchdog(60, "headers after wait_open");
+    let server = Server::start(Behaviour::silent().header("X-Test", "yes"));
+    for _ in 0..200 {
+        let client = Client::builder(&server.url()).build().unwrap();
+        client.connect().unwrap();
+        client.wait_open(SOON).unwrap();
+        let opened = client.last_open().expect("a session is open");
+        assert_eq!(opened.header("x-test"), Some("yes"));
+        assert!(opened.is_first());
+    }
+}

@@ -34,8 +34,6 @@ pub(crate) struct Member {
     in_a_row: u32,
     /// Counts attempts: sockets of the one before have other tokens.
     attempt: u32,
-    /// The server's answer to the upgrade, until the open event carries it.
-    accepted: Option<Accepted>,
     /// The address whose TLS or upgrade failed last: raced last next time.
     avoid: Option<std::net::SocketAddr>,
     pressure: Pressure,
@@ -72,7 +70,6 @@ impl Member {
             io: Io::Nothing,
             in_a_row: 0,
             attempt: 0,
-            accepted: None,
             avoid: None,
             pressure: Pressure::default(),
             paused: false,
@@ -311,7 +308,7 @@ impl Member {
         }
     }
 
-    fn open(&mut self, mut stream: Stream, mut accepted: Accepted, registry: &Registry, now: Instant) {
+    fn open(&mut self, mut stream: Stream, accepted: Accepted, registry: &Registry, now: Instant) {
         self.avoid = None;
         let token = self.token();
         let registered = Session::watch(&mut stream, registry, token, false);
@@ -330,13 +327,21 @@ impl Member {
                 Err(Panicked) => return self.callback_panicked(now),
             }
         }
-        let rest = std::mem::take(&mut accepted.rest);
-        self.accepted = Some(accepted);
         self.link.handle(Input::Opened, now);
-        core.mailbox.update(|inner| inner.counters.sessions += 1);
+        // Before the state says open: who waited for that may ask for the headers at once.
+        core.mailbox.update(|inner| {
+            let opened = Opened {
+                attempt,
+                first: inner.counters.sessions == 0,
+                subprotocol: accepted.subprotocol,
+                headers: accepted.headers,
+            };
+            inner.counters.sessions += 1;
+            inner.opened = Some(Arc::new(opened));
+        });
         // What waits goes out at once: a new session begins with the wish to write.
         let _ = core.mailbox.park(wire, true, None);
-        self.io = Io::Open(Box::new(Session::new(core.config.max_message, rest, token)));
+        self.io = Io::Open(Box::new(Session::new(core.config.max_message, accepted.rest, token)));
     }
 
     fn token(&self) -> Token {
@@ -401,14 +406,12 @@ impl Member {
                 core.mailbox.update(|inner| inner.state = *state);
             }
             Event::Open(opened) => {
-                let accepted = self.accepted.take();
-                if let Some(accepted) = accepted {
-                    opened.subprotocol = accepted.subprotocol;
-                    opened.headers = accepted.headers;
+                let answer = core.mailbox.lock().opened.clone();
+                if let Some(answer) = answer {
+                    opened.subprotocol.clone_from(&answer.subprotocol);
+                    opened.headers.clone_from(&answer.headers);
                 }
                 log::info!("[{}] {opened}", self.name());
-                let kept: Arc<Opened> = Arc::new(opened.clone());
-                core.mailbox.update(|inner| inner.opened = Some(kept));
             }
             Event::Heartbeat(time) => core.mailbox.lock().counters.round_trip(*time),
             Event::ClosedForGood(end) => {

@@ -46,6 +46,17 @@ pub(crate) fn certificates(pem: &[u8]) -> Vec<u8> {
     found.flat_map(|block| [block.text.as_bytes(), b"\n"].concat()).collect()
 }
 
+/// Whether the first certificate is for a key of another algorithm: OpenSSL does not object, and shows no certificate.
+///
+/// Both name the algorithm of the public key once (RFC 5280 section 4.1.2.7, RFC 5208), and signatures have other names.
+pub(crate) fn differ(certificates: &[u8], key: &[u8]) -> bool {
+    let algorithm = |pem| {
+        let der = blocks(pem).next()?.der().ok()?;
+        [&RSA[2..13], EC_PUBLIC_KEY].into_iter().find(|name| find(&der, name).is_some())
+    };
+    algorithm(certificates).zip(algorithm(key)).is_some_and(|(certificate, key)| certificate != key)
+}
+
 struct Block<'a> {
     label: &'a str,
     /// From the first dash to the last.

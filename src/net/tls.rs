@@ -160,6 +160,9 @@ fn identity(identity: &Identity) -> Result<native_tls::Identity, ConfigError> {
             if certificates.is_empty() {
                 return Err(problem("no PEM certificate found".into()));
             }
+            if client_key::differ(&certificates, &key) {
+                return Err(problem("the certificate is for a key of another kind: RSA against EC".into()));
+            }
             native_tls::Identity::from_pkcs8(&certificates, &key)
         }
     };

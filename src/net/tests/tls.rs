@@ -358,6 +358,8 @@ fn settings_that_cannot_be_are_told_by_their_name() {
         (Tls::new().client_pkcs12("junk", "secret"), "client_pkcs12", ""),
         (Tls::new().client_pem("", key), "client_pem", "certificate"),
         (Tls::new().client_pem(certificate.clone(), ""), "client_pem", "private key"),
+        (Tls::new().client_pem(certificate.clone(), keys::EC), "client_pem", "another kind"),
+        (Tls::new().client_pem(of_another_key.clone(), key), "client_pem", "another kind"),
         (Tls::new().client_pem(certificate, keys::ENCRYPTED_PKCS8), "client_pem", "openssl pkey"),
         (Tls::new().client_pem(of_another_key, keys::EC), "client_pem", "mismatch"),
     ] {

@@ -13,17 +13,22 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use compiler::{Compiler, Linked, scratch};
 use support::{Behaviour, Relay, Server, watchdog};
 
 const BOTH: [Linked; 2] = [Linked::Static, Linked::Shared];
 
-/// Compiles a program from this folder of the source tree.
+static COMPILED: AtomicUsize = AtomicUsize::new(0);
+
+/// Compiles a program from this folder of the source tree; into a file of its own each time, since another test may be
+/// running the one before.
 #[track_caller]
 fn compiled(folder: &str, file: &str, standard: &str, linked: Linked) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file);
-    let program = scratch(&format!("{file}-{standard}-{linked:?}"));
+    let number = COMPILED.fetch_add(1, Ordering::Relaxed);
+    let program = scratch(&format!("{file}-{standard}-{linked:?}-{number}"));
     let compiler = if file.ends_with(".cpp") { Compiler::Cpp } else { Compiler::C };
     let mut arguments: Vec<OsString> = vec!["-g".into(), source.into(), "-o".into(), program.clone().into()];
     arguments.extend(linked.arguments());

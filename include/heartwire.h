@@ -119,7 +119,7 @@
 #define HEARTWIRE_ERR_TIMEOUT 7
 
 /**
- * This thread runs the client's event loop: what it would wait for could never happen.
+ * This thread runs an event loop, of this client or of another: waiting here would stop it.
  */
 #define HEARTWIRE_ERR_WOULD_DEADLOCK 8
 
@@ -1338,7 +1338,8 @@ heartwire_status heartwire_options_set_reconnect_custom(struct heartwire_options
 heartwire_status heartwire_options_set_reconnect_never(struct heartwire_options *options);
 
 /**
- * Gives up after this many failed attempts in a row. Default: 0, never.
+ * Gives up after this many attempts since the last stable session; one that opened but was not stable counts, too.
+ * Default: 0, never.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1400,7 +1401,8 @@ heartwire_status heartwire_options_set_reconnect_retry_close_code(struct heartwi
 /**
  * Sets whether to dial again after the server refused the upgrade with this HTTP status.
  *
- * Default: yes for 408, 425, 429 and 5xx (Retry-After is honoured up to 5 minutes), no for all others.
+ * Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to
+ * half of it), no for all others.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1412,15 +1414,15 @@ heartwire_status heartwire_options_set_reconnect_retry_status(struct heartwire_o
                                                               bool yes);
 
 /**
- * Sets whether to dial again after a TLS failure. Default: yes, at the longest delay: clocks are wrong at boot.
+ * Sets whether to dial again after a TLS failure. Default: yes, after 30 to 45 s with the default delays:
+ * clocks are wrong at boot.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
  *
  * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
-heartwire_status heartwire_options_set_reconnect_retry_tls(struct heartwire_options *options,
-                                                           bool yes);
+heartwire_status heartwire_options_set_reconnect_retry_tls(struct heartwire_options *options, bool yes);
 
 /**
  * Sets whether to dial again after failures of the network and of name lookups. Default: yes.

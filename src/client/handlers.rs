@@ -11,8 +11,9 @@ use crate::event::{ConnectFailed, End, MessageRef, Opened, Outcome, SessionClose
 impl Client {
     /// Calls this for each open session. Register handlers before `connect`, so that no open is missed.
     ///
-    /// Handlers run on the event loop's thread, one at a time, in the order of their registration, and should not
-    /// take long; see [`Dispatch`](crate::Dispatch). A panic in one closes the client. To keep a handle inside a
+    /// Handlers run one at a time, in the order of their registration, on the thread that
+    /// [`Dispatch`](crate::Dispatch) names; on the event loop's, the default, they should not take long. If events are
+    /// pulled or go to a receiver already, the handler is never called, and the log says so. A panic in one closes the client. To keep a handle inside a
     /// handler, [`downgrade`](Client::downgrade) it: a `Client` in its own handler is never freed.
     pub fn on_open(&self, call: impl FnMut(&Client, &Opened) + Send + 'static) -> ListenerId {
         self.listen(|dispatcher| dispatcher.handlers.open(Box::new(call)))

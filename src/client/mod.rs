@@ -151,8 +151,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; [`WaitError::Closed`] if the client has ended; [`WaitError::WouldDeadlock`] on the
-    /// event loop's thread.
+    /// [`WaitError::TimedOut`]; [`WaitError::Closed`] if the client has ended; [`WaitError::WouldDeadlock`] on any
+    /// client's event loop thread.
     pub fn wait_open(&self, timeout: Duration) -> Result<(), WaitError> {
         self.wait(timeout, |state, _| (state == State::Open).then_some(()))
     }
@@ -161,7 +161,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; [`WaitError::WouldDeadlock`] on the event loop's thread.
+    /// [`WaitError::TimedOut`]; [`WaitError::WouldDeadlock`] on any client's event loop thread.
     pub fn wait_closed(&self, timeout: Duration) -> Result<End, WaitError> {
         self.wait(timeout, |_, end| end.cloned())
     }
@@ -243,7 +243,7 @@ impl Client {
     /// # Errors
     ///
     /// [`WaitError::TimedOut`]: some are still queued. [`WaitError::Closed`]: the client ended with some of them
-    /// unwritten. [`WaitError::WouldDeadlock`] on the event loop's thread.
+    /// unwritten. [`WaitError::WouldDeadlock`] on any client's event loop thread.
     pub fn flush(&self, timeout: Duration) -> Result<(), WaitError> {
         if thread::runs_a_loop() {
             return Err(WaitError::WouldDeadlock);
@@ -273,7 +273,7 @@ impl Client {
     /// # Errors
     ///
     /// [`RecvError::Closed`] after the last event; [`RecvError::Taken`] if there are handlers or a receiver;
-    /// [`RecvError::WouldDeadlock`] on the event loop's thread.
+    /// [`RecvError::WouldDeadlock`] on any client's event loop thread.
     pub fn recv(&self) -> Result<Event, RecvError> {
         self.take(None)
     }
@@ -291,7 +291,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`recv`](Client::recv), and [`RecvError::TimedOut`] if there is none.
+    /// [`RecvError::TimedOut`] if there is none, [`RecvError::Closed`] after the last event, [`RecvError::Taken`]. It is
+    /// legal on an event loop's thread.
     pub fn try_recv(&self) -> Result<Event, RecvError> {
         self.claim_pull()?;
         self.taken(self.core.dispatcher.queue.take(Some(Instant::now())))

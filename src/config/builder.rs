@@ -82,7 +82,8 @@ impl Builder {
         }
     }
 
-    /// The name in this client's log lines and thread names. Default: the URL's host and port.
+    /// The name in this client's log lines and thread names. Default: the URL's host, and its port unless it is
+    /// the scheme's own.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
         self
@@ -186,8 +187,8 @@ impl Builder {
         self
     }
 
-    /// How many events, and bytes of messages in them, wait for a program that pulls them or for
-    /// [`Dispatch::Thread`]. Default: 256 and 1 MiB. When either is reached, reading pauses and TCP slows the server.
+    /// How many events, and bytes of messages in them, wait for a program that pulls them, for a channel
+    /// ([`Client::events`], which holds 16 more), or for [`Dispatch::Thread`]. Default: 256 and 1 MiB. When either is reached, reading pauses and TCP slows the server.
     pub fn inbound_queue(mut self, events: usize, bytes: usize) -> Builder {
         self.inbound_events = events;
         self.inbound_bytes = bytes;
@@ -220,7 +221,8 @@ impl Builder {
 
     /// [`build`](Builder::build) and [`Client::connect`] in one; returns at once.
     ///
-    /// Register handlers between the two, or none: this form suits the pull style.
+    /// For the pull style. With handlers or a channel call [`build`](Builder::build), register them, then
+    /// [`Client::connect`], so that no event is missed.
     ///
     /// # Errors
     ///
@@ -405,9 +407,9 @@ mod tests {
 
     #[test]
     fn zero_and_absurd_durations_are_refused() {
-        let week = Duration::from_secs(8 * 24 * 3600);
+        let over_a_week = Duration::from_secs(8 * 24 * 3600);
         refused(builder().connect_timeout(Duration::ZERO), "connect_timeout", "less than");
-        refused(builder().close_timeout(week), "close_timeout", "week");
+        refused(builder().close_timeout(over_a_week), "close_timeout", "week");
         refused(builder().resolve_timeout(Duration::MAX), "resolve_timeout", "week");
         let beat = Heartbeat::ping();
         refused(

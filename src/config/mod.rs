@@ -27,7 +27,7 @@ use outbox::OutboxLimits;
 #[non_exhaustive]
 pub enum Dispatch {
     /// On the event loop's thread: the fastest way, without a second thread. A handler that takes
-    /// long delays this client's heartbeat and sends that queue.
+    /// long delays this client's heartbeat, and the messages that wait in its outbox.
     #[default]
     Loop,
     /// On a thread of the client's own, behind a bounded queue: handlers may take their time.

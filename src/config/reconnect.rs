@@ -11,9 +11,9 @@ use crate::user_code::{Kept, guarded};
 
 /// When the client dials again, and when it stops.
 ///
-/// The default is [`Reconnect::exponential`]: 250 ms plus a random part of up to 500 ms, doubled with
-/// each failure up to 30 s; it never gives up. The random part is drawn below the cap, so that
-/// thousands of clients that lost one server do not come back in step.
+/// The default is [`Reconnect::exponential`]: 250 ms plus a random time. The random time is at most
+/// 500 ms after the first failure; that bound doubles with each further one, up to 30 s. It never gives
+/// up. Because the time is random, thousands of clients that lost one server do not come back in step.
 ///
 /// # Examples
 ///
@@ -154,7 +154,8 @@ impl Reconnect {
         self
     }
 
-    /// Give up after this many failed attempts in a row. Default: never.
+    /// Give up after this many attempts since the last stable session; one that opened but did not last for
+    /// [`stable_after`](Self::stable_after) counts, too. Default: never.
     pub fn max_attempts(mut self, attempts: u32) -> Reconnect {
         self.max_attempts = Some(attempts);
         self
@@ -190,13 +191,15 @@ impl Reconnect {
 
     /// Whether to dial again after the server refused the upgrade with this HTTP status.
     ///
-    /// Default: yes for 408, 425, 429 and 5xx (`Retry-After` is honoured up to 5 minutes), no for all others.
+    /// Default: yes for 408, 425, 429 and 5xx (`Retry-After` counts up to 5 minutes, plus a random part
+    /// of up to half of it), no for all others.
     pub fn retry_status(mut self, status: u16, yes: bool) -> Reconnect {
         self.statuses.insert(status, yes);
         self
     }
 
-    /// Whether to dial again after a TLS failure. Default: yes, at the longest delay: clocks are wrong at boot.
+    /// Whether to dial again after a TLS failure. Default: yes, after floor + max and up to half of max
+    /// more (30 to 45 s), the longest of a list, or what `custom` says: clocks are wrong at boot.
     pub fn retry_tls(mut self, yes: bool) -> Reconnect {
         self.tls_failures = yes;
         self

@@ -1,8 +1,8 @@
 //! Events that wait to be taken by another thread: bounded, and never refusing what must get through.
 //!
-//! Messages and heartbeats count against the bound; when it is reached the loop stops reading. The
-//! events of the link itself always find a place: they are bounded because the link begins no new
-//! attempt while a `Close` or `ConnectFailed` waits here.
+//! Every event counts against the bound; when it is reached the loop stops reading. What is not a
+//! message is pushed all the same, and is bounded because the link begins no new attempt while a `Close`
+//! or `ConnectFailed` waits here.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -177,6 +177,9 @@ impl Queue {
         let mut inner = self.lock();
         inner.ended = true;
         let dropped = std::mem::take(&mut inner.events);
+        if !inner.claimed {
+            inner.discarded += dropped.len() as u64;
+        }
         inner.bytes = 0;
         inner.holding = 0;
         inner.outcomes = 0;

@@ -136,7 +136,7 @@ pub enum WaitError {
     TimedOut,
     /// The client has ended, so it can no longer happen.
     Closed(Box<End>),
-    /// The calling thread runs the event loop: what is waited for could never happen.
+    /// The calling thread runs an event loop, of this client or of another: waiting here would stop it.
     WouldDeadlock,
 }
 
@@ -162,7 +162,7 @@ pub enum RecvError {
     Closed,
     /// Events go to handlers or to [`Client::events`](crate::Client::events) already.
     Taken,
-    /// The calling thread runs the event loop: no event could ever come.
+    /// The calling thread runs an event loop, of this client or of another: waiting here would stop it.
     WouldDeadlock,
 }
 

@@ -47,7 +47,8 @@ pub enum Fate {
     Completed(Level),
     /// It was never written whole; the server cannot have seen it.
     Dropped(DropReason),
-    /// It was handed to the connection, which died before anyone could tell whether it arrived.
+    /// It was handed to the connection, which died before anyone could tell whether it arrived. Does not occur while
+    /// [`Level::Written`] is the only level.
     Unknown,
 }
 

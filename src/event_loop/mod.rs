@@ -1,6 +1,6 @@
 //! Reads the clock, waits, moves bytes, obeys the link; decides nothing.
 //!
-//! One loop holds one client or many. A turn waits for readiness, for a deadline or for the waker,
+//! Every client has a loop of its own today; the loop is written for many members all the same. A turn waits for readiness, for a deadline or for the waker,
 //! serves every member that has something to do, a bounded amount each, and only then lets deadlines
 //! judge: what the network brought in time counts even if the loop was late.
 

@@ -165,7 +165,8 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_never(
     })
 }
 
-/// Gives up after this many failed attempts in a row. Default: 0, never.
+/// Gives up after this many attempts since the last stable session; one that opened but was not stable counts, too.
+/// Default: 0, never.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
@@ -264,7 +265,8 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_retry_close_code(
 
 /// Sets whether to dial again after the server refused the upgrade with this HTTP status.
 ///
-/// Default: yes for 408, 425, 429 and 5xx (Retry-After is honoured up to 5 minutes), no for all others.
+/// Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to
+/// half of it), no for all others.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
@@ -283,7 +285,8 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_retry_status(
     })
 }
 
-/// Sets whether to dial again after a TLS failure. Default: yes, at the longest delay: clocks are wrong at boot.
+/// Sets whether to dial again after a TLS failure. Default: yes, after 30 to 45 s with the default delays:
+/// clocks are wrong at boot.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -24,7 +24,7 @@ pub const HEARTWIRE_ERR_FULL: i32 = 5;
 pub const HEARTWIRE_ERR_CLOSED: i32 = 6;
 /// The time was up. Nothing is lost by asking again.
 pub const HEARTWIRE_ERR_TIMEOUT: i32 = 7;
-/// This thread runs the client's event loop: what it would wait for could never happen.
+/// This thread runs an event loop, of this client or of another: waiting here would stop it.
 pub const HEARTWIRE_ERR_WOULD_DEADLOCK: i32 = 8;
 /// heartwire_connect() was called before on this client.
 pub const HEARTWIRE_ERR_ALREADY_CONNECTED: i32 = 9;

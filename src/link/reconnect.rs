@@ -12,7 +12,7 @@ use crate::config::reconnect::{Delays, Reconnect};
 use crate::error::{Cause, LinkError, Refusal, TlsFaultKind};
 use crate::link::later;
 
-/// A server that asks for more patience than this does not get it.
+/// More than this of a server's wish is not heeded; a random part comes on top.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// The bounds of what a user's own function may ask for; those of the settings.

@@ -28,7 +28,7 @@ const CREDIT: u32 = 4;
 
 /// The user wants no messages for now.
 pub(crate) const PAUSED: u32 = 1;
-/// The user has closed: messages are no longer delivered.
+/// The user has closed, or a callback has panicked: messages are no longer delivered.
 pub(crate) const CLOSING: u32 = 2;
 /// The client is gone: nothing is delivered.
 pub(crate) const DESTROYED: u32 = 4;
@@ -68,7 +68,7 @@ pub(crate) struct Inner {
     pub(crate) opened: Option<Arc<Opened>>,
     /// Set when the last event was handed on: nothing changes any more.
     pub(crate) end: Option<End>,
-    /// Where the loop is to be told of work; set by connect.
+    /// Where the loop is to be told of work; set when the loop takes the client in.
     pub(crate) home: Option<Home>,
     /// The loop was started, or is about to be.
     pub(crate) connected: bool,

@@ -1,6 +1,7 @@
 //! What the user calls. Knows no sockets, no protocol and no policy: it orders, and the loop does.
 
 mod handlers;
+mod send_options;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -21,6 +22,8 @@ use crate::mailbox::CLOSING;
 use crate::stats::Stats;
 use crate::thread;
 
+pub use send_options::SendOptions;
+
 /// A WebSocket client that stays connected.
 ///
 /// A handle: clones share one client, any thread may use any of them, and every call is legal in every
@@ -40,25 +43,6 @@ pub struct Client {
 /// A handle that does not keep the client alive; made by [`Client::downgrade`].
 #[derive(Clone)]
 pub struct WeakClient(Weak<Core>);
-
-/// What applies to one message only; see [`Client::send_with`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SendOptions {
-    time_to_live: Option<Duration>,
-}
-
-impl SendOptions {
-    /// Nothing special.
-    pub fn new() -> SendOptions {
-        SendOptions::default()
-    }
-
-    /// Drops the message, and says so, when it could not be written for this time. Default: the outbox's setting.
-    pub fn time_to_live(mut self, time: Duration) -> SendOptions {
-        self.time_to_live = Some(time);
-        self
-    }
-}
 
 impl Client {
     /// Begins the settings of a client for this `ws:` or `wss:` URL.

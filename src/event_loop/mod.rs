@@ -7,6 +7,7 @@
 mod member;
 mod session;
 pub(crate) mod slots;
+mod telling;
 mod timers;
 
 use std::io;

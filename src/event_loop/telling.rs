@@ -1,0 +1,97 @@
+//! What a member tells its user: events, outcomes, and the state that can be asked for.
+
+use std::time::Instant;
+
+use crate::error::Cause;
+use crate::event::{Event, Initiator, State};
+use crate::event_loop::member::Member;
+use crate::link::Input;
+use crate::mailbox::DESTROYED;
+
+impl Member {
+    /// Hands an event on; what the user can ask for is brought up to date before.
+    pub(super) fn tell(&mut self, mut event: Event, now: Instant) {
+        let core = self.core.clone();
+        match &mut event {
+            Event::State(state) => {
+                log::debug!("[{}] {state}", self.name());
+                core.mailbox.update(|inner| inner.state = *state);
+            }
+            Event::Open(opened) => {
+                let answer = core.mailbox.lock().opened.clone();
+                if let Some(answer) = answer {
+                    opened.subprotocol.clone_from(&answer.subprotocol);
+                    opened.headers.clone_from(&answer.headers);
+                }
+                log::info!("[{}] {opened}", self.name());
+            }
+            Event::Heartbeat(time) => core.mailbox.lock().counters.round_trip(*time),
+            Event::ClosedForGood(end) => {
+                log::info!("[{}] closed for good: {end}", self.name());
+                core.mailbox.update(|inner| inner.outbox.close());
+                // All of them, whoever takes them when: a closed outbox has no more to come.
+                while self.tell_outcome(now) {}
+                let end = end.clone();
+                self.deliver(event, now);
+                core.mailbox.update(|inner| {
+                    inner.state = State::Closed;
+                    inner.end.get_or_insert(end);
+                    // The loop's descriptors do not outlive it.
+                    inner.home = None;
+                });
+                core.dispatcher.end();
+                self.over = true;
+                return;
+            }
+            Event::ConnectFailed(failed) if matches!(failed.error().cause(), Cause::Tls(_)) => {
+                log::error!("[{}] {failed}", self.name());
+            }
+            Event::Close(closed) if closed.is_clean() && closed.by() == Initiator::User => {
+                log::info!("[{}] {closed}", self.name());
+            }
+            Event::ConnectFailed(_) | Event::Close(_) | Event::Error(_) => {
+                log::warn!("[{}] {event}", self.name());
+            }
+            _ => {}
+        }
+        self.deliver(event, now);
+    }
+
+    /// Tells the outcomes that are known by now, as long as the user takes them. Those that come of what a
+    /// handler does meanwhile wait for the next turn: reading and beats must have theirs.
+    pub(super) fn tell_outcomes(&mut self, now: Instant) {
+        let mut left = self.core.mailbox.lock().outbox.outcomes_pending();
+        while left > 0 && !self.core.dispatcher.pressure().outcomes {
+            left -= 1;
+            self.tell_outcome(now);
+        }
+        // Outcomes that wait to be told fill the outbox: there may be room for those who wait for it.
+        self.core.mailbox.update(|_| {});
+    }
+
+    /// `false` if there was none.
+    fn tell_outcome(&mut self, now: Instant) -> bool {
+        let outcome = self.core.mailbox.lock().outbox.next_outcome();
+        let any = outcome.is_some();
+        if let Some(outcome) = outcome {
+            self.deliver(Event::Outcome(outcome), now);
+        }
+        any
+    }
+
+    pub(super) fn deliver(&mut self, event: Event, now: Instant) {
+        if self.core.mailbox.signals() & DESTROYED != 0 {
+            return;
+        }
+        let core = self.core.clone();
+        if core.dispatcher.event(&self.client, &mut self.snapshot, event).is_err() {
+            self.callback_panicked(now);
+        }
+    }
+
+    pub(super) fn callback_panicked(&mut self, now: Instant) {
+        log::error!("[{}] a callback panicked; the client is closed", self.name());
+        self.core.mailbox.update(|inner| self.core.mailbox.shut(inner));
+        self.link.handle(Input::CallbackPanicked, now);
+    }
+}

@@ -983,7 +983,8 @@ struct heartwire_options *heartwire_options_new(void);
 void heartwire_options_free(struct heartwire_options *options);
 
 /**
- * Sets the name in the client's log lines and thread names. Default: the URL's host and port.
+ * Sets the name in the client's log lines and thread names. Default: the URL's host, and its port unless it is the
+ * scheme's own.
  *
  * Ownership: `name` is copied.
  * Threads:   any thread; one at a time for one object.
@@ -1011,7 +1012,7 @@ heartwire_status heartwire_options_add_header(struct heartwire_options *options,
                                               const char *value);
 
 /**
- * Adds the header Origin, which some servers demand. Default: none.
+ * Sets the header Origin, which some servers demand; the last one counts. Default: none.
  *
  * Ownership: `origin` is copied.
  * Threads:   any thread; one at a time for one object.
@@ -1021,7 +1022,7 @@ heartwire_status heartwire_options_add_header(struct heartwire_options *options,
 heartwire_status heartwire_options_set_origin(struct heartwire_options *options, const char *origin);
 
 /**
- * Sets the header User-Agent. Default: "heartwire/" and the version.
+ * Sets the header User-Agent; the last one counts. Default: "heartwire/" and the version.
  *
  * Ownership: `agent` is copied.
  * Threads:   any thread; one at a time for one object.

@@ -100,12 +100,18 @@ impl Builder {
 
     /// The `Origin` header (RFC 6455 section 4.1), which some servers demand. Default: none.
     pub fn origin(self, origin: impl Into<String>) -> Builder {
-        self.header("Origin", origin)
+        self.only_header("Origin", origin.into())
     }
 
     /// The `User-Agent` header. Default: `heartwire/` and the version.
     pub fn user_agent(self, agent: impl Into<String>) -> Builder {
-        self.header("User-Agent", agent)
+        self.only_header("User-Agent", agent.into())
+    }
+
+    /// A header that a request has once: the last one given counts.
+    fn only_header(mut self, name: &str, value: String) -> Builder {
+        self.headers.retain(|(given, _)| !given.eq_ignore_ascii_case(name));
+        self.header(name, value)
     }
 
     /// Asks for a subprotocol; call it repeatedly, the preferred one first. Default: none.
@@ -395,6 +401,14 @@ mod tests {
         refused(builder().header("Host", "h"), "header", "handshake");
         refused(builder().header("sec-websocket-KEY", "h"), "header", "handshake");
         refused(Builder::new("ws://a:b@h/").header("Authorization", "Bearer c"), "header", "Authorization");
+    }
+
+    #[test]
+    fn the_last_origin_and_user_agent_count() {
+        let twice = builder().origin("http://a").origin("http://b").user_agent("one").user_agent("two");
+        let sent = twice.config().unwrap().request.headers;
+        let expected = [("Origin", "http://b"), ("User-Agent", "two")];
+        assert_eq!(sent, expected.map(|(name, value)| (name.to_string(), value.to_string())));
     }
 
     #[test]

@@ -116,6 +116,14 @@ impl heartwire_options {
         self.headers.push((name.to_string(), value.to_string()));
         Ok(())
     }
+
+    /// A header that a request has once.
+    fn set_header(&mut self, name: &str, value: &str) -> Result<()> {
+        check_header(name, value)?;
+        self.headers.retain(|(given, _)| !given.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_string(), value.to_string()));
+        Ok(())
+    }
 }
 
 fn with<T>(builder: Builder, value: Option<T>, set: impl FnOnce(Builder, T) -> Builder) -> Builder {
@@ -157,7 +165,8 @@ pub unsafe extern "C" fn heartwire_options_free(options: *mut heartwire_options)
     });
 }
 
-/// Sets the name in the client's log lines and thread names. Default: the URL's host and port.
+/// Sets the name in the client's log lines and thread names. Default: the URL's host, and its port unless it is the
+/// scheme's own.
 ///
 /// Ownership: `name` is copied.
 /// Threads:   any thread; one at a time for one object.
@@ -202,7 +211,7 @@ pub unsafe extern "C" fn heartwire_options_add_header(
     })
 }
 
-/// Adds the header Origin, which some servers demand. Default: none.
+/// Sets the header Origin, which some servers demand; the last one counts. Default: none.
 ///
 /// Ownership: `origin` is copied.
 /// Threads:   any thread; one at a time for one object.
@@ -216,11 +225,11 @@ pub unsafe extern "C" fn heartwire_options_set_origin(
     guard(|| {
         // SAFETY: the header asks for an options object and a terminated string.
         let (options, origin) = unsafe { (borrow_mut("options", options)?, text("origin", origin)?) };
-        options.add_header("Origin", origin)
+        options.set_header("Origin", origin)
     })
 }
 
-/// Sets the header User-Agent. Default: "heartwire/" and the version.
+/// Sets the header User-Agent; the last one counts. Default: "heartwire/" and the version.
 ///
 /// Ownership: `agent` is copied.
 /// Threads:   any thread; one at a time for one object.
@@ -234,7 +243,7 @@ pub unsafe extern "C" fn heartwire_options_set_user_agent(
     guard(|| {
         // SAFETY: the header asks for an options object and a terminated string.
         let (options, agent) = unsafe { (borrow_mut("options", options)?, text("agent", agent)?) };
-        options.add_header("User-Agent", agent)
+        options.set_header("User-Agent", agent)
     })
 }
 

@@ -82,6 +82,7 @@ fn outcomes_that_nobody_takes_are_bounded_although_no_two_can_be_joined() {
             }
         }
         if accepted % 100 == 0 {
+            // Nothing is waited for: the pause spreads the sends, so that the loop finds expired ones between them.
             std::thread::sleep(ms(1));
         }
     }
@@ -104,7 +105,7 @@ fn a_handler_that_answers_each_outcome_with_a_message_does_not_stop_the_loop_fro
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();
     client.on_outcome(move |client, _| {
-        // Long enough that the next message may be written at once.
+        // Stands for a handler that takes its time: long enough that the next message may be written at once.
         std::thread::sleep(Duration::from_micros(100));
         count.fetch_add(1, Ordering::Relaxed);
         let _ = client.send_text("next");

@@ -110,8 +110,8 @@ impl EventLoop {
     pub(crate) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let _inside = thread::Loop::enter();
         let mut ready = std::mem::take(&mut self.again);
-        let wait = if ready.is_empty() { self.wait(timeout) } else { Some(Duration::ZERO) };
-        let (listed, arrivals) = self.sleep(wait)?;
+        let wait = if ready.is_empty() { self.longest_wait(timeout) } else { Some(Duration::ZERO) };
+        let (listed, arrivals) = self.wait_for_events(wait)?;
         let now = Instant::now();
         for event in &self.events {
             if event.token() == WAKER {
@@ -168,7 +168,7 @@ impl EventLoop {
 
     /// How long the next sleep may be. Entries of deadlines that moved are put right here, so that
     /// none of them costs a wake-up.
-    fn wait(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+    fn longest_wait(&mut self, timeout: Option<Duration>) -> Option<Duration> {
         let next = loop {
             let Some((at, slot)) = self.timers.peek() else { break None };
             let member = self.members.get_mut(slot).filter(|member| member.has_timer(at));
@@ -191,7 +191,7 @@ impl EventLoop {
         }
     }
 
-    fn sleep(&mut self, wait: Option<Duration>) -> io::Result<(Vec<Slot>, Vec<Arc<Core>>)> {
+    fn wait_for_events(&mut self, wait: Option<Duration>) -> io::Result<(Vec<Slot>, Vec<Arc<Core>>)> {
         let wait = {
             let mut inbox = self.post.inbox.lock().unwrap_or_else(PoisonError::into_inner);
             let work = !inbox.listed.is_empty() || !inbox.arrivals.is_empty();

@@ -4,12 +4,18 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::config::Config;
+use crate::config::outbox::WhenFull;
 use crate::dispatch::Dispatcher;
-use crate::event_loop::{self, EventLoop};
-use crate::mailbox::Mailbox;
+use crate::dispatch::queue::Taken;
+use crate::entry::Kind;
+use crate::error::{SendError, WaitError};
+use crate::event::MessageId;
+use crate::event_loop::{self, shared::SharedLoop};
+use crate::mailbox::{Inner, Mailbox};
 use crate::thread;
 
 pub(crate) struct Core {
@@ -18,17 +24,20 @@ pub(crate) struct Core {
     pub(crate) dispatcher: Dispatcher,
     /// The user's handles; the last one's drop destroys the client.
     handles: AtomicUsize,
-    /// The client's own loop thread.
+    /// The loop that it shares with others, if it has no loop thread of its own.
+    event_loop: Option<Arc<SharedLoop>>,
+    /// Its own loop's, once it was started.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Core {
-    /// With one handle, which the caller makes.
-    pub(crate) fn new(config: Config) -> Arc<Core> {
+    /// With one handle, which the caller makes. The loop, if there is one, has counted the client in.
+    pub(crate) fn new(config: Config, event_loop: Option<Arc<SharedLoop>>) -> Arc<Core> {
         Arc::new(Core {
             mailbox: Mailbox::new(&config),
             dispatcher: Dispatcher::new(&config),
             handles: AtomicUsize::new(1),
+            event_loop,
             thread: Mutex::new(None),
             config,
         })
@@ -46,28 +55,72 @@ impl Core {
         }
     }
 
-    /// Starts the client's own loop, and the dispatch thread where events need one.
+    /// Gives the client to the loop that it shares, or starts its own; and the dispatch thread where events need one.
     pub(crate) fn start(self: &Arc<Core>) -> io::Result<()> {
-        let mut running = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = Client::uncounted_of(self);
-        let event_loop = EventLoop::new()?;
-        self.dispatcher.start_thread(&client, true)?;
-        event_loop.adopt(self.clone());
-        let core = self.clone();
-        let builder = std::thread::Builder::new()
-            .name(format!("heartwire-{}", self.config.name))
-            .stack_size(self.config.stack_size);
-        *running = Some(thread::spawn(builder, move || event_loop::run(event_loop, core))?);
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        self.dispatcher.start_thread(&Client::uncounted_of(self), true)?;
+        match &self.event_loop {
+            Some(event_loop) => event_loop.adopt(self.clone())?,
+            None => *thread = Some(event_loop::start_for(self.clone())?),
+        }
         Ok(())
     }
 
-    /// There is no loop to tell of the end: it is only there to be asked for.
-    pub(crate) fn loop_failed(&self) {
-        self.mailbox.loop_failed();
-        self.dispatcher.end();
+    /// Sends, and waits for room where the outbox is full and set to block.
+    pub(crate) fn send(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        time_to_live: Option<Duration>,
+    ) -> Result<MessageId, SendError> {
+        let now = Instant::now();
+        let mut sent = self.mailbox.send(kind, payload, time_to_live, now);
+        if let (Err(SendError::Full), WhenFull::Block(timeout)) = (&sent, self.config.outbox.when_full) {
+            let deadline = now.checked_add(timeout);
+            while let Err(SendError::Full) = sent {
+                let has_room = |inner: &Inner| inner.has_room(payload.len()).then_some(());
+                match self.wait_until(deadline, has_room) {
+                    Err(WaitError::WouldDeadlock) => return Err(SendError::WouldDeadlock),
+                    Err(WaitError::TimedOut) => return Err(SendError::Full),
+                    _ => sent = self.mailbox.send(kind, payload, time_to_live, Instant::now()),
+                }
+            }
+        }
+        sent
     }
 
-    /// Ends the client in silence. Waits for a running callback and for the threads, but never inside
+    /// Waits until `done` has an answer; turns the loop meanwhile, if nobody else does.
+    pub(crate) fn wait_until<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut done: impl FnMut(&Inner) -> Option<T>,
+    ) -> Result<T, WaitError> {
+        if thread::runs_a_loop() {
+            return Err(WaitError::WouldDeadlock);
+        }
+        if let Some(event_loop) = self.turned_by_program() {
+            let _waits = self.mailbox.waits_turning();
+            if let Some(answer) = event_loop.wait(deadline, || self.mailbox.answer(&mut done)) {
+                return answer;
+            }
+        }
+        self.mailbox.wait_until(deadline, done)
+    }
+
+    /// Waits for the next event; turns the loop meanwhile, if nobody else does.
+    pub(crate) fn take_event(&self, deadline: Option<Instant>) -> Taken {
+        let queue = &self.dispatcher.queue;
+        let turned = self.turned_by_program();
+        let taken = turned.and_then(|event_loop| event_loop.wait(deadline, || queue.try_take()));
+        taken.unwrap_or_else(|| queue.take(deadline))
+    }
+
+    /// The loop, if it has no thread of the library's.
+    fn turned_by_program(&self) -> Option<&SharedLoop> {
+        self.event_loop.as_deref().filter(|event_loop| !event_loop.has_thread())
+    }
+
+    /// Ends the client in silence. Waits for a running callback and for the client's own threads, but never inside
     /// a callback or on a loop's thread, where two clients could wait for each other.
     fn destroy(&self) {
         log::debug!("[{}] destroyed", self.config.name);
@@ -75,6 +128,13 @@ impl Core {
         self.mailbox.destroy();
         // Before the wait: a call that runs is the last one, even where several handlers listen.
         self.dispatcher.handlers.clear();
+        if let Some(event_loop) = &self.event_loop {
+            event_loop.part();
+            // Not for the loop: another client's handler may take its time there.
+            if wait {
+                self.mailbox.wait_until_left();
+            }
+        }
         let running = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running.filter(|_| wait) {
             thread::join(running);

@@ -108,6 +108,7 @@ pub use config::tls::{Tls, TlsVersion};
 pub use dispatch::handlers::ListenerId;
 pub use error::*;
 pub use event::*;
+pub use event_loop::EventLoop;
 pub use stats::Stats;
 
 /// The programs in the README compile.

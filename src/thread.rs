@@ -4,12 +4,22 @@
 
 use std::cell::Cell;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 thread_local! {
     static CALLBACKS: Cell<u32> = const { Cell::new(0) };
     static LOOPS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A number of this thread's own, never zero and never used again.
+pub(crate) fn id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static ID: u64 = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+    ID.with(|id| *id)
 }
 
 /// The thread is inside a user's callback, of whichever client, while this lives.

@@ -18,6 +18,7 @@ use crate::dispatch::queue::Taken;
 use crate::entry::Kind;
 use crate::error::{CloseError, ConnectError, RecvError, SendError, WaitError};
 use crate::event::{End, Event, Message, MessageId, MessageRef, Opened, State};
+use crate::event_loop::shared::SharedLoop;
 use crate::mailbox::CLOSING;
 use crate::stats::Stats;
 use crate::thread;
@@ -50,8 +51,8 @@ impl Client {
         Builder::new(url)
     }
 
-    pub(crate) fn new(config: Config) -> Client {
-        Client { core: Core::new(config), counted: true }
+    pub(crate) fn new(config: Config, event_loop: Option<Arc<SharedLoop>>) -> Client {
+        Client { core: Core::new(config, event_loop), counted: true }
     }
 
     // ---- connecting and closing ----------------------------------------------------------
@@ -94,7 +95,7 @@ impl Client {
         });
         ordered?;
         self.core.start().map_err(|error| {
-            self.core.loop_failed();
+            self.core.loop_failed("the event loop did not start");
             ConnectError::Start(error)
         })
     }
@@ -121,7 +122,7 @@ impl Client {
         // Never connected: a loop is needed to tell handlers of the end.
         let start = self.core.mailbox.update(|inner| !std::mem::replace(&mut inner.connected, true));
         if start && self.core.start().is_err() {
-            self.core.loop_failed();
+            self.core.loop_failed("the event loop did not start");
         }
         Ok(())
     }
@@ -155,11 +156,8 @@ impl Client {
         timeout: Duration,
         done: impl Fn(State, Option<&End>) -> Option<T>,
     ) -> Result<T, WaitError> {
-        if thread::runs_a_loop() {
-            return Err(WaitError::WouldDeadlock);
-        }
         let deadline = Instant::now().checked_add(timeout);
-        self.core.mailbox.wait_until(deadline, |inner| done(inner.state, inner.end.as_ref()))
+        self.core.wait_until(deadline, |inner| done(inner.state, inner.end.as_ref()))
     }
 
     // ---- sending -------------------------------------------------------------------------
@@ -187,7 +185,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn send_text(&self, text: &str) -> Result<MessageId, SendError> {
-        self.core.mailbox.send(Kind::Text, text.as_bytes(), None)
+        self.core.send(Kind::Text, text.as_bytes(), None)
     }
 
     /// Sends a binary message; everything else is as with [`send_text`](Client::send_text).
@@ -196,7 +194,7 @@ impl Client {
     ///
     /// As [`send_text`](Client::send_text).
     pub fn send_binary(&self, data: &[u8]) -> Result<MessageId, SendError> {
-        self.core.mailbox.send(Kind::Binary, data, None)
+        self.core.send(Kind::Binary, data, None)
     }
 
     /// Sends a message with settings of its own; everything else is as with [`send_text`](Client::send_text).
@@ -206,7 +204,7 @@ impl Client {
     /// As [`send_text`](Client::send_text).
     pub fn send_with(&self, message: MessageRef<'_>, options: SendOptions) -> Result<MessageId, SendError> {
         let kind = if message.is_text() { Kind::Text } else { Kind::Binary };
-        self.core.mailbox.send(kind, message.as_bytes(), options.time_to_live)
+        self.core.send(kind, message.as_bytes(), options.time_to_live)
     }
 
     /// Sends a ping of your own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
@@ -229,12 +227,9 @@ impl Client {
     /// [`WaitError::TimedOut`]: some are still queued. [`WaitError::Closed`]: the client ended with some of them
     /// unwritten. [`WaitError::WouldDeadlock`] on any client's event loop thread.
     pub fn flush(&self, timeout: Duration) -> Result<(), WaitError> {
-        if thread::runs_a_loop() {
-            return Err(WaitError::WouldDeadlock);
-        }
         let deadline = Instant::now().checked_add(timeout);
         let mut target = None;
-        self.core.mailbox.wait_until(deadline, |inner| {
+        self.core.wait_until(deadline, |inner| {
             let last = *target.get_or_insert_with(|| inner.outbox.last_accepted());
             // Only the end drops them so; whether it came before this call or during it, they are not written.
             if inner.outbox.tally().closed > 0 {
@@ -279,7 +274,7 @@ impl Client {
     /// legal on an event loop's thread.
     pub fn try_recv(&self) -> Result<Event, RecvError> {
         self.claim_pull()?;
-        self.taken(self.core.dispatcher.queue.take(Some(Instant::now())))
+        self.taken(self.core.dispatcher.queue.try_take().unwrap_or(Taken::TimedOut))
     }
 
     fn take(&self, deadline: Option<Instant>) -> Result<Event, RecvError> {
@@ -287,7 +282,7 @@ impl Client {
         if thread::runs_a_loop() {
             return Err(RecvError::WouldDeadlock);
         }
-        self.taken(self.core.dispatcher.queue.take(deadline))
+        self.taken(self.core.take_event(deadline))
     }
 
     fn claim_pull(&self) -> Result<(), RecvError> {

@@ -16,8 +16,10 @@ use crate::config::outbox::OutboxLimits;
 use crate::config::reconnect::Reconnect;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
-use crate::config::{Config, Dispatch};
+use crate::config::{Config, Dispatch, STACK_SIZE};
 use crate::error::{ConfigError, Error};
+use crate::event_loop::EventLoop;
+use crate::event_loop::shared::SharedLoop;
 use crate::link::Rules;
 use crate::net::dial::Target;
 use crate::session::upgrade::UpgradeRequest;
@@ -47,6 +49,7 @@ pub struct Builder {
     inbound_bytes: usize,
     report_outcomes: bool,
     stack_size: usize,
+    event_loop: Option<Arc<SharedLoop>>,
 }
 
 /// Shows the name only: URL and headers carry secrets.
@@ -78,7 +81,8 @@ impl Builder {
             inbound_events: 256,
             inbound_bytes: 1 << 20,
             report_outcomes: false,
-            stack_size: 1 << 20,
+            stack_size: STACK_SIZE,
+            event_loop: None,
         }
     }
 
@@ -209,7 +213,14 @@ impl Builder {
         self
     }
 
-    /// The stack of the event loop's thread, in bytes, for handlers that need more. Default: 1 MiB.
+    /// Lets the client share this loop with others, instead of a thread of its own, which is the default.
+    pub fn event_loop(mut self, event_loop: &EventLoop) -> Builder {
+        self.event_loop = Some(event_loop.shared().clone());
+        self
+    }
+
+    /// The stack of the client's event loop thread, in bytes, for handlers that need more. Default: 1 MiB. It means
+    /// nothing on a loop that is shared.
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = bytes;
         self
@@ -221,8 +232,14 @@ impl Builder {
     /// # Errors
     ///
     /// [`ConfigError`] names the setting that cannot be.
-    pub fn build(self) -> Result<Client, ConfigError> {
-        Ok(Client::new(self.config()?))
+    pub fn build(mut self) -> Result<Client, ConfigError> {
+        let event_loop = self.event_loop.take();
+        let config = self.config()?;
+        // Last, since the client is counted from here on.
+        if event_loop.as_ref().is_some_and(|event_loop| !event_loop.join()) {
+            return Err(ConfigError::new("event_loop", "it was dropped, or has failed"));
+        }
+        Ok(Client::new(config, event_loop))
     }
 
     /// [`build`](Builder::build) and [`Client::connect`] in one; returns at once.

@@ -34,6 +34,9 @@ pub enum Dispatch {
     Thread,
 }
 
+/// The default of a loop thread's stack, in bytes; only touched pages count.
+pub(crate) const STACK_SIZE: usize = 1 << 20;
+
 /// A builder's settings, checked. No `Debug`: it holds secrets.
 pub(crate) struct Config {
     pub(crate) name: String,

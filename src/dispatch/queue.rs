@@ -137,14 +137,8 @@ impl Queue {
     pub(crate) fn take(&self, deadline: Option<Instant>) -> Taken {
         let mut inner = self.lock();
         loop {
-            if let Some((event, was_holding)) = inner.pop() {
-                inner.ring();
-                let unheld = was_holding && inner.holding == 0;
-                let relieved = inner.full && self.has_room(&inner);
-                return Taken::Event(event, unheld || relieved);
-            }
-            if inner.ended {
-                return Taken::Ended;
+            if let Some(taken) = self.take_from(&mut inner) {
+                return taken;
             }
             let left = match deadline {
                 None => Duration::MAX,
@@ -161,6 +155,21 @@ impl Queue {
             };
             inner.takers -= 1;
         }
+    }
+
+    /// An event or the end, if there is one; does not wait.
+    pub(crate) fn try_take(&self) -> Option<Taken> {
+        self.take_from(&mut self.lock())
+    }
+
+    fn take_from(&self, inner: &mut Inner) -> Option<Taken> {
+        if let Some((event, was_holding)) = inner.pop() {
+            inner.ring();
+            let unheld = was_holding && inner.holding == 0;
+            let relieved = inner.full && self.has_room(inner);
+            return Some(Taken::Event(event, unheld || relieved));
+        }
+        inner.ended.then_some(Taken::Ended)
     }
 
     /// No event comes any more; those that wait can still be taken.
@@ -272,8 +281,8 @@ mod tests {
     }
 
     fn take(queue: &Queue) -> Option<(Event, bool)> {
-        match queue.take(Some(Instant::now())) {
-            Taken::Event(event, tell) => Some((event, tell)),
+        match queue.try_take() {
+            Some(Taken::Event(event, tell)) => Some((event, tell)),
             _ => None,
         }
     }

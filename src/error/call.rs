@@ -178,3 +178,35 @@ impl fmt::Display for RecvError {
 }
 
 impl StdError for RecvError {}
+
+/// Why an [`EventLoop`](crate::EventLoop) did not do what it was asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LoopError {
+    /// It has a thread of its own, or another thread turns it just now.
+    Busy,
+    /// The calling thread is inside a turn, of this loop or of another.
+    WouldDeadlock,
+    /// The operating system refused: no descriptor, no thread, or no waiting. After a turn every client of the loop has
+    /// ended.
+    System(io::Error),
+}
+
+impl fmt::Display for LoopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoopError::Busy => f.write_str("the event loop is turned by another thread"),
+            LoopError::WouldDeadlock => f.write_str("the calling thread is inside a turn already"),
+            LoopError::System(error) => write!(f, "the event loop: {error}"),
+        }
+    }
+}
+
+impl StdError for LoopError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            LoopError::System(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -10,7 +10,7 @@ mod link;
 use std::error::Error as StdError;
 use std::fmt;
 
-pub use call::{CloseError, ConfigError, ConnectError, RecvError, SendError, WaitError};
+pub use call::{CloseError, ConfigError, ConnectError, LoopError, RecvError, SendError, WaitError};
 pub(crate) use fault::header;
 pub use fault::{ProtocolFault, Refusal, TlsFault, TlsFaultKind, UpgradeFault};
 pub use link::{Cause, LinkError, Phase};
@@ -31,6 +31,8 @@ pub enum Error {
     Wait(WaitError),
     /// There is no event.
     Recv(RecvError),
+    /// An event loop did not do what it was asked for.
+    Loop(LoopError),
     /// The link is down.
     Link(LinkError),
 }
@@ -68,5 +70,6 @@ gathered!(
     Close(CloseError),
     Wait(WaitError),
     Recv(RecvError),
+    Loop(LoopError),
     Link(LinkError)
 );

@@ -13,8 +13,9 @@ use crate::dispatch::queue::Pressure;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
 use crate::event::{Event, Opened};
+use crate::event_loop::post::Home;
 use crate::event_loop::session::Session;
-use crate::event_loop::{Home, slots};
+use crate::event_loop::slots;
 use crate::link::{Action, Input, Link};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
@@ -101,6 +102,24 @@ impl Member {
     /// The machine slept.
     pub(crate) fn woke(&mut self, now: Instant) {
         self.link.handle(Input::Woke, now);
+    }
+
+    pub(crate) fn is_destroyed(&self) -> bool {
+        self.core.mailbox.is_destroyed()
+    }
+
+    /// Its turn begins: from here to [`leave`](Member::leave) a destroy waits, where it may.
+    pub(crate) fn enter(&self) {
+        self.core.mailbox.enter();
+    }
+
+    pub(crate) fn leave(&self) {
+        self.core.mailbox.leave();
+    }
+
+    /// Its loop can do nothing for it any more.
+    pub(crate) fn fail(self, why: &str) {
+        self.core.loop_failed(why);
     }
 
     /// The client has ended, or was destroyed: its place can be freed.

@@ -1,261 +1,183 @@
-//! Reads the clock, waits, moves bytes, obeys the link; decides nothing.
-//!
-//! Every client has a loop of its own today; the loop is written for many members all the same. A turn waits for readiness, for a deadline or for the waker,
-//! serves every member that has something to do, a bounded amount each, and only then lets deadlines
-//! judge: what the network brought in time counts even if the loop was late.
+//! The loop that waits for sockets and deadlines: for one client on a thread of its own, for many on one thread, or
+//! inside the program's own loop.
 
+mod engine;
 mod member;
+pub(crate) mod post;
 mod session;
+pub(crate) mod shared;
 pub(crate) mod slots;
 mod telling;
 mod timers;
 
+use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Waker};
-
+use crate::config::STACK_SIZE;
 use crate::core::Core;
-use crate::net::os;
+use crate::error::LoopError;
 use crate::thread;
-use member::Member;
-use slots::{Slot, Slots, WAKER};
-use timers::Timers;
+use engine::Engine;
+use shared::SharedLoop;
 
-/// Readiness events taken from the system at once.
-const EVENTS: usize = 256;
-/// A boot clock that ran ahead of the monotonic one by this much means that the machine slept.
-const SUSPENDED: Duration = Duration::from_secs(1);
-
-pub(crate) struct EventLoop {
-    poll: Poll,
-    events: Events,
-    post: Arc<Post>,
-    members: Slots<Member>,
-    timers: Timers,
-    /// Members with work left from the last turn: the next one does not wait.
-    again: Vec<Slot>,
-    /// How far the boot clock is ahead of the monotonic one.
-    slept: Option<Duration>,
-    started: Instant,
-}
-
-/// What other threads leave for the loop.
-struct Post {
-    inbox: Mutex<Inbox>,
-    waker: Waker,
-}
-
-#[derive(Default)]
-struct Inbox {
-    /// The loop waits, or is about to: whoever clears this wakes it, so that one sleep gets one wake.
-    asleep: bool,
-    listed: Vec<Slot>,
-    arrivals: Vec<Arc<Core>>,
-}
-
-/// Where a member lives: enough to wake its loop for it.
-#[derive(Clone)]
-pub(crate) struct Home {
-    post: Arc<Post>,
-    slot: Slot,
-}
-
-impl Home {
-    pub(crate) fn wake(&self) {
-        self.post.leave(|inbox| inbox.listed.push(self.slot));
-    }
-}
-
-impl Post {
-    fn leave(&self, change: impl FnOnce(&mut Inbox)) {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut inbox);
-        let asleep = std::mem::take(&mut inbox.asleep);
-        drop(inbox);
-        if asleep && let Err(error) = self.waker.wake() {
-            log::error!("heartwire: the event loop cannot be woken: {error}");
-        }
-    }
+/// A loop that several clients share, instead of a thread each.
+///
+/// Build the clients with [`Builder::event_loop`](crate::Builder::event_loop), then let one of these turn it:
+///
+/// - **A thread of the library's**: [`start`](EventLoop::start). Many clients cost one thread.
+/// - **The program's own loop**: [`turn`](EventLoop::turn), once for each frame, or whenever the descriptor
+///   (`AsFd`, on Unix) is readable or [`next_deadline`](EventLoop::next_deadline) has come. No thread of the library's
+///   exists then, but for name resolution: the first host name that is not a literal address starts its threads.
+/// - **The calls that wait**: if nobody turns the loop, [`recv`](crate::Client::recv),
+///   [`wait_open`](crate::Client::wait_open), [`wait_closed`](crate::Client::wait_closed),
+///   [`flush`](crate::Client::flush) and a send that waits for room turn it while they wait: the fastest way
+///   for request and reply, since no second thread takes part. Between such calls nothing happens: no heartbeat is
+///   answered and no link is mended.
+///
+/// Handlers of all clients run on the thread that turns. Where `turn` is used that is the thread which called it last;
+/// calls that wait on other threads wait for that one. Everything a client promises holds on a shared loop,
+/// too, with one difference: a handler that takes long delays all clients of the loop, not only its own. Give such
+/// clients [`Dispatch::Thread`](crate::Dispatch::Thread).
+///
+/// Dropping it leaves clients that live in place: a started loop's thread goes on and ends with the last of
+/// them, and without a thread the calls that wait still work. No further client can be built on it.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn main() -> Result<(), heartwire::Error> {
+/// use heartwire::{Client, EventLoop};
+///
+/// let event_loop = EventLoop::new()?;
+/// event_loop.start()?;
+/// let mut clients = Vec::new();
+/// for number in 0..1000 {
+///     let url = format!("ws://127.0.0.1:9000/feed/{number}");
+///     clients.push(Client::builder(&url).event_loop(&event_loop).connect()?);
+/// }
+/// # Ok(()) }
+/// ```
+pub struct EventLoop {
+    shared: Arc<SharedLoop>,
 }
 
 impl EventLoop {
-    pub(crate) fn new() -> io::Result<EventLoop> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        Ok(EventLoop {
-            poll,
-            events: Events::with_capacity(EVENTS),
-            post: Arc::new(Post { inbox: Mutex::default(), waker }),
-            members: Slots::new(),
-            timers: Timers::default(),
-            again: Vec::new(),
-            slept: None,
-            started: Instant::now(),
-        })
+    /// Makes a loop without clients, which nobody turns yet. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::System`]: there was no descriptor to be had; a loop needs three.
+    pub fn new() -> Result<EventLoop, LoopError> {
+        Ok(EventLoop { shared: SharedLoop::new().map_err(LoopError::System)? })
     }
 
-    /// Takes a client in; it is served from the next turn on.
-    pub(crate) fn adopt(&self, core: Arc<Core>) {
-        self.post.leave(|inbox| inbox.arrivals.push(core));
+    /// Gives the loop a thread of the library's, which turns it from now on. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::Busy`]: it has one already, or another thread turns it just now. [`LoopError::System`]: no thread was
+    /// to be had; the loop stays as it was.
+    pub fn start(&self) -> Result<(), LoopError> {
+        self.shared.start("heartwire-loop", STACK_SIZE)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+    /// Waits for something to do, for `timeout` at most (`None`: for as long as it takes), and does it: a bounded
+    /// amount for each client, handlers included. It may return early, and with nothing done.
+    ///
+    /// With a timeout of zero it never waits. The calling thread becomes the one that turns this loop.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopError::WouldDeadlock`]: the calling thread is inside a turn already, of this loop or of another.
+    /// [`LoopError::Busy`]: the loop has a thread of its own, or another thread turns it just now.
+    /// [`LoopError::System`]: the operating system refused to wait; every client of the loop has ended.
+    pub fn turn(&self, timeout: Option<Duration>) -> Result<(), LoopError> {
+        self.shared.turn(timeout)
     }
 
-    /// Waits for something to do, for `timeout` at most (`None`: for as long as it takes), and does it.
-    pub(crate) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let _inside = thread::Loop::enter();
-        let mut ready = std::mem::take(&mut self.again);
-        let wait = if ready.is_empty() { self.longest_wait(timeout) } else { Some(Duration::ZERO) };
-        let (listed, arrivals) = self.wait_for_events(wait)?;
-        let now = Instant::now();
-        for event in &self.events {
-            if event.token() == WAKER {
-                continue;
-            }
-            if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token()))
-                && member.is_ready(event)
-            {
-                ready.push(slot);
-            }
-        }
-        for slot in listed {
-            if let Some(member) = self.members.get_mut(slot) {
-                member.was_listed();
-                ready.push(slot);
-            }
-        }
-        for core in arrivals {
-            let slot = self.members.reserve();
-            let home = Home { post: self.post.clone(), slot };
-            self.members.put_back(slot, Member::new(core, home));
-            ready.push(slot);
-        }
-        if self.has_slept(now) {
-            for slot in self.members.all().collect::<Vec<_>>() {
-                if let Some(member) = self.members.get_mut(slot) {
-                    member.woke(now);
-                    ready.push(slot);
-                }
-            }
-        }
-        for slot in ready {
-            self.serve(slot, now, false);
-        }
-        for slot in self.due(now) {
-            self.serve(slot, now, true);
-        }
-        self.members.end_of_turn();
-        Ok(())
+    /// When [`turn`](EventLoop::turn) is to be called at the latest, even if the descriptor is not readable by then;
+    /// `None`: there is no such time.
+    ///
+    /// Every turn may change it, and so may every call to a client; the latter makes the descriptor readable. Ask after
+    /// each turn. A loop that another thread turns, or that has a thread of its own, answers `None`.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.shared.next_deadline()
     }
 
-    /// The members whose deadline has come. Taken together before any is served: a deadline that stays
-    /// where it is costs a turn, not the loop.
-    fn due(&mut self, now: Instant) -> Vec<Slot> {
-        let mut due = Vec::new();
-        while let Some((at, slot)) = self.timers.peek().filter(|(at, _)| *at <= now) {
-            self.timers.pop();
-            if self.members.get_mut(slot).is_some_and(|member| member.timer_fired(at)) {
-                due.push(slot);
-            }
-        }
-        due
+    /// Makes the turn that waits return, or else the next one; from any thread.
+    pub fn wake(&self) {
+        self.shared.post().wake();
     }
 
-    /// How long the next sleep may be. Entries of deadlines that moved are put right here, so that
-    /// none of them costs a wake-up.
-    fn longest_wait(&mut self, timeout: Option<Duration>) -> Option<Duration> {
-        let next = loop {
-            let Some((at, slot)) = self.timers.peek() else { break None };
-            let member = self.members.get_mut(slot).filter(|member| member.has_timer(at));
-            let deadline = member.as_ref().and_then(|member| member.deadline());
-            if deadline.is_some_and(|deadline| deadline <= at) {
-                break Some(at);
-            }
-            self.timers.pop();
-            if let Some(member) = member {
-                member.timer_fired(at);
-                if let Some(moved) = member.new_timer() {
-                    self.timers.add(moved, slot);
-                }
-            }
-        };
-        let until_next = next.map(|at| at.saturating_duration_since(Instant::now()));
-        match (timeout, until_next) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+    /// How many clients were built on this loop and are not destroyed yet.
+    pub fn clients(&self) -> usize {
+        self.shared.post().clients()
     }
 
-    fn wait_for_events(&mut self, wait: Option<Duration>) -> io::Result<(Vec<Slot>, Vec<Arc<Core>>)> {
-        let wait = {
-            let mut inbox = self.post.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-            let work = !inbox.listed.is_empty() || !inbox.arrivals.is_empty();
-            inbox.asleep = !work;
-            if work { Some(Duration::ZERO) } else { wait }
-        };
-        match self.poll.poll(&mut self.events, wait) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            result => result?,
-        }
-        let mut inbox = self.post.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        inbox.asleep = false;
-        Ok((std::mem::take(&mut inbox.listed), std::mem::take(&mut inbox.arrivals)))
+    pub(crate) fn shared(&self) -> &Arc<SharedLoop> {
+        &self.shared
     }
 
-    fn serve(&mut self, slot: Slot, now: Instant, tick: bool) {
-        let Some(mut member) = self.members.lift(slot) else { return };
-        // The place is empty meanwhile: callbacks reach this loop through its inbox only.
-        member.serve(self.poll.registry(), now, tick);
-        if member.is_over() {
-            self.members.free(slot);
-            return;
-        }
-        if member.wants_another_turn() {
-            self.again.push(slot);
-        }
-        let due = member.new_timer();
-        self.members.put_back(slot, member);
-        if let Some(due) = due {
-            self.timers.add(due, slot);
-        }
-        if self.timers.has_too_many(self.members.len()) {
-            let members = &mut self.members;
-            self.timers.sweep(|at, slot| members.get_mut(slot).is_some_and(|member| member.has_timer(at)));
-        }
-    }
-
-    fn has_slept(&mut self, now: Instant) -> bool {
-        let Some(boot) = os::boot_clock() else { return false };
-        let ahead = boot.saturating_sub(now.saturating_duration_since(self.started));
-        let before = self.slept.replace(ahead);
-        before.is_some_and(|before| ahead > before + SUSPENDED)
+    /// Whether it may be freed now: no client is left, nobody turns it, and from now on none can be built on it.
+    #[cfg(feature = "capi")]
+    pub(crate) fn close_if_unused(&self) -> bool {
+        self.shared.close_if_unused()
     }
 }
 
-/// A client's own loop thread, to the client's end.
-pub(crate) fn run(mut event_loop: EventLoop, core: Arc<Core>) {
-    let ran = catch_unwind(AssertUnwindSafe(|| -> io::Result<()> {
-        event_loop.turn(None)?;
-        while !event_loop.is_empty() {
-            event_loop.turn(None)?;
-        }
-        Ok(())
-    }));
-    if matches!(ran, Ok(Ok(()))) {
-        return;
-    }
-    // Before anything is logged: the logger is user code, and may be what panicked.
-    core.loop_failed();
-    match ran {
-        Ok(Err(error)) => log::error!("[{}] the event loop failed: {error}", core.config.name),
-        _ => log::error!(
-            "[{}] the event loop panicked; this is a bug, of the logger or of heartwire",
-            core.config.name
-        ),
+/// Starts a loop with a thread of its own for one client; both end with it.
+pub(crate) fn start_for(core: Arc<Core>) -> io::Result<JoinHandle<()>> {
+    let mut engine = Engine::new()?;
+    let builder = std::thread::Builder::new()
+        .name(format!("heartwire-{}", core.config.name))
+        .stack_size(core.config.stack_size);
+    engine.post().arrive(core);
+    engine.post().close();
+    thread::spawn(builder, move || {
+        engine.run();
+    })
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.shared.close();
+        let wait = thread::may_wait_for_callbacks() && self.clients() == 0;
+        self.shared.end_thread(wait);
     }
 }
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop").field("clients", &self.clients()).finish_non_exhaustive()
+    }
+}
+
+/// The descriptor to wait for, with epoll, kqueue, poll or select: readable while a turn has something to do.
+///
+/// Nothing but waiting may be done with it. It lives as long as the loop.
+#[cfg(unix)]
+impl std::os::fd::AsFd for EventLoop {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.shared.registry().as_fd()
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for EventLoop {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.shared.registry().as_raw_fd()
+    }
+}
+
+/// Any thread may use it, and handlers may hold it.
+const _: () = {
+    const fn promised<T: Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    promised::<EventLoop>();
+};
+
+// Each turn is inside `catch_unwind`, and one that unwound ends the loop.
+impl std::panic::UnwindSafe for EventLoop {}
+impl std::panic::RefUnwindSafe for EventLoop {}

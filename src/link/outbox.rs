@@ -344,6 +344,12 @@ impl Outbox {
         Ok(())
     }
 
+    /// Whether a message of this length would be taken, or refused for another reason than want of room.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.closed
+            || self.outcomes.len() <= MOST_OUTCOMES && self.fits(self.unfinished(), self.buffered(), len)
+    }
+
     fn fits(&self, messages: usize, bytes: usize, len: usize) -> bool {
         messages < self.limits.messages && bytes + len <= self.limits.bytes
     }

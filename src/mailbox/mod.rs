@@ -9,15 +9,14 @@
 mod sending;
 mod serving;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::config::outbox::WhenFull;
 use crate::error::WaitError;
 use crate::event::{End, Opened, State};
-use crate::event_loop::Home;
+use crate::event_loop::post::Home;
 use crate::link::outbox::Outbox;
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
@@ -39,7 +38,8 @@ pub(crate) struct Mailbox {
     changed: Condvar,
     /// What the loop asks after each callback, without a lock.
     signals: AtomicU32,
-    when_full: WhenFull,
+    /// The loop works for this client just now, or calls its handlers.
+    served: AtomicBool,
     time_to_live: Option<Duration>,
     pub(crate) received: Received,
 }
@@ -90,6 +90,8 @@ pub(crate) struct Inner {
     /// Pings of the user that wait for room in the wire.
     pings: Vec<Vec<u8>>,
     waiters: usize,
+    /// Threads that wait for a change and turn the loop meanwhile, or wait for the one that does.
+    turning_waiters: usize,
 }
 
 /// What the user has ordered and the loop has not seen.
@@ -129,10 +131,11 @@ impl Mailbox {
                 known_expiry: None,
                 pings: Vec::new(),
                 waiters: 0,
+                turning_waiters: 0,
             }),
             changed: Condvar::new(),
             signals: AtomicU32::new(0),
-            when_full: config.outbox.when_full,
+            served: AtomicBool::new(false),
             time_to_live: config.outbox.time_to_live,
             received: Received::default(),
         }
@@ -170,6 +173,50 @@ impl Mailbox {
         self.nudge();
     }
 
+    pub(crate) fn is_destroyed(&self) -> bool {
+        self.signals() & DESTROYED != 0
+    }
+
+    /// What a wait has come to: `Some` of what was waited for, or of the client's end.
+    pub(crate) fn answer<T>(
+        &self,
+        done: &mut impl FnMut(&Inner) -> Option<T>,
+    ) -> Option<Result<T, WaitError>> {
+        self.lock().answer(done)
+    }
+
+    /// While it lives, somebody waits for a change in a turn of the loop, or for the end of one: senders wake the loop.
+    pub(crate) fn waits_turning(&self) -> TurningWaiter<'_> {
+        self.lock().turning_waiters += 1;
+        TurningWaiter(self)
+    }
+
+    /// The loop begins to work for this client, and may call its handlers from here on.
+    pub(crate) fn enter(&self) {
+        // Before the first look at the signals: either this thread sees that the client is destroyed, or the
+        // destroying one sees that it is served.
+        self.served.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn leave(&self) {
+        self.served.store(false, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if self.is_destroyed() {
+            drop(self.lock());
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until the loop does not work for this client, which was destroyed.
+    pub(crate) fn wait_until_left(&self) {
+        let mut inner = self.lock();
+        fence(Ordering::SeqCst);
+        while self.served.load(Ordering::SeqCst) {
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Waits until `done` has an answer. The caller has made sure that this thread may wait.
     pub(crate) fn wait_until<T>(
         &self,
@@ -178,11 +225,8 @@ impl Mailbox {
     ) -> Result<T, WaitError> {
         let mut inner = self.lock();
         loop {
-            if let Some(result) = done(&inner) {
-                return Ok(result);
-            }
-            if let Some(end) = &inner.end {
-                return Err(WaitError::Closed(Box::new(end.clone())));
+            if let Some(answer) = inner.answer(&mut done) {
+                return answer;
             }
             let (guard, in_time) = self.wait(inner, deadline);
             inner = guard;
@@ -272,7 +316,29 @@ impl Mailbox {
     }
 }
 
+/// See [`Mailbox::waits_turning`].
+pub(crate) struct TurningWaiter<'a>(&'a Mailbox);
+
+impl Drop for TurningWaiter<'_> {
+    fn drop(&mut self) {
+        self.0.lock().turning_waiters -= 1;
+    }
+}
+
 impl Inner {
+    fn answer<T>(&self, done: &mut impl FnMut(&Inner) -> Option<T>) -> Option<Result<T, WaitError>> {
+        match (done(self), &self.end) {
+            (Some(result), _) => Some(Ok(result)),
+            (None, Some(end)) => Some(Err(WaitError::Closed(Box::new(end.clone())))),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether a message of this length would be accepted, or refused for another reason than want of room.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.closing || self.outbox.has_room(len)
+    }
+
     /// Whether the loop has something to tell the user that came of sending.
     fn has_news(&self) -> bool {
         self.outcomes_wanted && self.outbox.outcomes_pending() > 0

@@ -4,15 +4,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::config::outbox::WhenFull;
 use crate::entry::{Entry, Kind};
 use crate::error::SendError;
 use crate::event::{End, MessageId, State};
-use crate::event_loop::Home;
+use crate::event_loop::post::Home;
 use crate::mailbox::{CREDIT, DESTROYED, Inner, Mailbox, goodbye, wake};
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
-use crate::thread;
 
 /// A pause this long refills the credit.
 const CREDIT_PAUSE: Duration = Duration::from_micros(20);
@@ -20,48 +18,26 @@ const CREDIT_PAUSE: Duration = Duration::from_micros(20);
 const MOST_PINGS: usize = 16;
 
 impl Mailbox {
-    /// Sends on this thread where that is allowed, else queues; see the crate's ARCHITECTURE.
+    /// Sends on this thread where that is allowed, else queues; see the crate's ARCHITECTURE. Does not wait.
     pub(crate) fn send(
         &self,
         kind: Kind,
         payload: &[u8],
         time_to_live: Option<Duration>,
+        now: Instant,
     ) -> Result<MessageId, SendError> {
-        let now = Instant::now();
         let mut inner = self.lock();
-        let mut give_up = None;
-        let mut in_time = true;
-        let id = loop {
-            if inner.closing || inner.destroyed || inner.end.is_some() {
-                return Err(SendError::Closed);
-            }
-            let refusal = if inner.may_write_directly(now) {
-                match inner.outbox.pass(payload.len()) {
-                    Ok(id) => break id,
-                    Err(error) => error,
-                }
-            } else {
-                match inner.outbox.accept(kind, payload, time_to_live, now) {
-                    Ok(id) => {
-                        let home = inner.list_for_sending();
-                        drop(inner);
-                        wake(home);
-                        return Ok(id);
-                    }
-                    Err(error) => error,
-                }
-            };
-            let (SendError::Full, WhenFull::Block(timeout), true) = (&refusal, self.when_full, in_time)
-            else {
-                return Err(refusal);
-            };
-            if thread::runs_a_loop() {
-                return Err(SendError::WouldDeadlock);
-            }
-            // The clock was read on entry; from here on it is the waiting that takes time.
-            let deadline = *give_up.get_or_insert(now + timeout);
-            (inner, in_time) = self.wait(inner, Some(deadline));
-        };
+        if inner.closing || inner.destroyed || inner.end.is_some() {
+            return Err(SendError::Closed);
+        }
+        if !inner.may_write_directly(now) {
+            let id = inner.outbox.accept(kind, payload, time_to_live, now)?;
+            let home = inner.list_for_sending();
+            drop(inner);
+            wake(home);
+            return Ok(id);
+        }
+        let id = inner.outbox.pass(payload.len())?;
         let Some(mut wire) = inner.wire.take() else { unreachable!("a direct write has the wire") };
         drop(inner);
         match time_to_live.or(self.time_to_live) {
@@ -115,7 +91,7 @@ impl Mailbox {
         inner.end.get_or_insert(End::Closed);
         inner.outbox.report_outcomes(false);
         inner.outbox.close();
-        self.signals.fetch_or(DESTROYED, Ordering::AcqRel);
+        self.signals.fetch_or(DESTROYED, Ordering::SeqCst);
         self.announce(&mut inner);
         let wire = inner.wire.take();
         let home = inner.list();
@@ -157,7 +133,8 @@ impl Mailbox {
             || wire.error.is_some()
             || wire.stream.has_buffered()
             || !inner.outbox.is_empty()
-            || inner.has_news();
+            || inner.has_news()
+            || inner.turning_waiters > 0;
         inner.wanted = false;
         inner.wire = Some(wire);
         let home = if work { inner.list() } else { None };
@@ -176,8 +153,12 @@ impl Inner {
         let free = self.direct
             && self.outbox.is_empty()
             && self.wire.as_ref().is_some_and(|wire| wire.is_idle() && wire.error.is_none());
-        if !free || self.credit == 0 {
+        if !free {
             return false;
+        }
+        if self.credit == 0 {
+            // Left to a loop that this very thread turns, it would wait for the next turn.
+            return self.home.as_ref().is_some_and(Home::is_turned_here);
         }
         self.credit -= 1;
         true

@@ -1,0 +1,282 @@
+//! Reads the clock, waits, moves bytes, obeys the link; decides nothing.
+//!
+//! The same loop serves one client or many, on whichever thread. A turn waits for readiness, for a deadline or for the
+//! waker, serves every member that has something to do, a bounded amount each, and only then lets deadlines
+//! judge: what the network brought in time counts even if the loop was late.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Registry};
+
+use crate::core::Core;
+use crate::event_loop::member::Member;
+use crate::event_loop::post::{Home, Post};
+use crate::event_loop::slots::{self, Slot, Slots, WAKER};
+use crate::event_loop::timers::Timers;
+use crate::net::os;
+use crate::thread;
+use crate::user_code::{Panicked, guarded};
+
+/// Readiness events taken from the system at once.
+const EVENTS: usize = 256;
+/// A boot clock that ran ahead of the monotonic one by this much means that the machine slept.
+const SUSPENDED: Duration = Duration::from_secs(1);
+
+pub(super) struct Engine {
+    poll: Poll,
+    events: Events,
+    post: Arc<Post>,
+    members: Slots<Member>,
+    timers: Timers,
+    /// Members with work left from the last turn: the next one does not wait.
+    again: Vec<Slot>,
+    /// How far the boot clock is ahead of the monotonic one.
+    slept: Option<Duration>,
+    started: Instant,
+}
+
+/// What is left of clients that were destroyed.
+#[derive(Default)]
+pub(super) struct Destroyed {
+    members: Vec<Member>,
+    arrivals: Vec<Arc<Core>>,
+}
+
+impl Engine {
+    pub(super) fn new() -> io::Result<Engine> {
+        let poll = Poll::new()?;
+        let post = Arc::new(Post::new(poll.registry())?);
+        Ok(Engine {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            post,
+            members: Slots::new(),
+            timers: Timers::default(),
+            again: Vec::new(),
+            slept: None,
+            started: Instant::now(),
+        })
+    }
+
+    pub(super) fn post(&self) -> &Arc<Post> {
+        &self.post
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        self.poll.registry()
+    }
+
+    /// Waits for something to do, for `timeout` at most (`None`: for as long as it takes), and does it.
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let _inside = thread::Loop::enter();
+        let mut ready = std::mem::take(&mut self.again);
+        let wait = if ready.is_empty() { self.longest_wait(timeout) } else { Some(Duration::ZERO) };
+        let (listed, arrivals) = self.wait_for_events(wait)?;
+        let now = Instant::now();
+        for event in &self.events {
+            if event.token() == WAKER {
+                continue;
+            }
+            if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token()))
+                && member.is_ready(event)
+            {
+                ready.push(slot);
+            }
+        }
+        for slot in listed {
+            if let Some(member) = self.members.get_mut(slot) {
+                member.was_listed();
+                ready.push(slot);
+            }
+        }
+        for core in arrivals {
+            let slot = self.members.reserve();
+            let home = Home { post: self.post.clone(), slot };
+            self.members.put_back(slot, Member::new(core, home));
+            ready.push(slot);
+        }
+        if self.has_slept(now) {
+            for slot in self.members.all().collect::<Vec<_>>() {
+                if let Some(member) = self.members.get_mut(slot) {
+                    member.woke(now);
+                    ready.push(slot);
+                }
+            }
+        }
+        for slot in ready {
+            self.serve(slot, now, false);
+        }
+        for slot in self.due(now) {
+            self.serve(slot, now, true);
+        }
+        self.members.end_of_turn();
+        Ok(())
+    }
+
+    /// The members whose deadline has come. Taken together before any is served: a deadline that stays
+    /// where it is costs a turn, not the loop.
+    fn due(&mut self, now: Instant) -> Vec<Slot> {
+        let mut due = Vec::new();
+        while let Some((at, slot)) = self.timers.peek().filter(|(at, _)| *at <= now) {
+            self.timers.pop();
+            if self.members.get_mut(slot).is_some_and(|member| member.timer_fired(at)) {
+                due.push(slot);
+            }
+        }
+        due
+    }
+
+    /// How long the next sleep may be. Entries of deadlines that moved are put right here, so that
+    /// none of them costs a wake-up.
+    fn longest_wait(&mut self, timeout: Option<Duration>) -> Option<Duration> {
+        let until_next = self.next_timer().map(|at| at.saturating_duration_since(Instant::now()));
+        match (timeout, until_next) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn next_timer(&mut self) -> Option<Instant> {
+        loop {
+            let (at, slot) = self.timers.peek()?;
+            let member = self.members.get_mut(slot).filter(|member| member.has_timer(at));
+            let deadline = member.as_ref().and_then(|member| member.deadline());
+            if deadline.is_some_and(|deadline| deadline <= at) {
+                return Some(at);
+            }
+            self.timers.pop();
+            if let Some(member) = member {
+                member.timer_fired(at);
+                if let Some(moved) = member.new_timer() {
+                    self.timers.add(moved, slot);
+                }
+            }
+        }
+    }
+
+    /// When the next turn has something to do even if nothing comes; `Some` of now: at once.
+    pub(super) fn next_deadline(&mut self) -> Option<Instant> {
+        if !self.again.is_empty() || self.post.inbox().has_work() {
+            return Some(Instant::now());
+        }
+        self.next_timer()
+    }
+
+    fn wait_for_events(&mut self, wait: Option<Duration>) -> io::Result<(Vec<Slot>, Vec<Arc<Core>>)> {
+        let wait = {
+            let mut inbox = self.post.inbox();
+            let work = inbox.has_work();
+            inbox.asleep = !work;
+            if work { Some(Duration::ZERO) } else { wait }
+        };
+        match self.poll.poll(&mut self.events, wait) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            result => result?,
+        }
+        Ok(self.post.inbox().take())
+    }
+
+    fn serve(&mut self, slot: Slot, now: Instant, tick: bool) {
+        let Some(mut member) = self.members.lift(slot) else { return };
+        // The place is empty meanwhile: callbacks reach this loop through its inbox only.
+        let registry = self.poll.registry();
+        member.enter();
+        let served = guarded(|| member.serve(registry, now, tick));
+        member.leave();
+        if served.is_err() || member.is_over() {
+            self.members.free(slot);
+            if served.is_err() {
+                // Only this client ends by it.
+                member.fail("the event loop panicked; this is a bug, of the logger or of heartwire");
+            }
+            return;
+        }
+        if member.wants_another_turn() {
+            self.again.push(slot);
+        }
+        let due = member.new_timer();
+        self.members.put_back(slot, member);
+        if let Some(due) = due {
+            self.timers.add(due, slot);
+        }
+        if self.timers.has_too_many(self.members.len()) {
+            let members = &mut self.members;
+            self.timers.sweep(|at, slot| members.get_mut(slot).is_some_and(|member| member.has_timer(at)));
+        }
+    }
+
+    fn has_slept(&mut self, now: Instant) -> bool {
+        let Some(boot) = os::boot_clock() else { return false };
+        let ahead = boot.saturating_sub(now.saturating_duration_since(self.started));
+        let before = self.slept.replace(ahead);
+        before.is_some_and(|before| ahead > before + SUSPENDED)
+    }
+
+    /// Ends a turn after which nobody may wait here for a while: the program polls the descriptor, or does something
+    /// else. What comes from now on makes the descriptor readable; clients that were destroyed are let go of at once.
+    pub(super) fn rest(&mut self) {
+        drop(self.let_go_of_destroyed());
+        let mut inbox = self.post.inbox();
+        inbox.asleep = !inbox.has_work();
+    }
+
+    /// Frees the places of destroyed clients without a turn, and gives back what was in them: sockets and all else, to
+    /// be dropped where no lock is held.
+    #[must_use = "dropping it closes the sockets"]
+    pub(super) fn let_go_of_destroyed(&mut self) -> Destroyed {
+        let mut inbox = self.post.inbox();
+        let mut destroyed = Destroyed::default();
+        inbox.listed.retain(|slot| {
+            let gone = self.members.get_mut(*slot).is_none_or(|member| member.is_destroyed());
+            if gone && let Some(member) = self.members.lift(*slot) {
+                self.members.free(*slot);
+                destroyed.members.push(member);
+            }
+            !gone
+        });
+        let is_destroyed = |core: &mut Arc<Core>| core.mailbox.is_destroyed();
+        destroyed.arrivals.extend(inbox.arrivals.extract_if(.., is_destroyed));
+        self.members.end_of_turn();
+        destroyed
+    }
+
+    /// Turns until the last client has gone and none will come: what a loop's own thread does. `false`: it failed.
+    pub(super) fn run(&mut self) -> bool {
+        let ran = guarded(|| -> io::Result<()> {
+            while !self.members.is_empty() || !self.post.is_done() {
+                self.turn(None)?;
+            }
+            Ok(())
+        });
+        match ran {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => self.fail(&format!("the event loop failed: {error}")),
+            Err(Panicked) => self.fail("the event loop panicked; this is a bug of heartwire"),
+        }
+        false
+    }
+
+    /// Nothing turns any more: every client ends.
+    pub(super) fn fail(&mut self, why: &str) {
+        let arrivals = self.post.fail();
+        for slot in self.members.all().collect::<Vec<_>>() {
+            if let Some(member) = self.members.lift(slot) {
+                member.fail(why);
+                self.members.free(slot);
+            }
+        }
+        arrivals.iter().for_each(|core| core.loop_failed(why));
+    }
+}
+
+impl Core {
+    /// There is no loop to tell of the end: it is only there to be asked for.
+    pub(crate) fn loop_failed(&self, why: &str) {
+        // Before anything is logged: the logger is user code, and may be what panicked.
+        self.mailbox.loop_failed();
+        self.dispatcher.end();
+        let _ = guarded(|| log::error!("[{}] {why}", self.config.name));
+    }
+}

@@ -16,7 +16,7 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 19] = [
+    const FILES: [&str; 20] = [
         "handles.rs",
         "status.rs",
         "numbers.rs",
@@ -34,6 +34,7 @@ mod header {
         "events.rs",
         "callbacks.rs",
         "user_data.rs",
+        "event_loop.rs",
         "logger.rs",
         "hooks.rs",
     ];

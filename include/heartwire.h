@@ -28,8 +28,8 @@
  *
  * Handles. A heartwire_client is a value; copy it as you like. It is valid from heartwire_create() to
  * heartwire_destroy() or heartwire_release(). A handle that is zero, foreign, made up or of a destroyed client gets
- * HEARTWIRE_ERR_HANDLE, never a crash. Options and events are pointers to opaque objects, freed once, by the function
- * that is named where they are made; freeing NULL does nothing.
+ * HEARTWIRE_ERR_HANDLE, never a crash. Options, events and loops are pointers to opaque objects, freed once, by the
+ * function that is named where they are made; freeing NULL does nothing.
  *
  * Strings. Settings are NUL-terminated UTF-8; payloads have an explicit length and no NUL behind them. Text that is not
  * UTF-8 gets HEARTWIRE_ERR_UTF8, and nothing is sent or set. Whatever is passed in is copied. What is handed out belongs
@@ -39,8 +39,13 @@
  *
  * Threads. Every call is legal from every thread, in every state and inside every callback, heartwire_destroy()
  * included. Calls that wait (heartwire_wait_open(), heartwire_wait_closed(), heartwire_flush(), heartwire_next_event(),
- * a send that blocks on a full outbox) answer HEARTWIRE_ERR_WOULD_DEADLOCK on a thread that runs an event loop. Options,
- * and an event, are used by one thread at a time; an event may be read by several.
+ * a send that blocks on a full outbox) answer HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn of an event loop, where most
+ * callbacks run. Options, and an event, are used by one thread at a time; an event may be read by several.
+ *
+ * Event loops. Each client has one on a thread of its own, unless a heartwire_loop is set in its options, which many can
+ * share. That is turned in one of three ways: by a thread of the library's (heartwire_loop_start()), by the program's own
+ * loop (heartwire_loop_turn(), with heartwire_loop_fd() and heartwire_loop_next_timeout_ms() for epoll and its like), or,
+ * where nobody else does, by the calls that wait, while they wait.
  *
  * Callbacks and events. A program either registers callbacks (heartwire_on_message() and its like) or takes events
  * (heartwire_next_event()); the first one used decides for that client. Callbacks come one at a time for one client, and
@@ -119,7 +124,7 @@
 #define HEARTWIRE_ERR_TIMEOUT 7
 
 /**
- * This thread runs an event loop, of this client or of another: waiting here would stop it.
+ * This thread is inside a turn of an event loop, of this client or of another: waiting here would stop it.
  */
 #define HEARTWIRE_ERR_WOULD_DEADLOCK 8
 
@@ -167,6 +172,11 @@
  * A bug in heartwire was caught at the border; please report it with heartwire_last_error().
  */
 #define HEARTWIRE_ERR_PANIC 17
+
+/**
+ * The event loop is in use: another thread turns it, or its clients are not destroyed.
+ */
+#define HEARTWIRE_ERR_BUSY 18
 
 /**
  * Text, always valid UTF-8.
@@ -509,7 +519,8 @@
 #define HEARTWIRE_END_LOOP_FAILED 5
 
 /**
- * On the client's event loop thread: the fastest way. A callback that takes long delays the heartbeat.
+ * On the thread that turns the client's event loop: the fastest way. A callback that takes long delays the
+ * heartbeat, and on a shared loop other clients, too.
  */
 #define HEARTWIRE_DISPATCH_LOOP 1
 
@@ -597,6 +608,27 @@ typedef struct heartwire_event heartwire_event;
 typedef struct heartwire_greeting heartwire_greeting;
 
 /**
+ * An event loop that clients share, instead of a thread each. Give it to them with heartwire_options_set_loop(), and
+ * choose one of three ways to turn it:
+ *
+ * A thread of the library's: heartwire_loop_start(). Many clients cost one thread.
+ *
+ * The program's own loop: heartwire_loop_turn(), once for each frame, or whenever heartwire_loop_fd() is readable or
+ * heartwire_loop_next_timeout_ms() have passed. No thread of the library's exists then, but for name lookups: the first
+ * host name that is not a literal address starts their threads.
+ *
+ * The calls that wait: where nobody else turns the loop, heartwire_next_event(), heartwire_wait_open(),
+ * heartwire_wait_closed(), heartwire_flush() and a send that waits for room turn it while they wait. It is the
+ * fastest way for request and reply, since no second thread takes part; but between such calls nothing happens: no
+ * heartbeat is answered and no link is mended.
+ *
+ * Callbacks of all its clients run on the thread that turns it. After heartwire_loop_turn() that is the thread which
+ * called it last; calls that wait on other threads wait for that one. A callback that takes long delays all
+ * clients of the loop: give such clients HEARTWIRE_DISPATCH_THREAD.
+ */
+typedef struct heartwire_loop heartwire_loop;
+
+/**
  * The settings of clients to be created. heartwire_create() copies them: change, reuse or free them afterwards.
  *
  * A new object holds the defaults. Every setter checks at once, and changes nothing when it fails. One thread at a
@@ -653,7 +685,7 @@ typedef int32_t heartwire_message_kind;
 
 /**
  * Makes a greeting by heartwire_greeting_set(); nothing is sent without that. `attempt` is the number of the attempt
- * in a row that succeeded, from 1. Called on the event loop's thread; it must not block.
+ * in a row that succeeded, from 1. Called on the thread that turns the event loop; it must not block.
  */
 typedef void (*heartwire_greeting_fn)(struct heartwire_client client,
                                       uint32_t attempt,
@@ -1135,14 +1167,16 @@ heartwire_status heartwire_options_set_report_outcomes(struct heartwire_options 
                                                        bool yes);
 
 /**
- * Sets the stack of the event loop's thread, for callbacks that need more. Default: 1 MiB.
+ * Sets the stack of the client's event loop thread, for callbacks that need more. Default: 1 MiB. It means nothing
+ * on a shared loop.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for less than 64 KiB.
  */
-heartwire_status heartwire_options_set_stack_size(struct heartwire_options *options, size_t bytes);
+heartwire_status heartwire_options_set_stack_size(struct heartwire_options *options,
+                                                  size_t bytes);
 
 /**
  * Beats with protocol pings, which every server answers. The default; times and misses stay as they were set.
@@ -1318,7 +1352,7 @@ heartwire_status heartwire_options_set_reconnect_delays(struct heartwire_options
  * Clients that are created with these options share `user_data` and may call from several threads at once.
  *
  * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- * `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
+ * `free_user_data`, which may be NULL, gets it; heartwire_destroy() says when. When the call fails nothing was kept.
  * Threads:   any thread; one at a time for one object.
  *
  * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
@@ -1609,7 +1643,7 @@ heartwire_status heartwire_options_add_greeting(struct heartwire_options *option
  * Clients that are created with these options share `user_data` and may call from several threads at once.
  *
  * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- * `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
+ * `free_user_data`, which may be NULL, gets it; heartwire_destroy() says when. When the call fails nothing was kept.
  * Threads:   any thread; one at a time for one object.
  *
  * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
@@ -1642,7 +1676,7 @@ heartwire_status heartwire_greeting_set(struct heartwire_greeting *greeting,
  * Threads:   any thread, in any callback.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
- * be. On failure `out` is untouched.
+ * be, or the event loop was freed. On failure `out` is untouched.
  */
 heartwire_status heartwire_create(const char *url,
                                   const struct heartwire_options *options,
@@ -1652,8 +1686,13 @@ heartwire_status heartwire_create(const char *url,
  * Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
  *
  * Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
- * callbacks it waits for a callback of this client that runs, and every free_user_data was called when it returns.
- * Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it has returned.
+ * callbacks it waits for a callback of this client that runs, and the free_user_data of every heartwire_on_…() was called
+ * when it returns. Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it
+ * has returned.
+ *
+ * What the options own, heartwire_options_add_greeting_callback() and heartwire_options_set_reconnect_custom(), is freed
+ * with the last of the options object and the clients created with it: before this returns, too, unless a thread
+ * turns a loop that the client shares just then; that thread lets go of the client at the end of its turn.
  *
  * Ownership: the handle is stale from now on, and every call with it fails; on other threads, waits end.
  * Threads:   any thread, in any callback.
@@ -1690,7 +1729,7 @@ bool heartwire_is_valid(struct heartwire_client client);
  * Threads:   any thread, in any callback.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ALREADY_CONNECTED, HEARTWIRE_ERR_CLOSED, or
- * HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
+ * HEARTWIRE_ERR_SYSTEM if there was no thread to be had, or its event loop has failed.
  */
 heartwire_status heartwire_connect(struct heartwire_client client);
 
@@ -1712,7 +1751,7 @@ heartwire_status heartwire_connect_with(struct heartwire_client client,
  * Waits until a session is open; returns at once if one is.
  *
  * Ownership: nothing changes hands.
- * Threads:   any thread but an event loop's, where most callbacks run.
+ * Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED if the client has ended, or
  * HEARTWIRE_ERR_WOULD_DEADLOCK.
@@ -1724,7 +1763,7 @@ heartwire_status heartwire_wait_open(struct heartwire_client client,
  * Waits until the client has ended and its last event was handed on.
  *
  * Ownership: nothing changes hands.
- * Threads:   any thread but an event loop's, where most callbacks run.
+ * Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT or HEARTWIRE_ERR_WOULD_DEADLOCK.
  */
@@ -1844,7 +1883,7 @@ heartwire_status heartwire_ping(struct heartwire_client client,
  * Waits until every message that was accepted before this call has reached the level, or was dropped.
  *
  * Ownership: nothing changes hands.
- * Threads:   any thread but an event loop's, where most callbacks run.
+ * Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
  * HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or
@@ -2134,7 +2173,7 @@ heartwire_end heartwire_event_end(const struct heartwire_event *event);
  * heartwire_connect(): events that come before the first call may be discarded, the oldest first.
  *
  * Ownership: the caller frees `*out` with heartwire_event_free().
- * Threads:   any thread; one that runs an event loop, where most callbacks run, with 0 only.
+ * Threads:   any thread; inside a turn of an event loop, where most callbacks run, with 0 only.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1, HEARTWIRE_ERR_TIMEOUT,
  * HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to callbacks, or
@@ -2174,8 +2213,8 @@ heartwire_status heartwire_events_fd(struct heartwire_client client,
  * Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that no
  * open is missed.
  *
- * Callbacks run one at a time for one client, in the order of their registration, on the client's own thread (see
- * heartwire_options_set_dispatch()), and should not take long.
+ * Callbacks run one at a time for one client, in the order of their registration, on the client's own thread or on
+ * the one that turns its loop (see heartwire_options_set_dispatch() and heartwire_loop), and should not take long.
  *
  * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
  * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
@@ -2341,13 +2380,109 @@ heartwire_status heartwire_on_closed_for_good(struct heartwire_client client,
  * Removes a callback. A call of it that runs on another thread goes on.
  *
  * Ownership: its free_user_data is called when no call of it can run any more: before this returns, or later on the
- * client's thread, with its destruction at the latest.
+ * thread that runs it, with the client's destruction at the latest.
  * Threads:   any thread, in any callback, its own included.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_NOT_FOUND if there is no such callback of this client.
  */
 heartwire_status heartwire_remove_listener(struct heartwire_client client,
                                            uint64_t listener);
+
+/**
+ * Makes an event loop without clients, which nobody turns yet. Does not wait.
+ *
+ * Ownership: the caller frees it with heartwire_loop_free(), after its clients.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns the loop; NULL if there was no descriptor to be had (it needs three), see heartwire_last_error().
+ */
+struct heartwire_loop *heartwire_loop_new(void);
+
+/**
+ * Gives the loop a thread of the library's, which turns it from now on. Does not wait.
+ *
+ * Ownership: nothing changes hands; the thread ends with heartwire_loop_free().
+ * Threads:   any thread, in any callback but one that runs on this loop.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_BUSY if it has a thread already or somebody turns it just
+ * now, or HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
+ */
+heartwire_status heartwire_loop_start(struct heartwire_loop *event_loop);
+
+/**
+ * Waits for something to do, `timeout_ms` milliseconds at most (-1: for as long as it takes, 0: not at all), and does it:
+ * a bounded amount for each client, callbacks included. It may return early, and with nothing done.
+ *
+ * Ownership: nothing changes hands. The calling thread becomes the one that turns this loop.
+ * Threads:   any thread, one at a time; not inside a callback that runs on an event loop.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for NULL or a time below -1, HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn of
+ * this loop or of another, HEARTWIRE_ERR_BUSY if it has a thread of its own or another thread turns it just now, or
+ * HEARTWIRE_ERR_SYSTEM if the system refused to wait: then every client of the loop has ended.
+ */
+heartwire_status heartwire_loop_turn(struct heartwire_loop *event_loop,
+                                     int32_t timeout_ms);
+
+/**
+ * The descriptor to wait for, with epoll, poll, select, libuv, GLib, Qt and the like: it is readable while
+ * heartwire_loop_turn() has something to do. Wait for heartwire_loop_next_timeout_ms() at most.
+ *
+ * Ownership: the descriptor is the loop's: do not read, write or close it, and forget it before heartwire_loop_free().
+ * Threads:   any thread, in any callback.
+ *
+ * Returns the descriptor; -1 for NULL, and on Windows, where there is none.
+ */
+int heartwire_loop_fd(const struct heartwire_loop *event_loop);
+
+/**
+ * How long heartwire_loop_turn() may be put off while heartwire_loop_fd() is not readable, rounded up to whole
+ * milliseconds; as poll() and epoll_wait() want it.
+ *
+ * Every turn may change it: ask after each. So may every call to a client, which makes the descriptor readable.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns the time; 0: turn at once; -1: there is no such time, or the loop is turned by a thread just now, or it is NULL.
+ */
+int32_t heartwire_loop_next_timeout_ms(const struct heartwire_loop *event_loop);
+
+/**
+ * Makes the heartwire_loop_turn() that waits return, or else the next one not wait. Does not wait itself.
+ *
+ * There is no need for it after calls to a client: they wake the loop where it has something to do.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_loop_wake(struct heartwire_loop *event_loop);
+
+/**
+ * Frees an event loop, if it has no clients any more: destroy them first. Outside of callbacks it waits for the loop's
+ * own thread, and so for a callback that runs there; inside of one that thread ends by itself.
+ *
+ * Ownership: `event_loop` is gone if HEARTWIRE_OK is returned, and stays as it was otherwise; NULL does nothing. Options
+ * that name it may be freed later; no client can be created with them.
+ * Threads:   any thread, in any callback; no other thread may begin to use the loop any more.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_BUSY while clients that were created on it are not destroyed, or while somebody
+ * turns it: inside a callback, for example, which heartwire_loop_turn() has called.
+ */
+heartwire_status heartwire_loop_free(struct heartwire_loop *event_loop);
+
+/**
+ * Sets the event loop of clients to be created; NULL, the default, gives each a loop and a thread of its own.
+ *
+ * Ownership: the loop stays the caller's, and has to outlive the clients, which heartwire_loop_free() checks. It need not
+ * outlive the options: heartwire_create() answers HEARTWIRE_ERR_CONFIG once it was freed.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT if `options` is NULL.
+ */
+heartwire_status heartwire_options_set_loop(struct heartwire_options *options,
+                                            const struct heartwire_loop *event_loop);
 
 /**
  * Hands the library's log lines up to this level to a C function, for the whole process. The library prints nothing by
@@ -2372,7 +2507,8 @@ heartwire_status heartwire_set_logger(heartwire_log_level level,
  * or a priority, or to attach the thread to a virtual machine. Either may be NULL.
  *
  * A thread calls the `stop` of the pair that was set when it was started. The library has a thread for each connected
- * client, one more with HEARTWIRE_DISPATCH_THREAD, and up to 4 for name lookups, which end when idle for 10 s.
+ * client without a loop that is shared, one for each heartwire_loop_start(), one more for a client with
+ * HEARTWIRE_DISPATCH_THREAD, and up to 4 for name lookups, which end when idle for 10 s.
  *
  * Ownership: `user_data` stays the caller's, and has to live as long as threads that began with it; best make it
  * static.

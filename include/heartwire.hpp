@@ -31,6 +31,9 @@
  * Callbacks get one; capture that, not the Client, which may be moved. An Event of next_event() owns; an EventView is
  * valid during the callback that gets it. Every std::string_view belongs to the event it came from.
  *
+ * An EventLoop outlives its clients: declare it before them. If it does not, they stay as they are, and so does the C
+ * object.
+ *
  * Callbacks. Lambdas, functions, std::function. Each is destroyed exactly once, after its last call, also if the call
  * that should have kept it fails. What its destructor does must not throw.
  *
@@ -95,6 +98,7 @@ enum class Status : heartwire_status {
     system = HEARTWIRE_ERR_SYSTEM,
     unsupported = HEARTWIRE_ERR_UNSUPPORTED,
     panic = HEARTWIRE_ERR_PANIC,
+    busy = HEARTWIRE_ERR_BUSY,
 };
 
 /* How a payload is to be read. */
@@ -354,6 +358,13 @@ inline std::uint32_t wait_ms(std::chrono::milliseconds time) noexcept {
     constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
     if (time.count() < 0) return 0;
     return time.count() > static_cast<std::int64_t>(most) ? most : static_cast<std::uint32_t>(time.count());
+}
+
+/* The same where C takes a signed number, below which is a meaning of its own. */
+inline std::int32_t poll_ms(std::chrono::milliseconds time) noexcept {
+    constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
+    const std::int64_t ms = time.count();
+    return ms < 0 ? 0 : ms > most ? most : static_cast<std::int32_t>(ms);
 }
 
 /* An empty view may have no address, but C wants one. */
@@ -771,11 +782,7 @@ public:
     Result<Event> next_event() { return take(-1); }
 
     /* Waits so long for the next event, 0 not at all; Status::timeout if none came. */
-    Result<Event> next_event(std::chrono::milliseconds timeout) {
-        constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max();
-        const std::int64_t ms = timeout.count();
-        return take(ms < 0 ? 0 : ms > most ? most : static_cast<std::int32_t>(ms));
-    }
+    Result<Event> next_event(std::chrono::milliseconds timeout) { return take(detail::poll_ms(timeout)); }
 
     /* A descriptor that is readable while next_event() has something to give. It stays the client's. */
     Result<int> events_fd() {
@@ -865,6 +872,76 @@ private:
 };
 
 /*
+ * An event loop that clients share, instead of a thread each. heartwire_loop says how it can be turned: by a thread of
+ * the library's, by the program, or by the calls that wait.
+ *
+ *     heartwire::EventLoop loop;
+ *     heartwire::Client client(url, heartwire::Options().loop(loop));
+ *     client.connect().value();
+ *     while (running) loop.turn(16ms).value();
+ *
+ * It can be moved, not copied. It has to outlive its clients; a destructor that finds it in use leaves it as it is, for
+ * good. free() tells.
+ */
+class EventLoop {
+public:
+#if HEARTWIRE_HAS_EXCEPTIONS
+    /* Makes a loop as create() does; throws Error if that fails. */
+    EventLoop() : EventLoop(create().value()) {}
+#endif
+
+    /* Takes over what heartwire_loop_new() made. */
+    explicit EventLoop(heartwire_loop *loop) noexcept : loop_(loop) {}
+
+    /* Makes a loop without clients, which nobody turns yet. */
+    static Result<EventLoop> create() {
+        EventLoop made(heartwire_loop_new());
+        if (!made.loop_) return detail::failure(HEARTWIRE_ERR_SYSTEM);
+        return made;
+    }
+
+    /* Gives it a thread of the library's. */
+    Result<void> start() { return detail::done(heartwire_loop_start(get())); }
+
+    /* Waits for something to do, for as long as it takes, and does it. */
+    Result<void> turn() { return detail::done(heartwire_loop_turn(get(), -1)); }
+
+    /* Waits for something to do, so long at most, 0 not at all, and does it. */
+    Result<void> turn(std::chrono::milliseconds timeout) {
+        return detail::done(heartwire_loop_turn(get(), detail::poll_ms(timeout)));
+    }
+
+    /* A descriptor that is readable while turn() has something to do; -1 where there is none. It stays the loop's. */
+    int fd() const noexcept { return heartwire_loop_fd(get()); }
+
+    /* How long turn() may be put off while the descriptor is not readable; nothing if for ever. */
+    std::optional<std::chrono::milliseconds> next_timeout() const {
+        return detail::milliseconds(heartwire_loop_next_timeout_ms(get()));
+    }
+
+    /* Makes a turn() that waits return, or else the next one. */
+    Result<void> wake() { return detail::done(heartwire_loop_wake(get())); }
+
+    /* Frees it now; Status::busy while it has clients, or is turned. Again, it does nothing. */
+    Result<void> free() {
+        const heartwire_status status = heartwire_loop_free(get());
+        if (status != HEARTWIRE_OK) return detail::failure(status);
+        static_cast<void>(loop_.release());
+        return {};
+    }
+
+    /* The C object, for functions of heartwire.h. */
+    heartwire_loop *get() const noexcept { return loop_.get(); }
+
+private:
+    struct Free {
+        void operator()(heartwire_loop *loop) const noexcept { static_cast<void>(heartwire_loop_free(loop)); }
+    };
+
+    std::unique_ptr<heartwire_loop, Free> loop_;
+};
+
+/*
  * The settings of clients to be created; heartwire.h says what each does, and its default.
  *
  *     heartwire::Options options;
@@ -918,6 +995,14 @@ public:
     }
     Options &report_outcomes(bool yes = true) { return keep(heartwire_options_set_report_outcomes(get(), yes)); }
     Options &stack_size(std::size_t bytes) { return keep(heartwire_options_set_stack_size(get(), bytes)); }
+
+    /* The event loop of clients to be created; it has to outlive them. */
+    Options &loop(const EventLoop &loop) {
+        if (!loop.get()) return keep(Failure{Status::argument, "the event loop was moved, or freed"});
+        return keep(heartwire_options_set_loop(get(), loop.get()));
+    }
+    /* Gives each client a loop and a thread of its own: the default. */
+    Options &own_loop() { return keep(heartwire_options_set_loop(get(), nullptr)); }
 
     Options &heartbeat_ping() { return keep(heartwire_options_set_heartbeat_ping(get())); }
     Options &heartbeat_text(const std::string &beat) { return text(heartwire_options_set_heartbeat_text, beat); }

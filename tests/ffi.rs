@@ -75,6 +75,15 @@ fn the_headers_numbers_are_the_librarys() {
 }
 
 #[test]
+fn a_loop_that_is_shared_keeps_its_promises() {
+    let _watch = watchdog(120, "loops");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("loops", linked), &[&server.url()]);
+    }
+}
+
+#[test]
 fn both_styles_tell_everything() {
     let _watch = watchdog(60, "styles");
     let server = Server::start(Behaviour::echo().subprotocol("chat").header("X-Test", "yes"));

@@ -214,8 +214,12 @@ impl Builder {
     }
 
     /// Lets the client share this loop with others, instead of a thread of its own, which is the default.
-    pub fn event_loop(mut self, event_loop: &EventLoop) -> Builder {
-        self.event_loop = Some(event_loop.shared().clone());
+    pub fn event_loop(self, event_loop: &EventLoop) -> Builder {
+        self.shared_loop(event_loop.shared().clone())
+    }
+
+    pub(crate) fn shared_loop(mut self, shared: Arc<SharedLoop>) -> Builder {
+        self.event_loop = Some(shared);
         self
     }
 

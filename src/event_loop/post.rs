@@ -139,8 +139,10 @@ impl Post {
     /// The same, unless there are clients.
     pub(super) fn close_if_unused(&self) -> bool {
         let mut inbox = self.inbox();
-        inbox.closed |= inbox.clients == 0;
-        inbox.closed
+        // A loop that failed is closed already, with clients perhaps.
+        let unused = inbox.clients == 0;
+        inbox.closed |= unused;
+        unused
     }
 
     /// No client is there, and none will come.

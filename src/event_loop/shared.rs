@@ -58,6 +58,8 @@ impl Turn<'_> {
 
     /// One turn. A failure of the loop itself ends all its clients.
     fn turn(&mut self, timeout: Option<Duration>) -> Result<(), LoopError> {
+        // To the very end: what a destroyed client owned may be user code, which must not wait for this turn.
+        let _inside = thread::Loop::enter();
         let engine = self.engine();
         let turned = catch_unwind(AssertUnwindSafe(|| engine.turn(timeout))).unwrap_or_else(|panic| {
             // The payload's own drop could panic as well; leaking one box is the lesser evil.
@@ -91,7 +93,9 @@ impl Drop for Turn<'_> {
 
 impl SharedLoop {
     pub(crate) fn new() -> io::Result<Arc<SharedLoop>> {
-        let engine = Engine::new()?;
+        let mut engine = Engine::new()?;
+        // The program may poll the descriptor before its first turn.
+        engine.rest();
         Ok(Arc::new(SharedLoop {
             post: engine.post().clone(),
             registry: engine.registry().try_clone()?,
@@ -146,7 +150,8 @@ impl SharedLoop {
     pub(crate) fn start(self: &Arc<SharedLoop>, name: &str, stack_size: usize) -> Result<(), LoopError> {
         let mut place = self.lock();
         if self.has_thread() || !matches!(place.engine, Where::Here(_)) {
-            return Err(LoopError::Busy);
+            drop(place);
+            return Err(self.why_not());
         }
         let shared = self.clone();
         let builder = Builder::new().name(name.to_string()).stack_size(stack_size);
@@ -195,7 +200,7 @@ impl SharedLoop {
         if thread::runs_a_loop() {
             return Err(LoopError::WouldDeadlock);
         }
-        let mut turn = self.take().ok_or(LoopError::Busy)?;
+        let mut turn = self.take().ok_or_else(|| self.why_not())?;
         self.post.turned_here(true);
         turn.turn(timeout)
     }
@@ -259,6 +264,14 @@ impl SharedLoop {
         }
         let Where::Here(engine) = std::mem::replace(&mut place.engine, Where::Taken) else { return None };
         Some(Turn { of: self, engine: Some(engine) })
+    }
+
+    /// Why the engine is not to be had.
+    fn why_not(&self) -> LoopError {
+        match self.lock().engine {
+            Where::Gone => LoopError::System(io::Error::other("the event loop has failed")),
+            Where::Here(_) | Where::Taken => LoopError::Busy,
+        }
     }
 
     /// The engine, if nobody has it and this thread may call handlers.

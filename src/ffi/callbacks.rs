@@ -66,8 +66,8 @@ fn claim(client: &Client) -> Result<()> {
 /// Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that no
 /// open is missed.
 ///
-/// Callbacks run one at a time for one client, in the order of their registration, on the client's own thread (see
-/// heartwire_options_set_dispatch()), and should not take long.
+/// Callbacks run one at a time for one client, in the order of their registration, on the client's own thread or on
+/// the one that turns its loop (see heartwire_options_set_dispatch() and heartwire_loop), and should not take long.
 ///
 /// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
 /// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
@@ -322,7 +322,7 @@ pub unsafe extern "C" fn heartwire_on_closed_for_good(
 /// Removes a callback. A call of it that runs on another thread goes on.
 ///
 /// Ownership: its free_user_data is called when no call of it can run any more: before this returns, or later on the
-/// client's thread, with its destruction at the latest.
+/// thread that runs it, with the client's destruction at the latest.
 /// Threads:   any thread, in any callback, its own included.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_NOT_FOUND if there is no such callback of this client.

@@ -19,7 +19,7 @@ use crate::ffi::status::heartwire_status;
 /// Threads:   any thread, in any callback.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
-/// be. On failure `out` is untouched.
+/// be, or the event loop was freed. On failure `out` is untouched.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_create(
     url: *const c_char,
@@ -32,8 +32,8 @@ pub unsafe extern "C" fn heartwire_create(
         let (url, options) = unsafe { (text("url", url)?, options.as_ref()) };
         let reserved = reserve()?;
         let builder = match options {
-            Some(options) => options.builder(url, reserved.handle()),
-            None => heartwire_options::defaults().builder(url, reserved.handle()),
+            Some(options) => options.builder(url, reserved.handle())?,
+            None => heartwire_options::defaults().builder(url, reserved.handle())?,
         };
         let client = reserved.fill(builder.build()?);
         // SAFETY: not NULL, so the header asks for a writable place.
@@ -45,8 +45,13 @@ pub unsafe extern "C" fn heartwire_create(
 /// Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
 ///
 /// Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
-/// callbacks it waits for a callback of this client that runs, and every free_user_data was called when it returns.
-/// Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it has returned.
+/// callbacks it waits for a callback of this client that runs, and the free_user_data of every heartwire_on_…() was called
+/// when it returns. Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it
+/// has returned.
+///
+/// What the options own, heartwire_options_add_greeting_callback() and heartwire_options_set_reconnect_custom(), is freed
+/// with the last of the options object and the clients created with it: before this returns, too, unless a thread
+/// turns a loop that the client shares just then; that thread lets go of the client at the end of its turn.
 ///
 /// Ownership: the handle is stale from now on, and every call with it fails; on other threads, waits end.
 /// Threads:   any thread, in any callback.
@@ -94,7 +99,7 @@ pub extern "C" fn heartwire_is_valid(client: heartwire_client) -> bool {
 /// Threads:   any thread, in any callback.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ALREADY_CONNECTED, HEARTWIRE_ERR_CLOSED, or
-/// HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
+/// HEARTWIRE_ERR_SYSTEM if there was no thread to be had, or its event loop has failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn heartwire_connect(client: heartwire_client) -> heartwire_status {
     guard(|| Ok(find(client)?.connect()?))
@@ -125,7 +130,7 @@ pub unsafe extern "C" fn heartwire_connect_with(
 /// Waits until a session is open; returns at once if one is.
 ///
 /// Ownership: nothing changes hands.
-/// Threads:   any thread but an event loop's, where most callbacks run.
+/// Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED if the client has ended, or
 /// HEARTWIRE_ERR_WOULD_DEADLOCK.
@@ -137,7 +142,7 @@ pub extern "C" fn heartwire_wait_open(client: heartwire_client, timeout_ms: u32)
 /// Waits until the client has ended and its last event was handed on.
 ///
 /// Ownership: nothing changes hands.
-/// Threads:   any thread but an event loop's, where most callbacks run.
+/// Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_TIMEOUT or HEARTWIRE_ERR_WOULD_DEADLOCK.
 #[unsafe(no_mangle)]

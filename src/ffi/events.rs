@@ -15,7 +15,7 @@ use crate::ffi::status::heartwire_status;
 /// heartwire_connect(): events that come before the first call may be discarded, the oldest first.
 ///
 /// Ownership: the caller frees `*out` with heartwire_event_free().
-/// Threads:   any thread; one that runs an event loop, where most callbacks run, with 0 only.
+/// Threads:   any thread; inside a turn of an event loop, where most callbacks run, with 0 only.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1, HEARTWIRE_ERR_TIMEOUT,
 /// HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to callbacks, or

@@ -19,7 +19,7 @@ pub struct heartwire_greeting {
 }
 
 /// Makes a greeting by heartwire_greeting_set(); nothing is sent without that. `attempt` is the number of the attempt
-/// in a row that succeeded, from 1. Called on the event loop's thread; it must not block.
+/// in a row that succeeded, from 1. Called on the thread that turns the event loop; it must not block.
 pub type heartwire_greeting_fn = Option<
     unsafe extern "C" fn(
         client: heartwire_client,
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn heartwire_options_add_greeting(
 /// Clients that are created with these options share `user_data` and may call from several threads at once.
 ///
 /// Ownership: `user_data` is kept until these options and all clients created with them are gone; then
-/// `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
+/// `free_user_data`, which may be NULL, gets it; heartwire_destroy() says when. When the call fails nothing was kept.
 /// Threads:   any thread; one at a time for one object.
 ///
 /// Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.

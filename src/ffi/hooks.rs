@@ -15,7 +15,8 @@ pub type heartwire_thread_fn = Option<unsafe extern "C" fn(user_data: *mut c_voi
 /// or a priority, or to attach the thread to a virtual machine. Either may be NULL.
 ///
 /// A thread calls the `stop` of the pair that was set when it was started. The library has a thread for each connected
-/// client, one more with HEARTWIRE_DISPATCH_THREAD, and up to 4 for name lookups, which end when idle for 10 s.
+/// client without a loop that is shared, one for each heartwire_loop_start(), one more for a client with
+/// HEARTWIRE_DISPATCH_THREAD, and up to 4 for name lookups, which end when idle for 10 s.
 ///
 /// Ownership: `user_data` stays the caller's, and has to live as long as threads that began with it; best make it
 /// static.

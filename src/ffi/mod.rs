@@ -10,6 +10,7 @@ mod ask;
 mod callbacks;
 mod client;
 mod event;
+mod event_loop;
 mod event_parts;
 mod events;
 mod greeting;

@@ -12,6 +12,7 @@ use crate::config::reconnect::Reconnect;
 use crate::config::tls::Tls;
 use crate::config::{Dispatch, check};
 use crate::error::ConfigError;
+use crate::ffi::event_loop::Chosen;
 use crate::ffi::greeting::Greetings;
 use crate::ffi::guard::{Failure, Result, borrow_mut, guard, guard_value, text};
 use crate::ffi::heartwire_client;
@@ -36,6 +37,7 @@ pub struct heartwire_options {
     inbound_queue: Option<(usize, usize)>,
     report_outcomes: bool,
     stack_size: Option<usize>,
+    pub(super) event_loop: Chosen,
     pub(super) heartbeat: Heartbeat,
     pub(super) reconnect: Reconnect,
     /// The program's own delays, instead of those in `reconnect`.
@@ -48,7 +50,8 @@ pub struct heartwire_options {
 
 /// Where callbacks run: one of HEARTWIRE_DISPATCH_…
 pub type heartwire_dispatch = i32;
-/// On the client's event loop thread: the fastest way. A callback that takes long delays the heartbeat.
+/// On the thread that turns the client's event loop: the fastest way. A callback that takes long delays the
+/// heartbeat, and on a shared loop other clients, too.
 pub const HEARTWIRE_DISPATCH_LOOP: i32 = 1;
 /// On a further thread of the client, behind a bounded queue: callbacks may take their time.
 pub const HEARTWIRE_DISPATCH_THREAD: i32 = 2;
@@ -68,6 +71,7 @@ impl heartwire_options {
             inbound_queue: None,
             report_outcomes: false,
             stack_size: None,
+            event_loop: Chosen::default(),
             heartbeat: Heartbeat::default(),
             reconnect: Reconnect::default(),
             delay: None,
@@ -79,7 +83,7 @@ impl heartwire_options {
     }
 
     /// A builder with these settings, for the client that will have this handle.
-    pub(super) fn builder(&self, url: &str, client: heartwire_client) -> Builder {
+    pub(super) fn builder(&self, url: &str, client: heartwire_client) -> Result<Builder> {
         let reconnect = match &self.delay {
             Some(delay) => delay.apply(self.reconnect.clone(), client),
             None => self.reconnect.clone(),
@@ -108,7 +112,10 @@ impl heartwire_options {
         builder = with(builder, self.close_timeout, Builder::close_timeout);
         builder = with(builder, self.max_message, Builder::max_message_size);
         builder = with(builder, self.stack_size, Builder::stack_size);
-        with(builder, self.inbound_queue, |builder, (events, bytes)| builder.inbound_queue(events, bytes))
+        builder = with(builder, self.inbound_queue, |builder, (events, bytes)| {
+            builder.inbound_queue(events, bytes)
+        });
+        self.event_loop.apply(builder)
     }
 
     fn add_header(&mut self, name: &str, value: &str) -> Result<()> {
@@ -438,7 +445,8 @@ pub unsafe extern "C" fn heartwire_options_set_report_outcomes(
     })
 }
 
-/// Sets the stack of the event loop's thread, for callbacks that need more. Default: 1 MiB.
+/// Sets the stack of the client's event loop thread, for callbacks that need more. Default: 1 MiB. It means nothing
+/// on a shared loop.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -128,7 +128,7 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_delays(
 /// Clients that are created with these options share `user_data` and may call from several threads at once.
 ///
 /// Ownership: `user_data` is kept until these options and all clients created with them are gone; then
-/// `free_user_data`, which may be NULL, gets it. When the call fails nothing was kept.
+/// `free_user_data`, which may be NULL, gets it; heartwire_destroy() says when. When the call fails nothing was kept.
 /// Threads:   any thread; one at a time for one object.
 ///
 /// Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.

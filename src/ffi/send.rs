@@ -141,7 +141,7 @@ pub unsafe extern "C" fn heartwire_ping(
 /// Waits until every message that was accepted before this call has reached the level, or was dropped.
 ///
 /// Ownership: nothing changes hands.
-/// Threads:   any thread but an event loop's, where most callbacks run.
+/// Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
 /// HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or

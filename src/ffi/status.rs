@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::error::{CloseError, ConfigError, ConnectError, RecvError, SendError, WaitError};
+use crate::error::{CloseError, ConfigError, ConnectError, LoopError, RecvError, SendError, WaitError};
 use crate::ffi::guard::{self, Failure};
 
 /// What a call answers: HEARTWIRE_OK or one of HEARTWIRE_ERR_…; numbers are never reused.
@@ -24,7 +24,7 @@ pub const HEARTWIRE_ERR_FULL: i32 = 5;
 pub const HEARTWIRE_ERR_CLOSED: i32 = 6;
 /// The time was up. Nothing is lost by asking again.
 pub const HEARTWIRE_ERR_TIMEOUT: i32 = 7;
-/// This thread runs an event loop, of this client or of another: waiting here would stop it.
+/// This thread is inside a turn of an event loop, of this client or of another: waiting here would stop it.
 pub const HEARTWIRE_ERR_WOULD_DEADLOCK: i32 = 8;
 /// heartwire_connect() was called before on this client.
 pub const HEARTWIRE_ERR_ALREADY_CONNECTED: i32 = 9;
@@ -44,6 +44,8 @@ pub const HEARTWIRE_ERR_SYSTEM: i32 = 15;
 pub const HEARTWIRE_ERR_UNSUPPORTED: i32 = 16;
 /// A bug in heartwire was caught at the border; please report it with heartwire_last_error().
 pub const HEARTWIRE_ERR_PANIC: i32 = 17;
+/// The event loop is in use: another thread turns it, or its clients are not destroyed.
+pub const HEARTWIRE_ERR_BUSY: i32 = 18;
 
 /// The version of the library that the program runs with; HEARTWIRE_VERSION is the one it was compiled with.
 ///
@@ -84,6 +86,7 @@ pub extern "C" fn heartwire_status_text(status: heartwire_status) -> *const c_ch
         HEARTWIRE_ERR_SYSTEM => c"the operating system refused",
         HEARTWIRE_ERR_UNSUPPORTED => c"not supported here",
         HEARTWIRE_ERR_PANIC => c"a bug in heartwire",
+        HEARTWIRE_ERR_BUSY => c"the event loop is in use",
         _ => c"unknown status",
     };
     text.as_ptr()
@@ -158,6 +161,17 @@ impl From<RecvError> for Failure {
             RecvError::Closed => HEARTWIRE_ERR_CLOSED,
             RecvError::Taken => HEARTWIRE_ERR_TAKEN,
             RecvError::WouldDeadlock => HEARTWIRE_ERR_WOULD_DEADLOCK,
+        };
+        Failure::new(status, error.to_string())
+    }
+}
+
+impl From<LoopError> for Failure {
+    fn from(error: LoopError) -> Failure {
+        let status = match &error {
+            LoopError::Busy => HEARTWIRE_ERR_BUSY,
+            LoopError::WouldDeadlock => HEARTWIRE_ERR_WOULD_DEADLOCK,
+            LoopError::System(_) => HEARTWIRE_ERR_SYSTEM,
         };
         Failure::new(status, error.to_string())
     }

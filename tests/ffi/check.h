@@ -32,4 +32,10 @@ enum { SOON_MS = 10000 };
         CHECK(condition);                                                                                     \
     } while (0)
 
+/* Frees a loop that another thread is about to leave. */
+static inline void free_loop_soon(heartwire_loop *event_loop) {
+    heartwire_status status = HEARTWIRE_ERR_BUSY;
+    EVENTUALLY(status == HEARTWIRE_OK || (status = heartwire_loop_free(event_loop)) == HEARTWIRE_OK);
+}
+
 #endif

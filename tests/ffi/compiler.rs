@@ -67,7 +67,13 @@ impl Linked {
         match self {
             Linked::Shared => {
                 let path = format!("-Wl,-rpath,{}", folder.display());
-                vec![joined("-L", folder), "-lheartwire".into(), path.into()]
+                let mut arguments = vec![joined("-L", folder), "-lheartwire".into(), path.into()];
+                if cfg!(target_os = "linux") {
+                    // Found before LD_LIBRARY_PATH, where cargo names a folder in which `cargo build` may have left an
+                    // older library.
+                    arguments.push("-Wl,--disable-new-dtags".into());
+                }
+                arguments
             }
             Linked::Static => {
                 let mut arguments = vec![folder.join("libheartwire.a").into_os_string()];

@@ -36,6 +36,7 @@ static void statuses(void) {
         {HEARTWIRE_ERR_SYSTEM, "the operating system refused"},
         {HEARTWIRE_ERR_UNSUPPORTED, "not supported here"},
         {HEARTWIRE_ERR_PANIC, "a bug in heartwire"},
+        {HEARTWIRE_ERR_BUSY, "the event loop is in use"},
     };
     size_t i, count = sizeof all / sizeof *all;
     for (i = 0; i < count; i++) {

@@ -23,6 +23,8 @@ static_assert(!std::is_copy_constructible<heartwire::Client>::value, "one owner"
 static_assert(std::is_nothrow_move_constructible<heartwire::Client>::value, "moves");
 static_assert(std::is_nothrow_move_assignable<heartwire::Client>::value, "moves");
 static_assert(std::is_nothrow_move_constructible<heartwire::Event>::value, "moves");
+static_assert(!std::is_copy_constructible<heartwire::EventLoop>::value, "one owner");
+static_assert(std::is_nothrow_move_constructible<heartwire::EventLoop>::value, "moves");
 static_assert(std::is_trivially_copyable<heartwire::ClientRef>::value, "a number");
 
 /* Counts how many of its copies live, inside of what a callback has captured. */
@@ -219,6 +221,72 @@ static void a_client_may_end_in_its_own_callback(const std::string &url) {
     CHECK(gone.get_future().wait_for(10s) == std::future_status::ready);
 }
 
+/* Turned by this thread: no lock for what callbacks share with it. */
+static void a_loop_of_ones_own(const std::string &url) {
+    heartwire::EventLoop loop;
+    CHECK(loop.fd() >= 0 && !loop.next_timeout());
+    std::vector<std::string> heard;
+    {
+        heartwire::Options options;
+        options.loop(loop);
+        heartwire::Client one(url, options), two(url, options);
+        for (heartwire::Client *client : {&one, &two}) {
+            client
+                ->on_message([&](heartwire::ClientRef, std::string_view data, heartwire::Kind) {
+                    heard.emplace_back(data);
+                    CHECK(loop.turn(0ms).status() == heartwire::Status::would_deadlock);
+                    CHECK(loop.free().status() == heartwire::Status::busy);
+                })
+                .value();
+            client->connect_with("hello").value();
+        }
+        CHECK(loop.next_timeout() == 0ms);
+        while (heard.size() < 2) loop.turn().value();
+        while (loop.next_timeout() == 0ms) loop.turn(0ms).value();
+        CHECK(loop.next_timeout() > 0ms); /* the heartbeat */
+        loop.wake().value();
+        loop.turn(1h).value();
+        loop.turn(-1s).value();
+        CHECK(loop.free().status() == heartwire::Status::busy && loop.get());
+        heartwire::EventLoop moved = std::move(loop);
+        CHECK(loop.turn(0ms).status() == heartwire::Status::argument && loop.fd() == -1);
+        CHECK(heartwire::Options().loop(loop).check().status() == heartwire::Status::argument);
+        loop = std::move(moved);
+    }
+    heartwire::Options options;
+    options.loop(loop);
+    loop.free().value();
+    loop.free().value();
+    CHECK(!loop.get());
+    CHECK(heartwire::Client::create(url, options).status() == heartwire::Status::config);
+    CHECK(heartwire::Client::create(url, options.own_loop()));
+}
+
+/* A thread of the library's; and calls that wait, without any. */
+static void loops_that_others_turn(const std::string &url) {
+    heartwire::EventLoop started = heartwire::EventLoop::create().value();
+    started.start().value();
+    CHECK(started.start().status() == heartwire::Status::busy);
+    std::promise<std::string> answer;
+    heartwire::Client on_thread(url, heartwire::Options().loop(started));
+    on_thread
+        .on_message([&](heartwire::ClientRef, std::string_view data, heartwire::Kind) {
+            answer.set_value(std::string(data));
+        })
+        .value();
+    on_thread.connect_with("hello").value();
+    CHECK(answer.get_future().get() == "hello");
+
+    heartwire::EventLoop idle;
+    heartwire::Client blocking(url, heartwire::Options().loop(idle));
+    blocking.connect_with("again").value();
+    std::string heard;
+    while (heard.empty()) heard = blocking.next_event(10s).value().data();
+    CHECK(heard == "again");
+    blocking.close().value();
+    blocking.wait_closed(10s).value();
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     CHECK(heartwire::version() == HEARTWIRE_VERSION);
@@ -232,6 +300,8 @@ int main(int argc, char **argv) {
     what_callbacks_hold_is_freed_once(argv[1]);
     exceptions_end_at_the_border(argv[1]);
     a_client_may_end_in_its_own_callback(argv[1]);
+    a_loop_of_ones_own(argv[1]);
+    loops_that_others_turn(argv[1]);
     heartwire::set_thread_hooks(nullptr, nullptr).value();
     return 0;
 }

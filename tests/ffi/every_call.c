@@ -36,6 +36,7 @@ static void quiet_greeting(heartwire_client client, uint32_t attempt, heartwire_
 
 #define PREPARE                                                                                               \
     heartwire_options *options = heartwire_options_new();                                                     \
+    heartwire_loop *event_loop = heartwire_loop_new();                                                        \
     heartwire_client made = HEARTWIRE_CLIENT_INIT;                                                            \
     heartwire_event *taken = NULL;                                                                            \
     heartwire_send_options send_options = {sizeof send_options, HEARTWIRE_TEXT, 0};                           \
@@ -53,7 +54,8 @@ static void quiet_greeting(heartwire_client client, uint32_t attempt, heartwire_
 
 #define TIDY                                                                                                  \
     heartwire_options_free(options);                                                                          \
-    heartwire_event_free(taken);
+    heartwire_event_free(taken);                                                                              \
+    OK(heartwire_loop_free(event_loop));
 
 #define room() (length = sizeof buffer, &length)
 
@@ -92,6 +94,8 @@ static void misuse(void) {
     check_handles(twice);
     heartwire_options_free(NULL);
     heartwire_event_free(NULL);
+    OK(heartwire_loop_free(NULL));
+    CHECK(heartwire_loop_fd(NULL) == -1 && heartwire_loop_next_timeout_ms(NULL) == -1);
 }
 
 static void nulls(void) {
@@ -110,6 +114,8 @@ static void nulls(void) {
 
 enum place { OPEN, MESSAGE, CLOSE, CONNECT_FAILED, ERROR_, STATE, HEARTBEAT, WRITABLE, OUTCOME, FOR_GOOD, GREETING, DELAY, LOGGER, HOOK, PLACES };
 enum act { LIVE, CLOSING, DESTROYED, RELEASED, ACTS };
+/* Where callbacks run: on the client's own thread, on one of its own for callbacks, on a shared loop's, on this one. */
+enum home { OWN, DISPATCHED, SHARED, TURNED, HOMES };
 
 static const char *place_names[] = {"open", "message", "close", "connect_failed", "error", "state", "heartbeat",
                                     "writable", "outcome", "closed_for_good", "greeting", "delay", "logger", "hook"};
@@ -182,14 +188,16 @@ static void in_hook(void *user_data) {
     everything(run, run->client, NULL);
 }
 
-static void one_run(const char *url, enum place place, enum act act, heartwire_dispatch dispatch) {
+static void one_run(const char *url, enum place place, enum act act, enum home home) {
     struct run *run = calloc(1, sizeof *run);
     heartwire_options *options = heartwire_options_new();
+    heartwire_loop *event_loop = home == SHARED || home == TURNED ? heartwire_loop_new() : NULL;
     heartwire_client client;
     int has_destructor = place != LOGGER && place != HOOK;
     CHECK(run != NULL && options != NULL);
     run->act = act;
-    OK(heartwire_options_set_dispatch(options, dispatch));
+    OK(heartwire_options_set_dispatch(options, home == DISPATCHED ? HEARTWIRE_DISPATCH_THREAD : HEARTWIRE_DISPATCH_LOOP));
+    OK(heartwire_options_set_loop(options, event_loop));
     OK(heartwire_options_set_reconnect_fixed(options, 1));
     OK(heartwire_options_set_outbox(options, 2, 1 << 20));
     OK(heartwire_options_set_max_message_size(options, 1000));
@@ -222,6 +230,9 @@ static void one_run(const char *url, enum place place, enum act act, heartwire_d
     }
     OK(heartwire_set_thread_hooks(hook_start, hook_stop, hook_data));
     OK(heartwire_set_logger(logger_level, logger_call, logger_data));
+    if (home == SHARED) {
+        OK(heartwire_loop_start(event_loop));
+    }
     if (place == WRITABLE) {
         OK(heartwire_send_text(client, "one", 3, NULL));
         OK(heartwire_send_text(client, "two", 3, NULL));
@@ -238,9 +249,14 @@ static void one_run(const char *url, enum place place, enum act act, heartwire_d
     if (place == FOR_GOOD) {
         OK(heartwire_close(client, 1000, NULL));
     }
+    while (home == TURNED && atomic_load(&run->done) == 0) {
+        OK(heartwire_loop_turn(event_loop, SOON_MS));
+    }
     EVENTUALLY(atomic_load(&run->done) > 0);
     (void)heartwire_destroy(client);
     check_handles(client);
+    /* A callback that destroyed the client may not be through with it. */
+    free_loop_soon(event_loop);
     logger_level = HEARTWIRE_LOG_OFF, logger_call = NULL, hook_start = hook_stop = NULL;
     OK(heartwire_set_logger(HEARTWIRE_LOG_OFF, NULL, NULL));
     OK(heartwire_set_thread_hooks(NULL, NULL, NULL));
@@ -258,18 +274,20 @@ static void one_run(const char *url, enum place place, enum act act, heartwire_d
 }
 
 int main(int argc, char **argv) {
-    static const heartwire_dispatch dispatches[] = {HEARTWIRE_DISPATCH_LOOP, HEARTWIRE_DISPATCH_THREAD};
-    int place, act, d;
+    int place, act, home;
     CHECK(argc == 3 && FUNCTIONS > 100);
     misuse();
     nulls();
     for (place = 0; place < PLACES; place++) {
         const char *url = place == CONNECT_FAILED || place == DELAY ? argv[2] : argv[1];
         for (act = 0; act < ACTS; act++) {
-            for (d = 0; d < 2; d++) {
-                printf("%s, act %d, dispatch %d\n", place_names[place], act, (int)dispatches[d]);
+            for (home = 0; home < HOMES; home++) {
+                if (place == HOOK && home == TURNED) {
+                    continue; /* there is no thread that it could be called on */
+                }
+                printf("%s, act %d, home %d\n", place_names[place], act, home);
                 fflush(stdout);
-                one_run(url, (enum place)place, (enum act)act, dispatches[d]);
+                one_run(url, (enum place)place, (enum act)act, (enum home)home);
             }
         }
     }

@@ -63,6 +63,7 @@ impl Function {
         let argument = match (self.name.as_str(), kind, name) {
             // Freed objects are made for it.
             ("heartwire_options_free", ..) => "heartwire_options_new()",
+            ("heartwire_loop_free", ..) => "heartwire_loop_new()",
             ("heartwire_event_free" | "heartwire_greeting_set", _, "event" | "greeting") => "NULL",
             // The options of the calls before would not do: they name files that are not there.
             ("heartwire_create", _, "options") => "NULL",
@@ -92,6 +93,7 @@ impl Function {
             (_, "struct heartwire_client", _) => "client",
             (_, "struct heartwire_client *", _) => "&made",
             (_, "struct heartwire_options *" | "const struct heartwire_options *", _) => "options",
+            (_, "struct heartwire_loop *" | "const struct heartwire_loop *", _) => "event_loop",
             (_, "const struct heartwire_event *", _) => "event",
             (_, "struct heartwire_event **", _) => "&taken",
             (_, "const struct heartwire_send_options *", _) => "&send_options",
@@ -132,6 +134,7 @@ impl Function {
             (_, "user_data" | "free_user_data" | "id" | "listener" | "buf")
                 | ("heartwire_create", "options")
                 | ("heartwire_close", "reason")
+                | ("heartwire_loop_free" | "heartwire_options_set_loop", "event_loop")
                 | ("heartwire_set_logger" | "heartwire_set_thread_hooks", _)
         )
     }
@@ -156,7 +159,7 @@ pub(crate) fn generated() -> String {
             // The scenarios call these.
             "heartwire_destroy" | "heartwire_release" | "heartwire_close" => {}
             // Frees what the other one makes.
-            "heartwire_options_new" => {}
+            "heartwire_options_new" | "heartwire_loop_new" => {}
             "heartwire_create" => {
                 let _ = writeln!(all, "    OK({right});");
                 let _ = writeln!(all, "    OK(heartwire_destroy(made));");

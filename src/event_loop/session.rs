@@ -4,7 +4,7 @@
 //! parsed and callbacks run, so that a send in a callback may write at once.
 
 use std::io::{self, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::event::Event as Readiness;
 use mio::{Interest, Registry, Token};
@@ -23,6 +23,9 @@ use crate::session::wire::{Flush, Wire};
 
 /// Reads, and batches written, in one turn: a flood from one peer starves neither writes nor other clients.
 const BUDGET: u32 = 16;
+/// Buffers that grew are looked at again after this time, until they have shrunk: traffic with breaks shorter than this
+/// does not grow them anew after each.
+const QUIET: Duration = Duration::from_secs(2);
 
 pub(crate) struct Session {
     inbound: Inbound,
@@ -55,6 +58,8 @@ pub(crate) struct Session {
     closing: bool,
     no_more_data: bool,
     shut_down: bool,
+    /// When to give back memory that was not needed meanwhile; only while there is some.
+    shrink_at: Option<Instant>,
 }
 
 /// What a read of the socket gave.
@@ -91,6 +96,7 @@ impl Session {
             closing: false,
             no_more_data: false,
             shut_down: false,
+            shrink_at: None,
         }
     }
 
@@ -152,6 +158,9 @@ impl Session {
             let readable = |session: &Session| session.is_readable() && (!session.paused || session.over);
             if (!readable(self) && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
                 self.inbound.idle();
+                if self.shrink_at.is_none() && self.inbound.has_spare() {
+                    self.shrink_at = Some(now + QUIET);
+                }
                 return false;
             }
             let Some(mut wire) = member.core.mailbox.take_wire() else { return false };
@@ -164,11 +173,8 @@ impl Session {
             self.rewatch(&mut wire, registry);
             let heard = matches!(gave, Gave::Bytes).then_some(now);
             let failure = self.judge(gave, &mut wire, member, now);
-            if wire.is_idle() {
-                wire.idle();
-            }
             let direct = !self.no_more_data && !self.over;
-            self.write_wanted |= member.core.mailbox.park(wire, direct, heard);
+            self.write_wanted |= self.park(&member.core, wire, direct, heard, now);
             if let Some(input) = failure {
                 member.link.handle(input, now);
             }
@@ -228,7 +234,44 @@ impl Session {
             self.rewatch(&mut wire, registry);
             // A failure is judged where the stream is read, too; TLS may fail without an event of the socket's.
             let failed = wire.error.is_some();
-            self.write_wanted |= member.core.mailbox.park(wire, !self.no_more_data, None) || failed;
+            self.write_wanted |= self.park(&member.core, wire, !self.no_more_data, None, now) || failed;
+        }
+    }
+
+    /// See [`Mailbox::park`](crate::mailbox::Mailbox::park).
+    #[must_use = "what waits would wait for ever"]
+    fn park(
+        &mut self,
+        core: &Core,
+        wire: Wire<Stream>,
+        direct: bool,
+        heard: Option<Instant>,
+        now: Instant,
+    ) -> bool {
+        if self.shrink_at.is_none() && wire.has_spare() {
+            self.shrink_at = Some(now + QUIET);
+        }
+        core.mailbox.park(wire, direct, self.shrink_at.is_some(), heard)
+    }
+
+    pub(super) fn shrink_at(&self) -> Option<Instant> {
+        self.shrink_at
+    }
+
+    /// At [`shrink_at`](Session::shrink_at): gives back what was not needed, and comes again if more may follow.
+    pub(super) fn shrink(&mut self, core: &Core, now: Instant) {
+        self.shrink_at = None;
+        self.inbound.shrink();
+        let spare = self.inbound.has_spare();
+        let wire = core.mailbox.take_wire();
+        // If it is out, somebody writes.
+        if spare || wire.is_none() {
+            self.shrink_at = Some(now + QUIET);
+        }
+        if let Some(mut wire) = wire {
+            wire.shrink();
+            let direct = !self.no_more_data && !self.over;
+            self.write_wanted |= self.park(core, wire, direct, None, now);
         }
     }
 

@@ -79,6 +79,8 @@ pub(crate) struct Inner {
     direct: bool,
     /// The loop found the wire out and wants to be told of its return.
     wanted: bool,
+    /// The loop comes back by itself to take memory from the wire that it has not needed for a while.
+    shrinking: bool,
     /// The loop was told of work and has not looked yet.
     listed: bool,
     closing: bool,
@@ -123,6 +125,7 @@ impl Mailbox {
                 wire: None,
                 direct: false,
                 wanted: false,
+                shrinking: false,
                 listed: false,
                 closing: false,
                 destroyed: false,

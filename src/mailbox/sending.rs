@@ -132,6 +132,7 @@ impl Mailbox {
             || !wire.is_idle()
             || wire.error.is_some()
             || wire.stream.has_buffered()
+            || (wire.has_spare() && !inner.shrinking)
             || !inner.outbox.is_empty()
             || inner.has_news()
             || inner.turning_waiters > 0;

@@ -28,6 +28,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, NegotiationError
+from websockets.protocol import State
 
 BIGGEST = 32 << 20
 PATIENCE = 10
@@ -99,7 +100,8 @@ async def numbers(connection, query):
         async for message in connection:
             number, word, _ = message.split(" ", 2)
             log.write(number.encode() + b"\n")
-            if word == "tell" or int(number) % 100 == 0:
+            # While it closes, a send would wait for the end, and the client's Close behind what is left would stay unread.
+            if (word == "tell" or int(number) % 100 == 0) and connection.state is State.OPEN:
                 await connection.send(number)
 
 

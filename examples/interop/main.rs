@@ -14,7 +14,7 @@ use std::time::Instant;
 use lexopt::prelude::*;
 use peer::Target;
 
-const USAGE: &str = "usage: interop URL [--ca FILE]
+const USAGE: &str = "usage: interop URL [CHECK]... [--ca FILE]
        interop --list";
 
 /// What passed in words, or what went wrong.
@@ -40,7 +40,7 @@ fn all() -> Vec<Check> {
 
 fn main() -> ExitCode {
     match parse() {
-        Ok(Some(target)) => examine(&target),
+        Ok(Some((target, names))) => examine(&target, &names),
         Ok(None) => {
             for check in all() {
                 println!("{}", check.name);
@@ -54,23 +54,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse() -> Result<Option<Target>, lexopt::Error> {
+/// The server, and the names of the checks to do; none of them means all.
+fn parse() -> Result<Option<(Target, Vec<String>)>, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
-    let (mut url, mut ca) = (None, None);
+    let (mut url, mut ca, mut names) = (None, None, Vec::new());
     while let Some(argument) = parser.next()? {
         match argument {
             Long("list") => return Ok(None),
             Long("ca") => ca = Some(parser.value()?.into()),
             Value(value) if url.is_none() => url = Some(value.string()?),
+            Value(value) => names.push(value.string()?),
             other => return Err(other.unexpected()),
         }
     }
     let url = url.ok_or("the URL is missing")?;
-    Ok(Some(Target { url: url.trim_end_matches('/').to_string(), ca }))
+    if let Some(name) = names.iter().find(|name| all().iter().all(|check| check.name != **name)) {
+        return Err(format!("no check is called {name}").into());
+    }
+    Ok(Some((Target { url: url.trim_end_matches('/').to_string(), ca }, names)))
 }
 
-fn examine(target: &Target) -> ExitCode {
-    for check in all() {
+fn examine(target: &Target, names: &[String]) -> ExitCode {
+    for check in all().iter().filter(|check| names.is_empty() || names.contains(&check.name)) {
         let began = Instant::now();
         match (check.run)(target) {
             Ok(words) => println!("ok {}: {words}, {} ms", check.name, began.elapsed().as_millis()),

@@ -36,6 +36,8 @@ pub(crate) struct Session {
     pub(super) ending: Option<bool>,
     /// The socket has announced bytes, and no read has found it empty since.
     readable: bool,
+    /// A short read has found the socket empty since it announced bytes.
+    emptied: bool,
     /// The end of the stream was announced: a short read does not mean that nothing is left.
     hung_up: bool,
     /// A Close frame or a fault came: what follows is read and thrown away.
@@ -82,6 +84,7 @@ impl Session {
             ending: None,
             // Bytes may have come before the socket was watched with this token.
             readable: true,
+            emptied: false,
             hung_up: false,
             over: false,
             ended: false,
@@ -114,6 +117,7 @@ impl Session {
         self.hung_up |= event.is_read_closed() || event.is_error();
         // TLS may wait for the one direction in order to go on in the other: both are tried.
         self.readable = true;
+        self.emptied = false;
         self.write_wanted |= self.write_blocked;
     }
 
@@ -288,10 +292,8 @@ impl Session {
             Ok(_) => {
                 // Edge-triggered: where a short read proves the socket empty, asking again is a wasted
                 // system call. Elsewhere only `WouldBlock` arms the next event.
-                let empty = cfg!(unix)
-                    && !self.hung_up
-                    && wire.stream.read_was_short()
-                    && !wire.stream.has_buffered();
+                self.emptied |= wire.stream.read_was_short();
+                let empty = cfg!(unix) && !self.hung_up && self.emptied && !wire.stream.has_buffered();
                 self.readable = !empty;
                 Gave::Bytes
             }

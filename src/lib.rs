@@ -95,6 +95,9 @@ mod event;
 mod event_loop;
 #[cfg(feature = "capi")]
 mod ffi;
+#[cfg(heartwire_fuzz)]
+#[doc(hidden)]
+pub mod fuzz;
 mod link;
 mod mailbox;
 mod net;

@@ -158,7 +158,12 @@ impl Session {
     /// Parses, reads and writes, a bounded amount of each; `true` if work is left that no event announces.
     pub(super) fn move_bytes(&mut self, member: &mut Member, registry: &Registry, now: Instant) -> bool {
         for _ in 0..BUDGET {
+            let was_over = self.over;
             self.parse(member, registry, now);
+            if self.over && !was_over {
+                // First the link's answer to a Close or a fault: once the stream's end is read nothing is written.
+                return true;
+            }
             let readable = |session: &Session| session.is_readable() && (!session.paused || session.over);
             if (!readable(self) && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
                 self.inbound.idle();

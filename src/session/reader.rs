@@ -326,7 +326,7 @@ impl Inbound {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, heartwire_fuzz))]
     pub(crate) fn buffer_size(&self) -> usize {
         self.buf.len()
     }

@@ -341,7 +341,7 @@ impl Member {
             self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now);
             return;
         }
-        let mut wire = Wire::new(stream);
+        let mut wire = Box::new(Wire::new(stream));
         let core = self.core.clone();
         let attempt = self.in_a_row;
         for greeting in &core.config.greetings {

@@ -252,7 +252,7 @@ impl Session {
     fn park(
         &mut self,
         core: &Core,
-        wire: Wire<Stream>,
+        wire: Box<Wire<Stream>>,
         direct: bool,
         heard: Option<Instant>,
         now: Instant,

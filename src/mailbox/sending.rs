@@ -102,7 +102,7 @@ impl Mailbox {
         }
     }
 
-    fn park_after_sending(&self, mut wire: Wire<Stream>) {
+    fn park_after_sending(&self, mut wire: Box<Wire<Stream>>) {
         let mut batch_left = true;
         let mut inner = self.lock();
         loop {

@@ -44,7 +44,7 @@ impl Mailbox {
     }
 
     /// The wire, if nobody works with it; else the loop is told when it comes back.
-    pub(crate) fn take_wire(&self) -> Option<Wire<Stream>> {
+    pub(crate) fn take_wire(&self) -> Option<Box<Wire<Stream>>> {
         let mut inner = self.lock();
         let wire = inner.wire.take();
         inner.wanted = wire.is_none();
@@ -82,7 +82,7 @@ impl Mailbox {
     #[must_use = "what waits would wait for ever"]
     pub(crate) fn park(
         &self,
-        mut wire: Wire<Stream>,
+        mut wire: Box<Wire<Stream>>,
         direct: bool,
         shrinking: bool,
         heard: Option<Instant>,
@@ -108,7 +108,7 @@ impl Mailbox {
 
     /// Gives back a wire that was only looked at. `true`: as with [`park`](Mailbox::park).
     #[must_use = "what waits would wait for ever"]
-    pub(crate) fn park_again(&self, wire: Wire<Stream>) -> bool {
+    pub(crate) fn park_again(&self, wire: Box<Wire<Stream>>) -> bool {
         let inner = self.lock();
         let (direct, shrinking) = (inner.direct, inner.shrinking);
         drop(inner);
@@ -116,7 +116,7 @@ impl Mailbox {
     }
 
     /// Accounts for what the wire has written while a session ends, and takes back what it has not.
-    pub(crate) fn unload(&self, mut wire: Wire<Stream>) -> Stream {
+    pub(crate) fn unload(&self, mut wire: Box<Wire<Stream>>) -> Stream {
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire);
         inner.direct = false;

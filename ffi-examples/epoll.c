@@ -119,31 +119,33 @@ static bool watch(int epoll, int fd) {
 }
 
 static heartwire_status run(heartwire_loop *loop, int epoll, int timer) {
-    bool closing = false;
+    bool leaving = false, closing = false;
     while (!lines.ended || !ticks.ended) {
         struct epoll_event ready[3];
         heartwire_status status;
-        bool leave = lines.ended || ticks.ended;
         int i, count = epoll_wait(epoll, ready, 3, heartwire_loop_next_timeout_ms(loop));
         if (count < 0 && errno != EINTR) {
             perror("epoll_wait");
             return HEARTWIRE_ERR_SYSTEM;
         }
         for (i = 0; i < count; i++) {
-            if (ready[i].data.fd == STDIN_FILENO) leave |= !on_input();
-            if (ready[i].data.fd == timer && !closing) on_timer(timer);
-        }
-        if (leave && !closing) {
-            closing = true;
-            /* What was sent so far goes out before. A client that has ended already has nothing to close. */
-            epoll_ctl(epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
-            epoll_ctl(epoll, EPOLL_CTL_DEL, timer, NULL);
-            heartwire_close(lines.client, 1000, "done");
-            heartwire_close(ticks.client, 1000, "done");
+            if (ready[i].data.fd == timer) on_timer(timer);
+            if (ready[i].data.fd == STDIN_FILENO && !on_input()) {
+                epoll_ctl(epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+                leaving = true;
+            }
         }
         /* Whichever it was, the descriptor or the timeout: where there is nothing to do it costs little. */
         status = heartwire_loop_turn(loop, 0);
         if (status != HEARTWIRE_OK) return status;
+        /* A close sends what waits if a session is open, and drops it otherwise: the first one may be about to open. */
+        if (leaving && heartwire_state(lines.client) == HEARTWIRE_STATE_CONNECTING) continue;
+        if ((leaving || lines.ended || ticks.ended) && !closing) {
+            closing = true;
+            epoll_ctl(epoll, EPOLL_CTL_DEL, timer, NULL);
+            heartwire_close(lines.client, 1000, "done");
+            heartwire_close(ticks.client, 1000, "done");
+        }
     }
     return HEARTWIRE_OK;
 }

@@ -38,12 +38,19 @@
 //!
 //! # Three ways to get events
 //!
-//! - **Handlers**: [`Client::on_message`] and its like, called on the client's own thread with borrowed
+//! - **Handlers**: [`Client::on_message`] and its like, called on the event loop's thread with borrowed
 //!   messages; the fastest way. [`Dispatch::Thread`] gives them a thread of their own.
 //! - **Pull**: [`Client::recv_timeout`], for programs that wait in a place of their own.
 //! - **Channel**: [`Client::events`], a crossbeam `Receiver` for `for` loops and `select!`.
 //!
 //! They exclude each other; the first one used decides.
+//!
+//! # Three ways to run
+//!
+//! - **A thread for each client**, the default: nothing to think of.
+//! - **Many clients on one thread**: an [`EventLoop`] that is started, and [`Builder::event_loop`].
+//! - **Inside the program's own loop**: an [`EventLoop`] that the program turns, or that is turned by the calls that
+//!   wait. No thread of the library's, and no thread hop between request and reply.
 //!
 //! # States
 //!
@@ -88,6 +95,9 @@ mod event;
 mod event_loop;
 #[cfg(feature = "capi")]
 mod ffi;
+#[cfg(heartwire_fuzz)]
+#[doc(hidden)]
+pub mod fuzz;
 mod link;
 mod mailbox;
 mod net;

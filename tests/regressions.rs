@@ -3,6 +3,8 @@
 mod support;
 
 use std::cell::RefCell;
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 use heartwire::{
     Client, Dispatch, End, Event, Heartbeat, MessageRef, OutboxLimits, Reconnect, SendError, SendOptions,
 };
+use support::frames::frame;
+use support::upgrade::{read_request_head, switching_protocols};
 use support::watch::within;
 use support::{Behaviour, Server, watchdog};
 
@@ -217,4 +221,75 @@ fn who_waited_for_the_open_session_finds_its_headers() {
         assert_eq!(opened.header("x-test"), Some("yes"));
         assert!(opened.is_first());
     }
+}
+
+#[cfg(feature = "native-tls")]
+#[test]
+fn bytes_that_came_while_tls_still_had_older_ones_are_read() {
+    let _watch = watchdog(60, "bytes behind those read ahead");
+    let server = Server::start_tls(Behaviour::silent());
+    let ca = support::certs::Certs::shared().ca_pem.as_str();
+    let tls = heartwire::Tls::new().system_roots(false).ca_pem(ca);
+    let client = Client::builder(&server.url()).tls(tls).heartbeat(Heartbeat::off()).build().unwrap();
+    let (tell, told) = mpsc::channel();
+    // One message at a time: what was read together with it stays where it is until reading is resumed.
+    client.on_message(move |client, message| {
+        client.pause_reading();
+        tell.send(message.to_message().to_string()).unwrap_or_default();
+    });
+    client.connect().unwrap();
+    let (n, _) = server.wait_connected();
+    // Too short a pause makes this prove less, and never fail: the network needs time to bring what was sent.
+    let arrive = || std::thread::sleep(ms(50));
+    server.send(n, "zero");
+    assert_eq!(told.recv_timeout(SOON).unwrap(), "zero");
+    for _ in 0..5 {
+        server.send(n, "one");
+        server.send(n, "two");
+        arrive();
+        client.resume_reading();
+        assert_eq!(told.recv_timeout(SOON).unwrap(), "one");
+        // "two" is here, too, and not yet decrypted; "three" is announced before anybody reads on.
+        server.send(n, "three");
+        arrive();
+        for wanted in ["two", "three"] {
+            client.resume_reading();
+            assert_eq!(told.recv_timeout(SOON).as_deref(), Ok(wanted));
+        }
+    }
+}
+
+/// The server's last frame and the end of its direction come in one read; what the client answers with.
+fn answer_to_the_last_frame(last: Vec<u8>) -> Vec<u8> {
+    let (tell, answer) = mpsc::channel();
+    let server = Server::start(Behaviour::raw(move |stream, n| {
+        if n > 1 {
+            return;
+        }
+        let head = read_request_head(stream).unwrap();
+        let bytes = [switching_protocols(&head, "").as_bytes(), &last].concat();
+        stream.write_all(&bytes).unwrap();
+        stream.tcp().shutdown(Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest);
+        tell.send(rest).unwrap();
+    }));
+    let client = Client::builder(&server.url()).reconnect(Reconnect::never()).connect().unwrap();
+    let answer = answer.recv_timeout(SOON).unwrap();
+    drop(client);
+    answer
+}
+
+#[test]
+fn a_close_behind_which_the_stream_ends_is_answered() {
+    let _watch = watchdog(60, "close and end of stream");
+    let answer = answer_to_the_last_frame(frame(0x88, &1000_u16.to_be_bytes()));
+    assert_eq!(answer.first(), Some(&0x88), "no Close: {answer:?}");
+}
+
+#[test]
+fn a_fault_behind_which_the_stream_ends_is_answered() {
+    let _watch = watchdog(60, "fault and end of stream");
+    let answer = answer_to_the_last_frame(vec![0xF1, 0]);
+    assert_eq!(answer.first(), Some(&0x88), "no Close: {answer:?}");
 }

@@ -148,26 +148,28 @@ fn the_smoothed_round_trip_time_lies_between_those_that_were_told() {
 /// Whatever must not be found in a log contains this.
 const MARK: &str = "zq";
 
-/// Refused, opened, cut, opened again, closed: everything that is logged, with secrets wherever they can be.
+/// Refused, sent elsewhere, opened, cut, opened again, closed: everything that is logged, with secrets wherever they can be.
 fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
     log_lines::keep();
     let client = builder
         .header("Cookie", "session=cookie-zq")
         .header("X-Api-Key", "key-zq")
+        .subprotocol("token-zq")
         .greeting(r#"{"login":"greeting-zq"}"#)
-        .reconnect(Reconnect::fixed(5 * MS))
+        .reconnect(Reconnect::fixed(5 * MS).retry_status(302, true))
         .heartbeat(Heartbeat::text("beat-zq").any_reply().after_silence(20 * MS).timeout(SOON))
         .build()
         .unwrap();
     let told = Told::by(&client);
     client.connect_with("first-zq").unwrap();
     told.wait_for(|event| matches!(event, Event::ConnectFailed(_)).then_some(()));
+    told.wait_for(|event| matches!(event, Event::ConnectFailed(_)).then_some(()));
     told.wait_for(is_open);
     client.send_text("text-zq").unwrap();
     client.send_binary(b"binary-zq").unwrap();
     client.ping(b"ping-zq").unwrap();
     told.wait_for(|event| matches!(event, Event::Heartbeat(_)).then_some(()));
-    server.cut(2);
+    server.cut(3);
     told.wait_for(is_open);
     client.close(1000, "reason-zq").unwrap();
     told.to_the_end();
@@ -179,23 +181,33 @@ fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
 fn setup() -> Setup {
     Setup::each(|n| match n {
         1 => Behaviour::refuse(503, &[("Set-Cookie", "set-zq")], "body-zq"),
-        _ => Behaviour::echo().header("Set-Cookie", "set-zq").greeting("server-zq"),
+        2 => Behaviour::refuse(302, &[("Location", "wss://a-zq:b-zq@h/zq?token=zq")], "moved-zq"),
+        _ => Behaviour::echo().header("Set-Cookie", "set-zq").subprotocol("token-zq").greeting("server-zq"),
     })
 }
 
 #[track_caller]
 fn assert_discreet(lines: &[String]) {
-    for part in
-        ["attempt 1 to ws", "HTTP status 503", "open (attempt", "open again", "closed for good", "destroyed"]
-    {
+    for part in [
+        "attempt 1 to ws",
+        "HTTP status 503",
+        "HTTP status 302",
+        "open (attempt",
+        "open again",
+        "closed for good",
+        "destroyed",
+    ] {
         assert!(lines.iter().any(|line| line.contains(part)), "no line has {part:?}: {lines:#?}");
     }
-    for line in log_lines::all() {
+    let of_others = log_lines::of_others();
+    assert!(!of_others.is_empty(), "the crates below log, too");
+    for line in of_others.iter().chain(&log_lines::all()) {
         // Basic authentication has the user's name and password in another alphabet.
         let basic = ["Basic", "dXNlci16c", "YnItenE", "Bearer"].iter().any(|part| line.contains(part));
         assert!(!line.contains(MARK) && !basic, "a secret: {line}");
-        assert!(line.starts_with('['), "nobody's line: {line}");
     }
+    let nobodys = log_lines::all().into_iter().find(|line| !line.starts_with('['));
+    assert_eq!(nobodys, None, "each line has its client's name");
 }
 
 #[test]
@@ -221,6 +233,11 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
     let builder = Client::builder(&url).name("tls").tls(tls()).header("Authorization", "Bearer bearer-zq");
     assert_discreet(&live_with_secrets(builder, &server));
 
+    let server = setup().tls(Certs::shared().server_config()).start();
+    let with_user = format!("wss://user-zq:pass-zq@localhost:{}/feed?token=query-zq", server.port());
+    let builder = Client::builder(&with_user).name("tls with basic authentication").tls(tls());
+    assert_discreet(&live_with_secrets(builder, &server));
+
     // A server that nobody vouches for.
     let client = Client::builder(&url)
         .name("untrusting")
@@ -234,7 +251,7 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
     drop(client);
     let lines = log_lines::of("untrusting");
     assert!(lines.iter().any(|line| line.contains("TLS refused the certificate")), "{lines:#?}");
-    assert!(log_lines::all().iter().all(|line| !line.contains(MARK)));
+    assert!(log_lines::all().iter().chain(&log_lines::of_others()).all(|line| !line.contains(MARK)));
 }
 
 #[test]

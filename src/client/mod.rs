@@ -29,8 +29,8 @@ pub use send_options::SendOptions;
 ///
 /// A handle: clones share one client, any thread may use any of them, and every call is legal in every
 /// handler. The drop of the last handle destroys the client: it says Close 1001 if the socket takes
-/// it at once, and frees threads, sockets and handlers. Outside of handlers that drop waits for a handler that
-/// runs; inside of one it never waits. Nothing is told after it began: use [`close`](Client::close) and
+/// it at once, and frees threads, sockets and handlers. Outside of handlers that drop waits for a handler of this
+/// client that runs; inside of one it never waits. Nothing is told after it began: use [`close`](Client::close) and
 /// [`wait_closed`](Client::wait_closed) to get the last events.
 ///
 /// Handlers get `&Client`. A handler that keeps a handle of its own client keeps it alive for ever;
@@ -132,12 +132,13 @@ impl Client {
         self.core.mailbox.order(|inner| inner.orders.reconnect_now = true);
     }
 
-    /// Waits until a session is open; returns at once if one is.
+    /// Waits until a session is open; returns at once if one is. An [`EventLoop`](crate::EventLoop) that nobody else
+    /// turns is turned meanwhile, as in all calls that wait.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; [`WaitError::Closed`] if the client has ended; [`WaitError::WouldDeadlock`] on any
-    /// client's event loop thread.
+    /// [`WaitError::TimedOut`]; [`WaitError::Closed`] if the client has ended; [`WaitError::WouldDeadlock`] in a
+    /// turn of any event loop, as in most handlers.
     pub fn wait_open(&self, timeout: Duration) -> Result<(), WaitError> {
         self.wait(timeout, |state, _| (state == State::Open).then_some(()))
     }
@@ -146,7 +147,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`]; [`WaitError::WouldDeadlock`] on any client's event loop thread.
+    /// [`WaitError::TimedOut`]; [`WaitError::WouldDeadlock`] in a turn of any event loop.
     pub fn wait_closed(&self, timeout: Duration) -> Result<End, WaitError> {
         self.wait(timeout, |_, end| end.cloned())
     }
@@ -225,7 +226,7 @@ impl Client {
     /// # Errors
     ///
     /// [`WaitError::TimedOut`]: some are still queued. [`WaitError::Closed`]: the client ended with some of them
-    /// unwritten. [`WaitError::WouldDeadlock`] on any client's event loop thread.
+    /// unwritten. [`WaitError::WouldDeadlock`] in a turn of any event loop.
     pub fn flush(&self, timeout: Duration) -> Result<(), WaitError> {
         let deadline = Instant::now().checked_add(timeout);
         let mut target = None;
@@ -252,7 +253,7 @@ impl Client {
     /// # Errors
     ///
     /// [`RecvError::Closed`] after the last event; [`RecvError::Taken`] if there are handlers or a receiver;
-    /// [`RecvError::WouldDeadlock`] on any client's event loop thread.
+    /// [`RecvError::WouldDeadlock`] in a turn of any event loop.
     pub fn recv(&self) -> Result<Event, RecvError> {
         self.take(None)
     }
@@ -271,7 +272,7 @@ impl Client {
     /// # Errors
     ///
     /// [`RecvError::TimedOut`] if there is none, [`RecvError::Closed`] after the last event, [`RecvError::Taken`]. It is
-    /// legal on an event loop's thread.
+    /// legal in a turn of an event loop, and turns none.
     pub fn try_recv(&self) -> Result<Event, RecvError> {
         self.claim_pull()?;
         self.taken(self.core.dispatcher.queue.try_take().unwrap_or(Taken::TimedOut))

@@ -260,7 +260,7 @@ impl Builder {
         Ok(client)
     }
 
-    fn config(self) -> Result<Config, ConfigError> {
+    pub(crate) fn config(self) -> Result<Config, ConfigError> {
         let address = Address::parse(&self.url)?;
         self.heartbeat.check()?;
         self.reconnect.check()?;

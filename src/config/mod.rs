@@ -26,8 +26,9 @@ use outbox::OutboxLimits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dispatch {
-    /// On the event loop's thread: the fastest way, without a second thread. A handler that takes
-    /// long delays this client's heartbeat, and the messages that wait in its outbox.
+    /// On the thread that turns the event loop: the fastest way, without a second thread. A handler that takes
+    /// long delays this client's heartbeat, and the messages that wait in its outbox; on a shared
+    /// [`EventLoop`](crate::EventLoop) those of all its clients.
     #[default]
     Loop,
     /// On a thread of the client's own, behind a bounded queue: handlers may take their time.

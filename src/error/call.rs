@@ -47,7 +47,7 @@ pub enum ConnectError {
     Closed,
     /// The outbox did not take the first message.
     First(SendError),
-    /// The event loop could not be started: no thread, or no descriptor, was to be had.
+    /// The event loop could not be started: no thread, or no descriptor, was to be had; or the shared one has failed.
     Start(io::Error),
 }
 
@@ -86,7 +86,7 @@ pub enum SendError {
     PingTooLong,
     /// A ping was asked for while no session is open; pings are not queued.
     NotOpen,
-    /// The outbox is full and set to block, and this is the thread that empties it.
+    /// The outbox is full and set to block, and the calling thread is inside a turn of an event loop: waiting would stop it.
     WouldDeadlock,
 }
 
@@ -136,7 +136,7 @@ pub enum WaitError {
     TimedOut,
     /// The client has ended, so it can no longer happen.
     Closed(Box<End>),
-    /// The calling thread runs an event loop, of this client or of another: waiting here would stop it.
+    /// The calling thread is inside a turn of an event loop, of this client's or of another: waiting would stop it.
     WouldDeadlock,
 }
 
@@ -162,7 +162,7 @@ pub enum RecvError {
     Closed,
     /// Events go to handlers or to [`Client::events`](crate::Client::events) already.
     Taken,
-    /// The calling thread runs an event loop, of this client or of another: waiting here would stop it.
+    /// The calling thread is inside a turn of an event loop, of this client's or of another: waiting would stop it.
     WouldDeadlock,
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Engine {
     poll: Poll,
     events: Events,
     post: Arc<Post>,
-    members: Slots<Member>,
+    members: Slots<Box<Member>>,
     timers: Timers,
     /// Members with work left from the last turn: the next one does not wait.
     again: Vec<Slot>,
@@ -40,7 +40,7 @@ pub(super) struct Engine {
 /// What is left of clients that were destroyed.
 #[derive(Default)]
 pub(super) struct Destroyed {
-    members: Vec<Member>,
+    members: Vec<Box<Member>>,
     arrivals: Vec<Arc<Core>>,
 }
 
@@ -94,7 +94,7 @@ impl Engine {
         for core in arrivals {
             let slot = self.members.reserve();
             let home = Home { post: self.post.clone(), slot };
-            self.members.put_back(slot, Member::new(core, home));
+            self.members.put_back(slot, Box::new(Member::new(core, home)));
             ready.push(slot);
         }
         if self.has_slept(now) {

@@ -132,11 +132,12 @@ impl Member {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let dial = match &self.io {
+        let io = match &self.io {
             Io::Dialing(dial) => dial.deadline(),
-            _ => None,
+            Io::Open(session) => session.shrink_at(),
+            Io::Nothing | Io::Upgrading(..) => None,
         };
-        [self.link.deadline(), dial, self.expiry].into_iter().flatten().min()
+        [self.link.deadline(), io, self.expiry].into_iter().flatten().min()
     }
 
     /// An entry to add to the heap: when the deadline is earlier than all that it has.
@@ -172,6 +173,11 @@ impl Member {
         }
         self.run(registry, now);
         if tick && !self.over {
+            if let Io::Open(session) = &mut self.io
+                && session.shrink_at().is_some_and(|at| at <= now)
+            {
+                session.shrink(&self.core, now);
+            }
             if self.link.deadline().is_some_and(|at| at <= now) {
                 let acknowledged = self.acknowledged();
                 self.link.handle(Input::Tick { acknowledged }, now);
@@ -335,7 +341,7 @@ impl Member {
             self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now);
             return;
         }
-        let mut wire = Wire::new(stream);
+        let mut wire = Box::new(Wire::new(stream));
         let core = self.core.clone();
         let attempt = self.in_a_row;
         for greeting in &core.config.greetings {
@@ -359,7 +365,7 @@ impl Member {
             inner.opened = Some(Arc::new(opened));
         });
         // What waits goes out at once: a new session begins with the wish to write.
-        let _ = core.mailbox.park(wire, true, None);
+        let _ = core.mailbox.park(wire, true, false, None);
         self.io = Io::Open(Box::new(Session::new(core.config.max_message, accepted.rest, token)));
     }
 

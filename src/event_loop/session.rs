@@ -4,7 +4,7 @@
 //! parsed and callbacks run, so that a send in a callback may write at once.
 
 use std::io::{self, Read};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::event::Event as Readiness;
 use mio::{Interest, Registry, Token};
@@ -23,6 +23,9 @@ use crate::session::wire::{Flush, Wire};
 
 /// Reads, and batches written, in one turn: a flood from one peer starves neither writes nor other clients.
 const BUDGET: u32 = 16;
+/// Buffers that grew are looked at again after this time, until they have shrunk: traffic with breaks shorter than this
+/// does not grow them anew after each.
+const QUIET: Duration = Duration::from_secs(2);
 
 pub(crate) struct Session {
     inbound: Inbound,
@@ -33,6 +36,8 @@ pub(crate) struct Session {
     pub(super) ending: Option<bool>,
     /// The socket has announced bytes, and no read has found it empty since.
     readable: bool,
+    /// A short read has found the socket empty since it announced bytes.
+    emptied: bool,
     /// The end of the stream was announced: a short read does not mean that nothing is left.
     hung_up: bool,
     /// A Close frame or a fault came: what follows is read and thrown away.
@@ -55,6 +60,8 @@ pub(crate) struct Session {
     closing: bool,
     no_more_data: bool,
     shut_down: bool,
+    /// When to give back memory that was not needed meanwhile; only while there is some.
+    shrink_at: Option<Instant>,
 }
 
 /// What a read of the socket gave.
@@ -77,6 +84,7 @@ impl Session {
             ending: None,
             // Bytes may have come before the socket was watched with this token.
             readable: true,
+            emptied: false,
             hung_up: false,
             over: false,
             ended: false,
@@ -91,6 +99,7 @@ impl Session {
             closing: false,
             no_more_data: false,
             shut_down: false,
+            shrink_at: None,
         }
     }
 
@@ -108,6 +117,7 @@ impl Session {
         self.hung_up |= event.is_read_closed() || event.is_error();
         // TLS may wait for the one direction in order to go on in the other: both are tried.
         self.readable = true;
+        self.emptied = false;
         self.write_wanted |= self.write_blocked;
     }
 
@@ -148,10 +158,18 @@ impl Session {
     /// Parses, reads and writes, a bounded amount of each; `true` if work is left that no event announces.
     pub(super) fn move_bytes(&mut self, member: &mut Member, registry: &Registry, now: Instant) -> bool {
         for _ in 0..BUDGET {
+            let was_over = self.over;
             self.parse(member, registry, now);
+            if self.over && !was_over {
+                // First the link's answer to a Close or a fault: once the stream's end is read nothing is written.
+                return true;
+            }
             let readable = |session: &Session| session.is_readable() && (!session.paused || session.over);
             if (!readable(self) && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
                 self.inbound.idle();
+                if self.shrink_at.is_none() && self.inbound.has_spare() {
+                    self.shrink_at = Some(now + QUIET);
+                }
                 return false;
             }
             let Some(mut wire) = member.core.mailbox.take_wire() else { return false };
@@ -164,11 +182,8 @@ impl Session {
             self.rewatch(&mut wire, registry);
             let heard = matches!(gave, Gave::Bytes).then_some(now);
             let failure = self.judge(gave, &mut wire, member, now);
-            if wire.is_idle() {
-                wire.idle();
-            }
             let direct = !self.no_more_data && !self.over;
-            self.write_wanted |= member.core.mailbox.park(wire, direct, heard);
+            self.write_wanted |= self.park(&member.core, wire, direct, heard, now);
             if let Some(input) = failure {
                 member.link.handle(input, now);
             }
@@ -228,7 +243,44 @@ impl Session {
             self.rewatch(&mut wire, registry);
             // A failure is judged where the stream is read, too; TLS may fail without an event of the socket's.
             let failed = wire.error.is_some();
-            self.write_wanted |= member.core.mailbox.park(wire, !self.no_more_data, None) || failed;
+            self.write_wanted |= self.park(&member.core, wire, !self.no_more_data, None, now) || failed;
+        }
+    }
+
+    /// See [`Mailbox::park`](crate::mailbox::Mailbox::park).
+    #[must_use = "what waits would wait for ever"]
+    fn park(
+        &mut self,
+        core: &Core,
+        wire: Box<Wire<Stream>>,
+        direct: bool,
+        heard: Option<Instant>,
+        now: Instant,
+    ) -> bool {
+        if self.shrink_at.is_none() && wire.has_spare() {
+            self.shrink_at = Some(now + QUIET);
+        }
+        core.mailbox.park(wire, direct, self.shrink_at.is_some(), heard)
+    }
+
+    pub(super) fn shrink_at(&self) -> Option<Instant> {
+        self.shrink_at
+    }
+
+    /// At [`shrink_at`](Session::shrink_at): gives back what was not needed, and comes again if more may follow.
+    pub(super) fn shrink(&mut self, core: &Core, now: Instant) {
+        self.shrink_at = None;
+        self.inbound.shrink();
+        let spare = self.inbound.has_spare();
+        let wire = core.mailbox.take_wire();
+        // If it is out, somebody writes.
+        if spare || wire.is_none() {
+            self.shrink_at = Some(now + QUIET);
+        }
+        if let Some(mut wire) = wire {
+            wire.shrink();
+            let direct = !self.no_more_data && !self.over;
+            self.write_wanted |= self.park(core, wire, direct, None, now);
         }
     }
 
@@ -245,10 +297,8 @@ impl Session {
             Ok(_) => {
                 // Edge-triggered: where a short read proves the socket empty, asking again is a wasted
                 // system call. Elsewhere only `WouldBlock` arms the next event.
-                let empty = cfg!(unix)
-                    && !self.hung_up
-                    && wire.stream.read_was_short()
-                    && !wire.stream.has_buffered();
+                self.emptied |= wire.stream.read_was_short();
+                let empty = cfg!(unix) && !self.hung_up && self.emptied && !wire.stream.has_buffered();
                 self.readable = !empty;
                 Gave::Bytes
             }

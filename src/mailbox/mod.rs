@@ -74,11 +74,14 @@ pub(crate) struct Inner {
     pub(crate) connected: bool,
     /// Whether someone asked for outcomes.
     pub(crate) outcomes_wanted: bool,
-    wire: Option<Wire<Stream>>,
+    /// Boxed: it changes hands for every message.
+    wire: Option<Box<Wire<Stream>>>,
     /// The greetings and all that waited are in the wire's buffer: nobody can overtake a login any more.
     direct: bool,
     /// The loop found the wire out and wants to be told of its return.
     wanted: bool,
+    /// The loop comes back by itself to take memory from the wire that it has not needed for a while.
+    shrinking: bool,
     /// The loop was told of work and has not looked yet.
     listed: bool,
     closing: bool,
@@ -123,6 +126,7 @@ impl Mailbox {
                 wire: None,
                 direct: false,
                 wanted: false,
+                shrinking: false,
                 listed: false,
                 closing: false,
                 destroyed: false,
@@ -372,7 +376,7 @@ fn wake(home: Option<Home>) {
 }
 
 /// One try to say Close 1001 and TLS's close_notify; nothing is waited for.
-fn goodbye(mut wire: Wire<Stream>) {
+fn goodbye(mut wire: Box<Wire<Stream>>) {
     wire.close(Some(1001), "");
     let _: Flush = wire.flush();
     let _ = wire.stream.close_write();

@@ -102,7 +102,7 @@ impl Mailbox {
         }
     }
 
-    fn park_after_sending(&self, mut wire: Wire<Stream>) {
+    fn park_after_sending(&self, mut wire: Box<Wire<Stream>>) {
         let mut batch_left = true;
         let mut inner = self.lock();
         loop {
@@ -132,6 +132,7 @@ impl Mailbox {
             || !wire.is_idle()
             || wire.error.is_some()
             || wire.stream.has_buffered()
+            || (wire.has_spare() && !inner.shrinking)
             || !inner.outbox.is_empty()
             || inner.has_news()
             || inner.turning_waiters > 0;

@@ -44,7 +44,7 @@ impl Mailbox {
     }
 
     /// The wire, if nobody works with it; else the loop is told when it comes back.
-    pub(crate) fn take_wire(&self) -> Option<Wire<Stream>> {
+    pub(crate) fn take_wire(&self) -> Option<Box<Wire<Stream>>> {
         let mut inner = self.lock();
         let wire = inner.wire.take();
         inner.wanted = wire.is_none();
@@ -75,11 +75,18 @@ impl Mailbox {
 
     /// Gives the wire back after the loop's work. `direct`: senders may write by themselves from now on.
     ///
+    /// `shrinking`: the loop comes back to take memory from the wire; else senders tell it when there is some.
     /// `heard`: bytes came, so that a burst of sends is over and senders have their credit again.
     /// `true`: the wire has room, and messages wait that no one else will write. Senders queued them
     /// meanwhile and woke nobody, because the wire was out; or there was no room when they were asked for.
     #[must_use = "what waits would wait for ever"]
-    pub(crate) fn park(&self, mut wire: Wire<Stream>, direct: bool, heard: Option<Instant>) -> bool {
+    pub(crate) fn park(
+        &self,
+        mut wire: Box<Wire<Stream>>,
+        direct: bool,
+        shrinking: bool,
+        heard: Option<Instant>,
+    ) -> bool {
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire);
         if heard.is_some() {
@@ -92,6 +99,7 @@ impl Mailbox {
             return false;
         }
         inner.wanted = false;
+        inner.shrinking = shrinking;
         inner.direct = direct && !inner.closing;
         let left = direct && wire.is_idle() && wire.error.is_none() && !inner.outbox.is_empty();
         inner.wire = Some(wire);
@@ -100,13 +108,15 @@ impl Mailbox {
 
     /// Gives back a wire that was only looked at. `true`: as with [`park`](Mailbox::park).
     #[must_use = "what waits would wait for ever"]
-    pub(crate) fn park_again(&self, wire: Wire<Stream>) -> bool {
-        let direct = self.lock().direct;
-        self.park(wire, direct, None)
+    pub(crate) fn park_again(&self, wire: Box<Wire<Stream>>) -> bool {
+        let inner = self.lock();
+        let (direct, shrinking) = (inner.direct, inner.shrinking);
+        drop(inner);
+        self.park(wire, direct, shrinking, None)
     }
 
     /// Accounts for what the wire has written while a session ends, and takes back what it has not.
-    pub(crate) fn unload(&self, mut wire: Wire<Stream>) -> Stream {
+    pub(crate) fn unload(&self, mut wire: Box<Wire<Stream>>) -> Stream {
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire);
         inner.direct = false;

@@ -66,8 +66,8 @@ impl Stream {
         }
     }
 
-    /// Whether the last read of the socket came back with less than there was room for: on epoll and
-    /// kqueue it is empty then, and the next bytes raise an event.
+    /// Whether the last `read` read the socket, and that came back with less than there was room for: on epoll and
+    /// kqueue it is empty then, and the next bytes raise an event. What TLS had read before says nothing of it.
     pub(crate) fn read_was_short(&self) -> bool {
         self.tap().read_was_short()
     }

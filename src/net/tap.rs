@@ -58,6 +58,7 @@ impl Tap {
     /// Forgets what the operation before said.
     pub(crate) fn begin(&mut self) {
         self.blocked = None;
+        self.short = false;
         #[cfg(feature = "native-tls")]
         self.trouble.forget();
     }

@@ -20,11 +20,13 @@ use super::frame::{self, CONTROL_MAX, HEAD_MAX, Opcode};
 use crate::error::ProtocolFault;
 use crate::event::MessageRef;
 
-/// What a quiet client holds.
+/// What a new client holds, and a quiet one: enough for a pong, or a few short messages.
+const IDLE: usize = 512;
+/// The first step up from there.
 const SMALL: usize = 4 * 1024;
 /// As far as the buffer grows for many small messages; only one large message makes it larger.
 const TRAFFIC: usize = 64 * 1024;
-/// What `idle` gives back at once; less than this it keeps until a stretch that did not need it.
+/// What is given back at once when all is handled; less than this is kept until a stretch that did not need it.
 const KEEP: usize = 256 * 1024;
 /// What one read takes at most: as much as stays in the cache until it is looked at.
 const READ_MOST: usize = 256 * 1024;
@@ -67,7 +69,7 @@ pub(crate) struct Inbound {
     frame: Option<Payload>,
     /// The last read took all the room there was.
     filled: bool,
-    /// How far the buffer was used since `idle`.
+    /// How far the buffer was used since the last `shrink`.
     peak: usize,
     /// A Close frame or a fault came: the rest is of no interest.
     over: bool,
@@ -91,7 +93,7 @@ struct Payload {
 impl Inbound {
     /// A reader for messages of at most `max_message` bytes; `rest` came with the upgrade's answer.
     pub(crate) fn new(max_message: usize, rest: Vec<u8>) -> Inbound {
-        let mut buf = vec![0; rest.len().next_power_of_two().max(SMALL)];
+        let mut buf = vec![0; rest.len().next_power_of_two().max(IDLE)];
         buf[..rest.len()].copy_from_slice(&rest);
         Inbound {
             max_message,
@@ -159,22 +161,40 @@ impl Inbound {
         }
     }
 
-    /// Gives memory back that the last stretch did not need; call it when all that arrived was handled.
-    ///
-    /// More than 256 KiB go at once. Less goes when not even a quarter was used since the last call: a client that
-    /// is busy, with small breaks, does not grow its buffer anew after each.
+    /// Gives more than 256 KiB back; call it when what arrived was handled.
     pub(crate) fn idle(&mut self) {
-        if self.start != self.end || self.message.is_some() {
+        if self.buf.len() > KEEP && self.is_empty() {
+            self.replace(SMALL);
+        }
+    }
+
+    /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.buf.len() > IDLE && self.is_empty()
+    }
+
+    /// Gives back what the last stretch did not need: where not even a quarter was used since the last call. A client
+    /// that is busy, with breaks, does not grow its buffer anew after each.
+    pub(crate) fn shrink(&mut self) {
+        if !self.has_spare() {
             return;
         }
         let peak = std::mem::take(&mut self.peak);
-        let size = self.buf.len();
-        if size > SMALL && (size > KEEP || peak <= size / 4) {
-            self.buf = vec![0; SMALL];
-            self.start = 0;
-            self.end = 0;
-            self.filled = false;
+        if peak <= self.buf.len() / 4 {
+            self.replace((2 * peak).next_power_of_two().max(IDLE));
         }
+    }
+
+    /// Whether all that arrived was handled.
+    fn is_empty(&self) -> bool {
+        self.start == self.end && self.message.is_none()
+    }
+
+    fn replace(&mut self, size: usize) {
+        self.buf = vec![0; size];
+        self.start = 0;
+        self.end = 0;
+        self.filled = false;
     }
 
     /// Moves on to the end of the next message or control frame, if it is there.
@@ -269,7 +289,7 @@ impl Inbound {
         if wants_more || live == size {
             // With all parsed, no more than one message and a bit of a frame can be in the buffer.
             let most = self.max_message.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
-            let doubled = (size * 2).min(most);
+            let doubled = (size * 2).max(SMALL).min(most);
             let larger = if doubled > live { doubled } else { live * 2 };
             self.pack_into(Some(vec![0; larger]));
         } else if self.end == size || (size - self.end < size / 4 && live <= size / 4) {
@@ -306,7 +326,7 @@ impl Inbound {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, heartwire_fuzz))]
     pub(crate) fn buffer_size(&self) -> usize {
         self.buf.len()
     }

@@ -84,9 +84,13 @@ struct Refused {
 impl Upgrade {
     /// Makes the request; sends nothing yet.
     pub(crate) fn new(request: &UpgradeRequest) -> Upgrade {
-        let key = generate_key();
+        Upgrade::with_key(request, &generate_key())
+    }
+
+    /// The same with a key that is known before.
+    pub(crate) fn with_key(request: &UpgradeRequest, key: &str) -> Upgrade {
         Upgrade {
-            request: write_request(request, &key),
+            request: write_request(request, key),
             written: 0,
             write_error: None,
             expected: Expected {

@@ -242,14 +242,23 @@ impl<S: Read + Write> Wire<S> {
         self.accepted
     }
 
-    /// Gives memory back that the last stretch did not need; call it when nothing waits to be written.
-    ///
-    /// At most 1 KiB is left, by the second call at the latest.
-    pub(crate) fn idle(&mut self) {
-        self.out.idle();
-        if self.sending.is_empty() && self.sending.capacity() > 16 {
-            self.sending = VecDeque::new();
+    /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.is_idle() && (self.out.has_spare() || self.has_spare_list())
+    }
+
+    /// Gives memory back that the last stretch did not need; while something waits to be written, nothing.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_idle() {
+            self.out.shrink();
+            if self.has_spare_list() {
+                self.sending = VecDeque::new();
+            }
         }
+    }
+
+    fn has_spare_list(&self) -> bool {
+        self.sending.is_empty() && self.sending.capacity() > 16
     }
 
     /// Ends the session: the stream, and the messages that were not written whole, in order.

@@ -10,7 +10,7 @@ use super::mask::{self, Keys};
 /// What waits here at most.
 pub(crate) const BOUND: usize = 64 * 1024;
 /// What a quiet client holds at most.
-const SMALL: usize = 1024;
+const SMALL: usize = 256;
 
 /// Bytes on their way out.
 pub(crate) struct Outgoing {
@@ -20,7 +20,7 @@ pub(crate) struct Outgoing {
     head: usize,
     /// The end of what was appended.
     tail: usize,
-    /// How far the buffer was used since `idle`.
+    /// How far the buffer was used since the last `shrink`.
     peak: usize,
     keys: Keys,
 }
@@ -90,15 +90,18 @@ impl Outgoing {
         debug_assert_eq!(size, payload.len(), "the caller asked for room");
     }
 
-    /// Gives memory back that the last stretch did not need: what is left is at most 1 KiB.
-    ///
-    /// A buffer of which more was used since the last call stays until the next one.
-    pub(crate) fn idle(&mut self) {
-        if !self.is_empty() {
+    /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.buf.len() > SMALL && self.is_empty()
+    }
+
+    /// Gives back what the last stretch did not need: where not even a quarter was used since the last call.
+    pub(crate) fn shrink(&mut self) {
+        if !self.has_spare() {
             return;
         }
         let peak = std::mem::take(&mut self.peak);
-        if self.buf.len() > SMALL && peak <= SMALL.max(self.buf.len() / 4) {
+        if peak <= self.buf.len() / 4 {
             self.buf = Vec::new();
         }
     }

@@ -1,4 +1,4 @@
-//! The library's log lines of this process, down to trace, kept for tests to read.
+//! All log lines of this process, down to trace, kept for tests to read: the library's, and those of others.
 
 use log::{LevelFilter, Log, Metadata, Record};
 use std::sync::{Mutex, Once};
@@ -6,17 +6,17 @@ use std::sync::{Mutex, Once};
 struct Keeper;
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static OF_OTHERS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 impl Log for Keeper {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Other crates' lines, mio's for example, are not ours to promise anything about.
-        metadata.target().starts_with("heartwire")
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            LINES.lock().unwrap().push(record.args().to_string());
-        }
+        let ours = record.target().starts_with("heartwire");
+        let lines = if ours { &LINES } else { &OF_OTHERS };
+        lines.lock().unwrap().push(record.args().to_string());
     }
 
     fn flush(&self) {}
@@ -31,7 +31,12 @@ pub fn keep() {
     });
 }
 
-/// All lines so far, of all clients of this process.
+/// All lines of other crates so far, mio's and tungstenite's for example.
+pub fn of_others() -> Vec<String> {
+    OF_OTHERS.lock().unwrap().clone()
+}
+
+/// All lines of the library so far, of all clients of this process.
 pub fn all() -> Vec<String> {
     LINES.lock().unwrap().clone()
 }

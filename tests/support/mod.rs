@@ -12,7 +12,9 @@
 pub mod behaviour;
 pub mod certs;
 mod connection;
+pub mod crowd;
 pub mod frames;
+pub mod heap;
 pub mod log_lines;
 mod port;
 pub mod relay;

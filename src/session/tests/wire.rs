@@ -242,7 +242,7 @@ fn the_first_failure_stays_and_nothing_is_written_after_it() {
 }
 
 #[test]
-fn a_quiet_wire_holds_at_most_a_kilobyte() {
+fn a_quiet_wire_holds_at_most_a_quarter_of_a_kilobyte() {
     let mut wire = Wire::new(Scripted::default());
     for round in 0..3 {
         for id in 0..1000 {
@@ -250,15 +250,19 @@ fn a_quiet_wire_holds_at_most_a_kilobyte() {
         }
         assert_eq!(wire.flush(), Flush::Done);
         assert!(wire.buffer_size() > 1024);
-        wire.idle();
+        assert!(wire.has_spare());
+        wire.shrink();
         if round < 2 {
             assert!(wire.buffer_size() > 1024, "a short break costs nothing");
         }
     }
     wire.ping(b"");
     assert_eq!(wire.flush(), Flush::Done);
-    wire.idle();
-    assert!(wire.buffer_size() <= 1024);
+    wire.shrink();
+    assert!(wire.buffer_size() <= 256 && !wire.has_spare());
+    wire.ping(&[b'x'; 125]);
+    assert_eq!(wire.flush(), Flush::Done);
+    assert!(!wire.has_spare(), "a heartbeat alone leaves nothing to give back");
 }
 
 #[test]

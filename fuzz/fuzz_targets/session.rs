@@ -1,0 +1,178 @@
+//! A session in memory: reader and writer, the server's bytes in whatever pieces, a socket that takes whatever it likes.
+//!
+//! Options: the lower four bits choose the limit of a message, the fifth gives the first piece with the upgrade's
+//! answer, the sixth closes behind the first message, the seventh says the bytes many times.
+#![no_main]
+
+use heartwire::fuzz::{Item, Reader, Writer};
+use heartwire::{MessageRef, ProtocolFault};
+use heartwire_fuzz::{Frame, Input, Stream, client_frames};
+use libfuzzer_sys::fuzz_target;
+
+const LIMITS: [usize; 8] = [1, 2, 125, 126, 1000, 70_000, 16 << 20, usize::MAX];
+
+/// What a reader may hold besides a message of the longest length: a header, and a control frame.
+const BESIDES: usize = 14 + 131;
+/// As far as a buffer grows for many small messages.
+const TRAFFIC: usize = 64 * 1024;
+const MANY: usize = 64;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Got {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(u16, String),
+    Fault(ProtocolFault),
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some(input) = Input::new(input) else { return };
+    let limit = input.choose(&LIMITS);
+    // As often as it takes to fill the buffers, whose limits no input is long enough for.
+    let bytes = input.bytes.repeat(if input.flag(2) { MANY } else { 1 });
+    let whole = Session::new(Stream::whole(&bytes), limit, Vec::new()).run(false);
+
+    let first = input.sizes.first().map_or(0, |size| usize::from(*size).min(bytes.len()));
+    let (rest, bytes) = bytes.split_at(if input.flag(0) { first } else { 0 });
+    let pieces = Session::new(Stream::pieces(bytes, input.sizes), limit, rest.to_vec()).run(input.flag(1));
+    assert_eq!(whole, pieces, "whole and in pieces");
+
+    for got in &whole {
+        match got {
+            Got::Text(text) => assert!(text.len() <= limit),
+            Got::Binary(bytes) => assert!(bytes.len() <= limit),
+            Got::Ping(payload) | Got::Pong(payload) => assert!(payload.len() <= 125),
+            Got::Close(code, reason) => {
+                assert!(matches!(code, 1000..=1003 | 1005 | 1007..=1014 | 3000..=4999), "{code}");
+                assert!(reason.len() <= 123);
+            }
+            Got::Fault(fault) => assert!(matches!(fault.close_code(), 1002 | 1007 | 1009)),
+        }
+    }
+    let ends = whole.iter().filter(|got| matches!(got, Got::Close(..) | Got::Fault(_))).count();
+    let last = matches!(whole.last(), Some(Got::Close(..) | Got::Fault(_)));
+    assert_eq!(ends, usize::from(last), "nothing comes behind a Close or a fault");
+});
+
+/// A client that echoes, answers pings, and answers the end with a Close.
+struct Session<'a> {
+    limit: usize,
+    reader: Reader,
+    /// What came with the upgrade's answer.
+    given: usize,
+    writer: Writer<Stream<'a>>,
+    /// What the server must see, in its order; without the pongs.
+    expected: Vec<Frame>,
+    pings: Vec<Vec<u8>>,
+    closed: bool,
+    got: Vec<Got>,
+}
+
+impl<'a> Session<'a> {
+    fn new(stream: Stream<'a>, limit: usize, rest: Vec<u8>) -> Session<'a> {
+        Session {
+            limit,
+            given: rest.len(),
+            reader: Reader::new(limit, rest),
+            writer: Writer::new(stream),
+            expected: Vec::new(),
+            pings: Vec::new(),
+            closed: false,
+            got: Vec::new(),
+        }
+    }
+
+    fn run(mut self, closes_early: bool) -> Vec<Got> {
+        self.drain(closes_early);
+        while !self.writer.stream().unread().is_empty() {
+            match self.reader.fill(self.writer.stream()) {
+                Ok(bytes) => assert!(bytes > 0, "the stream has not ended"),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+            }
+            self.drain(closes_early);
+            self.reader.idle();
+            self.writer.flush();
+        }
+        self.writer.stream().unblock();
+        assert!(self.writer.flush(), "a stream that takes all leaves nothing");
+        self.judge_written();
+        self.got
+    }
+
+    fn drain(&mut self, closes_early: bool) {
+        loop {
+            let got = match self.reader.next() {
+                Ok(None) => break,
+                Ok(Some(Item::Message(MessageRef::Text(text)))) => {
+                    let text = std::str::from_utf8(text.as_bytes()).expect("a text is UTF-8");
+                    Got::Text(text.to_owned())
+                }
+                Ok(Some(Item::Message(message))) => Got::Binary(message.as_bytes().to_vec()),
+                Ok(Some(Item::Ping(payload))) => Got::Ping(payload.to_vec()),
+                Ok(Some(Item::Pong(payload))) => Got::Pong(payload.to_vec()),
+                Ok(Some(Item::Close(code, reason))) => Got::Close(code, reason.to_owned()),
+                Err(fault) => Got::Fault(fault),
+            };
+            self.answer(&got, closes_early);
+            self.got.push(got);
+        }
+        let most = self.limit.saturating_add(BESIDES).max(TRAFFIC).max(self.given.next_power_of_two());
+        assert!(self.reader.buffer_size() <= most, "{} of {most} bytes", self.reader.buffer_size());
+    }
+
+    fn answer(&mut self, got: &Got, closes_early: bool) {
+        match got {
+            Got::Text(text) => self.send(MessageRef::Text(text), 0x81),
+            Got::Binary(bytes) => self.send(MessageRef::Binary(bytes), 0x82),
+            Got::Ping(payload) => {
+                if !self.closed {
+                    self.pings.push(payload.clone());
+                }
+                self.writer.pong(payload);
+            }
+            Got::Pong(_) => {}
+            Got::Close(1005, _) => self.close(None, ""),
+            Got::Close(code, reason) => self.close(Some(*code), reason),
+            Got::Fault(fault) => self.close(Some(fault.close_code()), &fault.to_string()),
+        }
+        if closes_early && matches!(got, Got::Text(_) | Got::Binary(_)) {
+            self.close(Some(1000), "enough");
+        }
+    }
+
+    fn send(&mut self, message: MessageRef<'_>, first: u8) {
+        if !self.closed {
+            self.expected.push(Frame { first, payload: message.as_bytes().to_vec() });
+            self.writer.send(message);
+        }
+    }
+
+    fn close(&mut self, code: Option<u16>, reason: &str) {
+        if !self.closed {
+            let code = code.map(|code| code.to_be_bytes().to_vec()).unwrap_or_default();
+            let payload = if code.is_empty() { code } else { [&code, reason.as_bytes()].concat() };
+            self.expected.push(Frame { first: 0x88, payload });
+        }
+        self.closed = true;
+        self.writer.close(code, reason);
+    }
+
+    /// What the server saw: every echo and the Close, in order, and pongs to pings that were there, in order.
+    fn judge_written(&mut self) {
+        let frames = client_frames(&self.writer.stream().written);
+        let (pongs, others): (Vec<_>, Vec<_>) = frames.into_iter().partition(|frame| frame.first == 0x8A);
+        assert_eq!(others, self.expected);
+        let mut pings = self.pings.iter();
+        for pong in &pongs {
+            assert!(pings.any(|ping| *ping == pong.payload), "a pong to no ping");
+        }
+        if !self.closed {
+            assert_eq!(pongs.last().map(|pong| &pong.payload), self.pings.last(), "the newest is answered");
+        }
+        let data = self.expected.iter().filter(|frame| frame.first != 0x88);
+        let expected = data.fold((0, 0), |(n, bytes), frame| (n + 1, bytes + frame.payload.len()));
+        assert_eq!(self.writer.written(), expected);
+    }
+}

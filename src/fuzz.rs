@@ -1,0 +1,230 @@
+//! The parts that read what strangers send, opened for the programs in `fuzz/`.
+//!
+//! Only there with `--cfg heartwire_fuzz`, and no part of what the crate promises. Thin: everything that is to hold is
+//! checked by those programs.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::builder::Builder;
+use crate::config::heartbeat::Heartbeat;
+use crate::config::reconnect::Reconnect;
+use crate::entry::{Entry, Kind};
+use crate::error::{ConfigError, LinkError, Phase, ProtocolFault};
+use crate::event::{Event, MessageId, MessageRef, State};
+use crate::link::{Action, Input, Link, Rules};
+use crate::session::reader::{self, Inbound};
+use crate::session::upgrade::{Upgrade, UpgradeRequest};
+use crate::session::wire::{Flush, Wire};
+
+/// What a builder's settings come to.
+pub struct Settings {
+    /// The upgrade request, with the key of RFC 6455 section 1.3.
+    pub request: Vec<u8>,
+    /// The headers among them that were set or follow from the settings.
+    pub headers: Vec<(String, String)>,
+    /// The URL as log lines show it.
+    pub shown_url: String,
+}
+
+/// Checks a builder's settings.
+pub fn settings(builder: Builder) -> Result<Settings, ConfigError> {
+    let config = builder.config()?;
+    let mut stream = Sink(Vec::new());
+    let answer = Upgrade::with_key(&config.request, SAMPLE_KEY).advance(&mut stream);
+    assert!(matches!(answer, Ok(None)), "the stream takes all and gives nothing");
+    Ok(Settings { request: stream.0, headers: config.request.headers, shown_url: config.shown_url })
+}
+
+/// The key of RFC 6455 section 1.3; the answer to it is `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`.
+const SAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Takes all that is written; nothing ever comes.
+struct Sink(Vec<u8>);
+
+impl Read for Sink {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An opening handshake, with the key of RFC 6455 section 1.3.
+pub struct Handshake(Upgrade);
+
+/// A server's good answer.
+#[derive(Debug, PartialEq)]
+pub struct Accepted {
+    /// The server's choice.
+    pub subprotocol: Option<String>,
+    /// All headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// What was read behind the head.
+    pub rest: Vec<u8>,
+}
+
+impl Handshake {
+    /// Offers these subprotocols.
+    pub fn new(subprotocols: &[&str]) -> Handshake {
+        let request = UpgradeRequest {
+            host: "h".to_owned(),
+            target: "/".to_owned(),
+            headers: Vec::new(),
+            subprotocols: subprotocols.iter().map(|name| name.to_string()).collect(),
+        };
+        Handshake(Upgrade::with_key(&request, SAMPLE_KEY))
+    }
+
+    /// Writes and reads until the stream blocks.
+    pub fn advance(&mut self, stream: &mut (impl Read + Write)) -> Result<Option<Accepted>, LinkError> {
+        match self.0.advance(stream) {
+            Ok(accepted) => Ok(accepted.map(|accepted| Accepted {
+                subprotocol: accepted.subprotocol,
+                headers: accepted.headers,
+                rest: accepted.rest,
+            })),
+            Err(cause) => Err(LinkError::new(Phase::Upgrade, cause)),
+        }
+    }
+}
+
+/// What a server answers to a key.
+pub fn accept_key(key: &[u8]) -> String {
+    tungstenite::handshake::derive_accept_key(key)
+}
+
+/// How long a client with the default settings waits after this failure; `None`: for ever.
+pub fn delay_after(failure: &LinkError, seed: u64) -> Option<Duration> {
+    let second = Duration::from_secs(1);
+    let rules = Rules {
+        heartbeat: Heartbeat::default(),
+        reconnect: Reconnect::default(),
+        connect_timeout: second,
+        close_timeout: second,
+    };
+    let now = Instant::now();
+    let mut link = Link::new(Arc::new(rules), seed);
+    link.handle(Input::Connect, now);
+    while link.next_action().is_some() {}
+    link.handle(Input::DialFailed(failure.clone()), now);
+    let mut delay = None;
+    while let Some(action) = link.next_action() {
+        if let Action::Tell(Event::State(State::Waiting { delay: told, .. })) = action {
+            delay = Some(told);
+        }
+    }
+    delay
+}
+
+/// The reading half of a session.
+pub struct Reader(Inbound);
+
+/// What the server sent.
+pub enum Item<'a> {
+    /// A message.
+    Message(MessageRef<'a>),
+    /// A ping's payload.
+    Ping(&'a [u8]),
+    /// A pong's payload.
+    Pong(&'a [u8]),
+    /// Code and reason of a Close frame.
+    Close(u16, &'a str),
+}
+
+impl Reader {
+    /// A reader for messages of at most `max_message` bytes, given what came with the upgrade's answer.
+    pub fn new(max_message: usize, rest: Vec<u8>) -> Reader {
+        Reader(Inbound::new(max_message, rest))
+    }
+
+    /// Reads once; call it when [`next`](Self::next) has nothing more.
+    pub fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
+        self.0.fill(stream).map(|fill| fill.bytes)
+    }
+
+    /// The next item in what was read.
+    #[allow(clippy::should_implement_trait, reason = "the item is borrowed")]
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, ProtocolFault> {
+        Ok(self.0.next()?.map(|item| match item {
+            reader::Item::Message(message) => Item::Message(message),
+            reader::Item::Ping(payload) => Item::Ping(payload),
+            reader::Item::Pong(payload) => Item::Pong(payload),
+            reader::Item::Close { code, reason } => Item::Close(code, reason),
+        }))
+    }
+
+    /// Gives memory back, as the loop does whenever nothing is left to do.
+    pub fn idle(&mut self) {
+        self.0.idle();
+    }
+
+    /// What the reader holds, in bytes.
+    pub fn buffer_size(&self) -> usize {
+        self.0.buffer_size()
+    }
+}
+
+/// The writing half of a session.
+pub struct Writer<S> {
+    wire: Wire<S>,
+    next: u64,
+}
+
+impl<S: Read + Write> Writer<S> {
+    /// Takes over a stream.
+    pub fn new(stream: S) -> Writer<S> {
+        Writer { wire: Wire::new(stream), next: 1 }
+    }
+
+    /// The stream.
+    pub fn stream(&mut self) -> &mut S {
+        &mut self.wire.stream
+    }
+
+    /// Takes a message and writes as much as the stream takes; `true` if nothing is left.
+    pub fn send(&mut self, message: MessageRef<'_>) -> bool {
+        let kind = if message.is_text() { Kind::Text } else { Kind::Binary };
+        let entry =
+            Entry { id: MessageId(self.next), kind, payload: message.as_bytes().to_vec(), expires: None };
+        self.next += 1;
+        self.wire.push(entry);
+        self.flush()
+    }
+
+    /// Answers a ping.
+    pub fn pong(&mut self, payload: &[u8]) -> bool {
+        self.wire.owe_pong(payload);
+        self.flush()
+    }
+
+    /// Closes behind all that was given before.
+    pub fn close(&mut self, code: Option<u16>, reason: &str) -> bool {
+        self.wire.close(code, reason);
+        self.flush()
+    }
+
+    /// Writes as much as the stream takes; `true` if nothing is left.
+    pub fn flush(&mut self) -> bool {
+        let flush = self.wire.flush();
+        if self.wire.is_idle() {
+            self.wire.idle();
+        }
+        flush == Flush::Done
+    }
+
+    /// How many messages were written whole, and how many bytes of payload.
+    pub fn written(&mut self) -> (usize, usize) {
+        let written = self.wire.take_written();
+        written.iter().fold((0, 0), |(n, bytes), run| (n + run.messages, bytes + run.payload_bytes))
+    }
+}

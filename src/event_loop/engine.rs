@@ -40,6 +40,7 @@ pub(super) struct Engine {
 /// What is left of clients that were destroyed.
 #[derive(Default)]
 pub(super) struct Destroyed {
+    #[expect(clippy::vec_box, reason = "they lie in boxes already, and are large")]
     members: Vec<Box<Member>>,
     arrivals: Vec<Arc<Core>>,
 }

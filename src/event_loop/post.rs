@@ -137,6 +137,7 @@ impl Post {
     }
 
     /// The same, unless there are clients.
+    #[cfg(feature = "capi")]
     pub(super) fn close_if_unused(&self) -> bool {
         let mut inbox = self.inbox();
         // A loop that failed is closed already, with clients perhaps.

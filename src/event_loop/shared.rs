@@ -179,6 +179,7 @@ impl SharedLoop {
     }
 
     /// The same, unless there are clients or someone turns it just now.
+    #[cfg(feature = "capi")]
     pub(crate) fn close_if_unused(&self) -> bool {
         let place = self.lock();
         let in_turn = matches!(place.engine, Where::Taken) && !self.has_thread();

@@ -40,7 +40,7 @@ pub(super) struct Engine {
 /// What is left of clients that were destroyed.
 #[derive(Default)]
 pub(super) struct Destroyed {
-    members: Vec<Box<Member>>,
+    members: Vec<Member>,
     arrivals: Vec<Arc<Core>>,
 }
 
@@ -232,7 +232,7 @@ impl Engine {
             let gone = self.members.get_mut(*slot).is_none_or(|member| member.is_destroyed());
             if gone && let Some(member) = self.members.lift(*slot) {
                 self.members.free(*slot);
-                destroyed.members.push(member);
+                destroyed.members.push(*member);
             }
             !gone
         });

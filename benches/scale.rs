@@ -1,4 +1,4 @@
-//! What thousands of clients cost: `cargo bench --bench scale`, or with `-- --clients 1000` that number alone.
+//! What thousands of clients cost: `cargo bench --bench scale`, or with `-- --clients 10,1000` those numbers alone.
 //!
 //! Prints two tables. The first has a row for each number of clients, on one loop and with a thread each: memory, the
 //! time to open all, what they cost while nothing happens but heartbeats (`-- --seconds 40`, the default, has two of
@@ -51,12 +51,14 @@ fn main() -> Result<()> {
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
         match argument.as_str() {
-            "--clients" => clients = vec![value()?.parse()?],
+            "--clients" => {
+                clients = value()?.split(',').map(str::parse).collect::<std::result::Result<_, _>>()?
+            }
             "--seconds" => seconds = value()?.parse()?,
             "--row" => row = Some(value()?),
             // What cargo passes on.
             "--bench" => {}
-            other => return Err(format!("{other}? There are --clients NUMBER and --seconds NUMBER").into()),
+            other => return Err(format!("{other}? There are --clients NUMBERS and --seconds NUMBER").into()),
         }
     }
     let most = crowd::most_descriptors() as usize;
@@ -69,10 +71,11 @@ fn main() -> Result<()> {
 
 /// Runs each row in a process of its own: memory that one has freed would hide what the next one takes.
 fn tables(clients: &[usize], seconds: u64, most: usize) -> Result<()> {
-    let again = |clients: usize, row: &str| -> Result<()> {
-        let arguments = ["--clients", &clients.to_string(), "--seconds", &seconds.to_string(), "--row", row];
+    let again = |clients: &[usize], row: &str| -> Result<()> {
+        let list = clients.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        let arguments = ["--clients", &list, "--seconds", &seconds.to_string(), "--row", row];
         let ended = Command::new(std::env::current_exe()?).args(arguments).status()?;
-        if ended.success() { Ok(()) } else { Err(format!("{row}, {clients} clients: {ended}").into()) }
+        if ended.success() { Ok(()) } else { Err(format!("{row}, {list} clients: {ended}").into()) }
     };
     let fitting = |wanted: usize, each: usize| {
         let fits = wanted.min(most.saturating_sub(OTHERS) / each);
@@ -90,20 +93,19 @@ fn tables(clients: &[usize], seconds: u64, most: usize) -> Result<()> {
     );
     println!("|---:|---|---:|---:|---:|---:|---:|---:|---:|---|---|");
     for &wanted in clients {
-        again(fitting(wanted, 1), ONE_LOOP)?;
+        again(&[fitting(wanted, 1)], ONE_LOOP)?;
         if wanted <= MOST_THREADS {
-            again(fitting(wanted, WITH_A_THREAD), THREADS)?;
+            again(&[fitting(wanted, WITH_A_THREAD)], THREADS)?;
         }
     }
     println!(
         "\nOne client's round trips, and turns with nothing to do, beside idle clients on the same loop.\n"
     );
-    let all = fitting(clients.iter().sum(), 1);
-    if all < clients.iter().sum() {
-        return Ok(());
+    let mut sizes = vec![10];
+    for &wanted in clients.iter().filter(|clients| **clients > 10) {
+        sizes.push(fitting(wanted + sizes.iter().sum::<usize>(), 1).saturating_sub(sizes.iter().sum()));
     }
-    let row = if clients.len() == 1 { clients[0] } else { 0 };
-    again(row, "turns")
+    again(&sizes, "turns")
 }
 
 /// What the handlers of a row's clients count.
@@ -268,10 +270,9 @@ struct Beside {
 /// Rounds of all loops alternate, so that neighbours on this machine disturb all alike.
 fn turns(clients: &[usize]) -> Result<()> {
     let server = Crowd::start(&[])?;
-    let sizes = if clients == [0] { vec![10, 1000, 10_000] } else { vec![10, clients[0]] };
     let mut all = Vec::new();
-    for size in sizes {
-        all.push(Beside::open(&server, size)?);
+    for size in clients {
+        all.push(Beside::open(&server, *size)?);
     }
     for _ in 0..ROUNDS {
         for beside in &mut all {

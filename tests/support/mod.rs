@@ -14,6 +14,7 @@ pub mod certs;
 mod connection;
 pub mod frames;
 pub mod log_lines;
+pub mod main_loop;
 mod port;
 pub mod relay;
 pub mod server;

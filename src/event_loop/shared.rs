@@ -65,10 +65,7 @@ impl Turn<'_> {
             Err(io::Error::other("it panicked; this is a bug of heartwire"))
         });
         match turned {
-            Ok(()) => {
-                engine.rest();
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(error) => {
                 engine.fail(&format!("the event loop failed: {error}"));
                 self.engine = None;
@@ -80,18 +77,23 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let engine = self.engine.take();
+        let mut engine = self.engine.take();
         let mut place = self.of.lock();
+        // Under the lock: whoever destroys a client has either left that for this look, or finds the engine here.
+        let destroyed = engine.as_mut().map(|engine| engine.rest());
         place.engine = engine.map_or(Where::Gone, Where::Here);
         if place.waiters > 0 {
             self.of.turned.notify_all();
         }
+        drop(place);
+        drop(destroyed);
     }
 }
 
 impl SharedLoop {
     pub(crate) fn new() -> io::Result<Arc<SharedLoop>> {
-        let engine = Engine::new()?;
+        let mut engine = Engine::new()?;
+        let _none = engine.rest();
         Ok(Arc::new(SharedLoop {
             post: engine.post().clone(),
             registry: engine.registry().try_clone()?,

@@ -158,6 +158,14 @@ impl Post {
         }
     }
 
+    /// A thread called `turn` for the first time, while a call that waits has the loop: that one gives it up.
+    pub(super) fn claim(&self) {
+        let claimed = self.owner.compare_exchange(0, thread::id(), Ordering::Relaxed, Ordering::Relaxed);
+        if claimed.is_ok() {
+            self.wake();
+        }
+    }
+
     /// Whether a call that waits may turn the loop on this thread: not where another thread calls `turn`, since
     /// handlers are expected there.
     pub(super) fn may_be_turned_here(&self) -> bool {

@@ -197,7 +197,12 @@ impl SharedLoop {
         if thread::runs_a_loop() {
             return Err(LoopError::WouldDeadlock);
         }
-        let mut turn = self.take().ok_or(LoopError::Busy)?;
+        let Some(mut turn) = self.take() else {
+            if !self.has_thread() {
+                self.post.claim();
+            }
+            return Err(LoopError::Busy);
+        };
         self.post.turned_here(true);
         turn.turn(timeout)
     }

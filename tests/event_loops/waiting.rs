@@ -5,10 +5,12 @@ use std::thread::{self, ThreadId};
 use std::time::Instant;
 
 use heartwire::{
-    Client, End, Event, EventLoop, Message, OutboxLimits, Reconnect, RecvError, SendError, WaitError,
+    Client, End, Event, EventLoop, Heartbeat, Message, OutboxLimits, Reconnect, RecvError, SendError,
+    WaitError,
 };
 
 use crate::support::main_loop::MainLoop;
+use crate::support::watch::within;
 use crate::support::{Behaviour, Server, watchdog};
 use crate::{NOW, SOON, ms, to};
 
@@ -146,6 +148,28 @@ fn waiters_leave_the_turning_to_the_thread_that_calls_turn() {
 }
 
 #[test]
+fn a_call_that_waits_hands_the_loop_over_to_the_thread_that_calls_turn() {
+    let _watch = watchdog(60, "first turn under a waiter");
+    let server = Server::start(Behaviour::echo());
+    let event_loop = EventLoop::new().unwrap();
+    // With a heartbeat there is always a deadline, which nobody is told while another thread turns.
+    let client = to(&server, &event_loop).heartbeat(Heartbeat::ping()).connect().unwrap();
+    client.wait_open(SOON).unwrap();
+    assert!(event_loop.next_deadline().is_some());
+    let (n, _) = server.wait_connected();
+    thread::scope(|threads| {
+        let waiter = threads.spawn(|| received(&client));
+        within(SOON, "the waiter turns", || event_loop.next_deadline().is_none().then_some(()));
+        within(SOON, "a turn of this thread", || event_loop.turn(NOW).ok());
+        assert!(server.send(n, "for the waiter"));
+        while !waiter.is_finished() {
+            event_loop.turn(Some(ms(2))).unwrap();
+        }
+        assert_eq!(waiter.join().unwrap().as_text(), Some("for the waiter"));
+    });
+}
+
+#[test]
 fn who_waits_on_a_loop_that_gets_a_thread_is_served_by_that() {
     let _watch = watchdog(60, "start under waiters");
     let server = Server::start(Behaviour::silent());
@@ -214,6 +238,6 @@ fn calls_that_wait_would_deadlock_inside_a_handler() {
     });
     client.connect().unwrap();
     while told.try_recv().is_err() {
-        assert!(!matches!(client.wait_closed(ms(20)), Ok(_)), "the handler's assertions failed");
+        assert!(client.wait_closed(ms(20)).is_err(), "the handler's assertions failed");
     }
 }

@@ -69,11 +69,14 @@ fn until(deadline: Instant) -> Duration {
 
 fn run(event_loop: &EventLoop, over: &AtomicBool) -> Result<(), LoopError> {
     let mut waits = Waits::new(event_loop);
-    while !over.load(Ordering::SeqCst) {
+    loop {
         event_loop.turn(Some(Duration::ZERO))?;
+        // After the turn, which takes the wake: one that comes from here on ends the wait.
+        if over.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         waits.wait(event_loop.next_deadline().map(until));
     }
-    Ok(())
 }
 
 /// Waits for the descriptor as poll(2) does: it asks anew each time, and what is still readable ends the wait at once.

@@ -293,3 +293,25 @@ impl Core {
         let _ = guarded(|| log::error!("[{}] {why}", self.config.name));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_comes_just_before_the_sleep_is_not_slept_through() {
+        const LONG: Duration = Duration::from_secs(20);
+        let mut engine = Engine::new().unwrap();
+        let post = engine.post().clone();
+        assert!(post.join());
+        let began = Instant::now();
+        for end in [Post::close, Post::part] {
+            // The loop has just found that it is not done, and is about to sleep.
+            engine.turn(Some(Duration::ZERO)).unwrap();
+            assert!(!post.is_done());
+            end(&post);
+            engine.turn(Some(LONG)).unwrap();
+        }
+        assert!(post.is_done() && began.elapsed() < LONG);
+    }
+}

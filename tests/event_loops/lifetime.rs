@@ -50,6 +50,24 @@ fn echoes(client: &heartwire::Client) {
 }
 
 #[test]
+fn a_started_loop_ends_although_its_handle_goes_while_its_thread_is_on_its_way_to_sleep() {
+    let _watch = watchdog(60, "on its way to sleep");
+    let server = Server::start(Behaviour::echo());
+    for round in 0..300 {
+        let event_loop = EventLoop::new().unwrap();
+        event_loop.start().unwrap();
+        let client = to(&server, &event_loop).connect().unwrap();
+        if round % 2 == 0 {
+            client.wait_open(SOON).unwrap();
+        }
+        // The thread wakes for the client's end, and is on its way back to sleep at the loop's.
+        drop(client);
+        // It waits for the thread.
+        drop(event_loop);
+    }
+}
+
+#[test]
 fn a_builder_that_keeps_the_loop_of_no_clients_finds_it_gone() {
     let _watch = watchdog(60, "no clients");
     let server = Server::start(Behaviour::echo());

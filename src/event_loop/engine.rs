@@ -72,6 +72,7 @@ impl Engine {
     /// Waits for something to do, for `timeout` at most (`None`: for as long as it takes), and does it.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let _inside = thread::Loop::enter();
+        // Each of them once, however many reasons there are: a second time would be a second share.
         let mut ready = std::mem::take(&mut self.again);
         let wait = if ready.is_empty() { self.longest_wait(timeout) } else { Some(Duration::ZERO) };
         let (listed, arrivals) = self.wait_for_events(wait)?;
@@ -82,6 +83,7 @@ impl Engine {
             }
             if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token()))
                 && member.is_ready(event)
+                && member.lines_up()
             {
                 ready.push(slot);
             }
@@ -89,20 +91,26 @@ impl Engine {
         for slot in listed {
             if let Some(member) = self.members.get_mut(slot) {
                 member.was_listed();
-                ready.push(slot);
+                if member.lines_up() {
+                    ready.push(slot);
+                }
             }
         }
         for core in arrivals {
             let slot = self.members.reserve();
             let home = Home { post: self.post.clone(), slot };
-            self.members.put_back(slot, Box::new(Member::new(core, home)));
+            let mut member = Box::new(Member::new(core, home));
+            member.lines_up();
+            self.members.put_back(slot, member);
             ready.push(slot);
         }
         if self.has_slept(now) {
             for slot in self.members.all().collect::<Vec<_>>() {
                 if let Some(member) = self.members.get_mut(slot) {
                     member.woke(now);
-                    ready.push(slot);
+                    if member.lines_up() {
+                        ready.push(slot);
+                    }
                 }
             }
         }
@@ -181,6 +189,9 @@ impl Engine {
 
     fn serve(&mut self, slot: Slot, now: Instant, tick: bool) {
         let Some(mut member) = self.members.lift(slot) else { return };
+        if !tick {
+            member.leaves_line();
+        }
         // The place is empty meanwhile: callbacks reach this loop through its inbox only.
         let registry = self.poll.registry();
         member.enter();
@@ -194,7 +205,7 @@ impl Engine {
             }
             return;
         }
-        if member.wants_another_turn() {
+        if member.wants_another_turn() && member.lines_up() {
             self.again.push(slot);
         }
         let due = member.new_timer();
@@ -215,12 +226,14 @@ impl Engine {
         before.is_some_and(|before| ahead > before + SUSPENDED)
     }
 
-    /// Ends a turn after which nobody may wait here for a while: the program polls the descriptor, or does something
-    /// else. What comes from now on makes the descriptor readable; clients that were destroyed are let go of at once.
-    pub(super) fn rest(&mut self) {
-        drop(self.let_go_of_destroyed());
+    /// Begins a time in which nobody may wait here: the program polls the descriptor, or does something else. What
+    /// comes from now on makes the descriptor readable; clients that were destroyed are let go of at once.
+    #[must_use = "dropping it closes the sockets"]
+    pub(super) fn rest(&mut self) -> Destroyed {
+        let destroyed = self.let_go_of_destroyed();
         let mut inbox = self.post.inbox();
         inbox.asleep = !inbox.has_work();
+        destroyed
     }
 
     /// Frees the places of destroyed clients without a turn, and gives back what was in them: sockets and all else, to
@@ -279,5 +292,27 @@ impl Core {
         self.mailbox.loop_failed();
         self.dispatcher.end();
         let _ = guarded(|| log::error!("[{}] {why}", self.config.name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_comes_just_before_the_sleep_is_not_slept_through() {
+        const LONG: Duration = Duration::from_secs(20);
+        let mut engine = Engine::new().unwrap();
+        let post = engine.post().clone();
+        assert!(post.join());
+        let began = Instant::now();
+        for end in [Post::close, Post::part] {
+            // The loop has just found that it is not done, and is about to sleep.
+            engine.turn(Some(Duration::ZERO)).unwrap();
+            assert!(!post.is_done());
+            end(&post);
+            engine.turn(Some(LONG)).unwrap();
+        }
+        assert!(post.is_done() && began.elapsed() < LONG);
     }
 }

@@ -92,7 +92,8 @@ impl EventLoop {
     /// # Errors
     ///
     /// [`LoopError::WouldDeadlock`]: the calling thread is inside a turn already, of this loop or of another.
-    /// [`LoopError::Busy`]: the loop has a thread of its own, or another thread turns it just now.
+    /// [`LoopError::Busy`]: the loop has a thread of its own, or another thread turns it just now; if that one does so in
+    /// a call that waits, it hands the loop over, and the next try finds it.
     /// [`LoopError::System`]: the operating system refused to wait; every client of the loop has ended.
     pub fn turn(&self, timeout: Option<Duration>) -> Result<(), LoopError> {
         self.shared.turn(timeout)

@@ -25,7 +25,7 @@ pub(super) struct Inbox {
     pub(super) asleep: bool,
     pub(super) listed: Vec<Slot>,
     pub(super) arrivals: Vec<Arc<Core>>,
-    /// Somebody wants the turn to end.
+    /// Somebody wants the turn to end, or the loop.
     woken: bool,
     /// Clients that were built on this loop and not destroyed.
     clients: usize,
@@ -125,7 +125,11 @@ impl Post {
 
     /// Counts a client out.
     pub(super) fn part(&self) {
-        self.leave(|inbox| inbox.clients -= 1);
+        self.leave(|inbox| {
+            inbox.clients -= 1;
+            // It may have been the last; and a thread that is about to sleep has asked for that before.
+            inbox.woken |= inbox.closed;
+        });
     }
 
     pub(super) fn clients(&self) -> usize {
@@ -133,7 +137,10 @@ impl Post {
     }
 
     pub(super) fn close(&self) {
-        self.leave(|inbox| inbox.closed = true);
+        self.leave(|inbox| {
+            inbox.closed = true;
+            inbox.woken = true;
+        });
     }
 
     /// The same, unless there are clients.
@@ -158,6 +165,14 @@ impl Post {
         self.turner.store(id, Ordering::Relaxed);
         if owns {
             self.owner.store(id, Ordering::Relaxed);
+        }
+    }
+
+    /// A thread called `turn` for the first time, while a call that waits has the loop: that one gives it up.
+    pub(super) fn claim(&self) {
+        let claimed = self.owner.compare_exchange(0, thread::id(), Ordering::Relaxed, Ordering::Relaxed);
+        if claimed.is_ok() {
+            self.wake();
         }
     }
 

@@ -17,6 +17,7 @@ use crate::error::LoopError;
 use crate::event_loop::engine::Engine;
 use crate::event_loop::post::Post;
 use crate::thread;
+use crate::user_code::drop_guarded;
 
 pub(crate) struct SharedLoop {
     post: Arc<Post>,
@@ -58,7 +59,6 @@ impl Turn<'_> {
 
     /// One turn. A failure of the loop itself ends all its clients.
     fn turn(&mut self, timeout: Option<Duration>) -> Result<(), LoopError> {
-        // To the very end: what a destroyed client owned may be user code, which must not wait for this turn.
         let _inside = thread::Loop::enter();
         let engine = self.engine();
         let turned = catch_unwind(AssertUnwindSafe(|| engine.turn(timeout))).unwrap_or_else(|panic| {
@@ -67,10 +67,7 @@ impl Turn<'_> {
             Err(io::Error::other("it panicked; this is a bug of heartwire"))
         });
         match turned {
-            Ok(()) => {
-                engine.rest();
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(error) => {
                 engine.fail(&format!("the event loop failed: {error}"));
                 self.engine = None;
@@ -82,12 +79,18 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let engine = self.engine.take();
+        let mut engine = self.engine.take();
         let mut place = self.of.lock();
+        // Under the lock: whoever destroys a client has either left that for this look, or finds the engine here.
+        let destroyed = engine.as_mut().map(|engine| engine.rest());
         place.engine = engine.map_or(Where::Gone, Where::Here);
         if place.waiters > 0 {
             self.of.turned.notify_all();
         }
+        drop(place);
+        // What they owned may be user code: it is inside the turn that let go of them, and a panic of its stays here.
+        let _inside = thread::Loop::enter();
+        drop_guarded(destroyed);
     }
 }
 
@@ -95,7 +98,7 @@ impl SharedLoop {
     pub(crate) fn new() -> io::Result<Arc<SharedLoop>> {
         let mut engine = Engine::new()?;
         // The program may poll the descriptor before its first turn.
-        engine.rest();
+        let _none = engine.rest();
         Ok(Arc::new(SharedLoop {
             post: engine.post().clone(),
             registry: engine.registry().try_clone()?,
@@ -136,7 +139,7 @@ impl SharedLoop {
             Where::Taken | Where::Gone => None,
         };
         drop(place);
-        drop(destroyed);
+        drop_guarded(destroyed);
     }
 
     // ---- a thread of its own --------------------------------------------------------------
@@ -201,7 +204,12 @@ impl SharedLoop {
         if thread::runs_a_loop() {
             return Err(LoopError::WouldDeadlock);
         }
-        let mut turn = self.take().ok_or_else(|| self.why_not())?;
+        let Some(mut turn) = self.take() else {
+            if !self.has_thread() {
+                self.post.claim();
+            }
+            return Err(self.why_not());
+        };
         self.post.turned_here(true);
         turn.turn(timeout)
     }

@@ -97,9 +97,12 @@ mod event_loop;
 mod ffi;
 mod link;
 mod mailbox;
+#[cfg(all(test, heartwire_model))]
+mod model;
 mod net;
 mod session;
 mod stats;
+mod sync;
 mod thread;
 mod user_code;
 

@@ -1,12 +1,11 @@
 //! What other threads leave for a loop, and how they wake it. Nothing here looks into the loop itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use mio::{Registry, Waker};
+use std::sync::{Arc, PoisonError};
 
 use crate::core::Core;
-use crate::event_loop::slots::{Slot, WAKER};
+use crate::event_loop::slots::Slot;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Waker};
 use crate::thread;
 
 pub(crate) struct Post {
@@ -68,13 +67,8 @@ impl Home {
 }
 
 impl Post {
-    pub(super) fn new(registry: &Registry) -> std::io::Result<Post> {
-        Ok(Post {
-            inbox: Mutex::default(),
-            waker: Waker::new(registry, WAKER)?,
-            owner: AtomicU64::new(0),
-            turner: AtomicU64::new(0),
-        })
+    pub(super) fn new(waker: Waker) -> Post {
+        Post { inbox: Mutex::default(), waker, owner: AtomicU64::new(0), turner: AtomicU64::new(0) }
     }
 
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {

@@ -39,6 +39,11 @@ impl Inbox {
         self.woken || !self.listed.is_empty() || !self.arrivals.is_empty()
     }
 
+    /// The loop's thread may have asked whether this is the end, and not be asleep yet.
+    fn wake_if_over(&mut self) {
+        self.woken |= self.closed && self.clients == 0;
+    }
+
     /// Takes all of it. Whoever leaves something from now on need not wake anybody.
     pub(super) fn take(&mut self) -> (Vec<Slot>, Vec<Arc<Core>>) {
         self.asleep = false;
@@ -119,7 +124,10 @@ impl Post {
 
     /// Counts a client out.
     pub(super) fn part(&self) {
-        self.leave(|inbox| inbox.clients -= 1);
+        self.leave(|inbox| {
+            inbox.clients -= 1;
+            inbox.wake_if_over();
+        });
     }
 
     pub(super) fn clients(&self) -> usize {
@@ -127,7 +135,10 @@ impl Post {
     }
 
     pub(super) fn close(&self) {
-        self.leave(|inbox| inbox.closed = true);
+        self.leave(|inbox| {
+            inbox.closed = true;
+            inbox.wake_if_over();
+        });
     }
 
     /// The same, unless there are clients.

@@ -13,12 +13,14 @@ fn a_destroy_and_a_sender_that_has_the_wire_out_drop_it_once() {
         let client = built(&event_loop);
         let peer = open(&event_loop, &client);
         // As in C, where a handle can be destroyed under a call.
-        let uncounted = client.uncounted();
+        let (uncounted, held) = (client.uncounted(), client.uncounted());
         let sender = spawn(move || drop((uncounted.send_text("a1"), uncounted.send_text("a2"))));
         drop(client);
         sender.join().unwrap();
         drop(event_loop);
+        // Not only when the last of what is left of the client goes.
         let texts = peer.texts_to_the_end();
+        drop(held);
         assert!(["a1", "a2"].starts_with(&texts.iter().map(String::as_str).collect::<Vec<_>>()), "{texts:?}");
     });
 }

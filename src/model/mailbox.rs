@@ -1,7 +1,10 @@
 //! Senders and the loop hand the parked wire to each other.
 
+use std::sync::Arc;
+
 use super::{FOREVER, built, explore, open, spawn};
 use crate::EventLoop;
+use crate::sync::{Condvar, Mutex};
 
 /// Asserts that all were written, each once, and each sender's in its order.
 #[track_caller]
@@ -41,15 +44,26 @@ fn a_loop_that_reads_and_pings_while_two_threads_send_leaves_nothing_behind() {
         let event_loop = EventLoop::new().unwrap();
         let client = built(&event_loop);
         let mut peer = open(&event_loop, &client);
+        let heard = Arc::new((Mutex::new(false), Condvar::new()));
+        let told = heard.clone();
+        client.on_message(move |_, _| {
+            *told.0.lock().unwrap() = true;
+            told.1.notify_one();
+        });
         peer.send_text("hello");
         client.ping(b"!").unwrap();
         event_loop.start().unwrap();
         let other = client.clone();
         let sender = spawn(move || drop(other.send_text("b1").unwrap()));
         client.send_text("a1").unwrap();
-        client.flush(FOREVER).unwrap();
         sender.join().unwrap();
         client.flush(FOREVER).unwrap();
+        // The loop may have found the wire out: it is told of its return, and nobody else wakes it here.
+        let mut seen = heard.0.lock().unwrap();
+        while !*seen {
+            seen = heard.1.wait(seen).unwrap();
+        }
+        drop(seen);
         drop(client);
         drop(event_loop);
         assert_in_order(&peer.texts_to_the_end(), &[&["a1"], &["b1"]]);

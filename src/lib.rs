@@ -100,9 +100,12 @@ mod ffi;
 pub mod fuzz;
 mod link;
 mod mailbox;
+#[cfg(all(test, heartwire_model))]
+mod model;
 mod net;
 mod session;
 mod stats;
+mod sync;
 mod thread;
 mod user_code;
 

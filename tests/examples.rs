@@ -341,6 +341,7 @@ fn talk_explains_bad_arguments() {
 #[cfg(not(feature = "native-tls"))]
 #[test]
 fn talk_without_tls_says_so() {
+    let _watch = watchdog(60, "talk without TLS");
     let mut talk = Program::start("talk", &["ws://h/", "--insecure"]);
     assert_eq!(talk.status().code(), Some(2));
     talk.wait_told("talk: TLS is not built in");

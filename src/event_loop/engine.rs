@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry};
+use mio::{Events, Registry};
 
 use crate::core::Core;
 use crate::event_loop::member::Member;
@@ -16,6 +16,7 @@ use crate::event_loop::post::{Home, Post};
 use crate::event_loop::slots::{self, Slot, Slots, WAKER};
 use crate::event_loop::timers::Timers;
 use crate::net::os;
+use crate::sync::{self, Poll};
 use crate::thread;
 use crate::user_code::{Panicked, guarded};
 
@@ -48,7 +49,7 @@ pub(super) struct Destroyed {
 impl Engine {
     pub(super) fn new() -> io::Result<Engine> {
         let poll = Poll::new()?;
-        let post = Arc::new(Post::new(poll.registry())?);
+        let post = Arc::new(Post::new(sync::waker(&poll, WAKER)?));
         Ok(Engine {
             poll,
             events: Events::with_capacity(EVENTS),

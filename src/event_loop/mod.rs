@@ -13,12 +13,12 @@ mod timers;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::config::STACK_SIZE;
 use crate::core::Core;
 use crate::error::LoopError;
+use crate::sync::thread::{Builder, JoinHandle};
 use crate::thread;
 use engine::Engine;
 use shared::SharedLoop;
@@ -132,9 +132,8 @@ impl EventLoop {
 /// Starts a loop with a thread of its own for one client; both end with it.
 pub(crate) fn start_for(core: Arc<Core>) -> io::Result<JoinHandle<()>> {
     let mut engine = Engine::new()?;
-    let builder = std::thread::Builder::new()
-        .name(format!("heartwire-{}", core.config.name))
-        .stack_size(core.config.stack_size);
+    let builder =
+        Builder::new().name(format!("heartwire-{}", core.config.name)).stack_size(core.config.stack_size);
     engine.post().arrive(core);
     engine.post().close();
     thread::spawn(builder, move || {

@@ -1,12 +1,11 @@
 //! What other threads leave for a loop, and how they wake it. Nothing here looks into the loop itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use mio::{Registry, Waker};
+use std::sync::{Arc, PoisonError};
 
 use crate::core::Core;
-use crate::event_loop::slots::{Slot, WAKER};
+use crate::event_loop::slots::Slot;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Waker};
 use crate::thread;
 
 pub(crate) struct Post {
@@ -40,6 +39,11 @@ impl Inbox {
         self.woken || !self.listed.is_empty() || !self.arrivals.is_empty()
     }
 
+    /// The loop's thread may have asked whether this is the end, and not be asleep yet.
+    fn wake_if_over(&mut self) {
+        self.woken |= self.closed && self.clients == 0;
+    }
+
     /// Takes all of it. Whoever leaves something from now on need not wake anybody.
     pub(super) fn take(&mut self) -> (Vec<Slot>, Vec<Arc<Core>>) {
         self.asleep = false;
@@ -68,13 +72,8 @@ impl Home {
 }
 
 impl Post {
-    pub(super) fn new(registry: &Registry) -> std::io::Result<Post> {
-        Ok(Post {
-            inbox: Mutex::default(),
-            waker: Waker::new(registry, WAKER)?,
-            owner: AtomicU64::new(0),
-            turner: AtomicU64::new(0),
-        })
+    pub(super) fn new(waker: Waker) -> Post {
+        Post { inbox: Mutex::default(), waker, owner: AtomicU64::new(0), turner: AtomicU64::new(0) }
     }
 
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -127,8 +126,7 @@ impl Post {
     pub(super) fn part(&self) {
         self.leave(|inbox| {
             inbox.clients -= 1;
-            // It may have been the last; and a thread that is about to sleep has asked for that before.
-            inbox.woken |= inbox.closed;
+            inbox.wake_if_over();
         });
     }
 
@@ -139,7 +137,7 @@ impl Post {
     pub(super) fn close(&self) {
         self.leave(|inbox| {
             inbox.closed = true;
-            inbox.woken = true;
+            inbox.wake_if_over();
         });
     }
 

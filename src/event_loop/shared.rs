@@ -5,9 +5,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::Registry;
@@ -16,6 +14,9 @@ use crate::core::Core;
 use crate::error::LoopError;
 use crate::event_loop::engine::Engine;
 use crate::event_loop::post::Post;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{Builder, JoinHandle};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::thread;
 use crate::user_code::drop_guarded;
 

@@ -30,11 +30,6 @@ impl MainLoop {
         MainLoop { event_loop: event_loop.clone(), over, thread: Some(thread) }
     }
 
-    /// Whether the calling thread is this one.
-    pub fn is_here(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| thread.thread().id() == std::thread::current().id())
-    }
-
     /// Ends the thread, and tells how its turns went.
     ///
     /// # Panics

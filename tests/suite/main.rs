@@ -33,6 +33,7 @@ mod connect;
 mod cuts;
 mod faults;
 mod heartbeat;
+mod hostile;
 mod lifecycle;
 mod net;
 mod outbox;

@@ -1,7 +1,7 @@
 //! What a hostile server can make a client hold: memory is counted while it tries, with the server in this process.
 //!
 //! All of the process is counted, so that the tests take turns, and servers allocate nothing while they flood.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 mod support;
 
@@ -15,8 +15,8 @@ use support::crowd::{Crowd, serve_if_asked};
 use support::frames::{FrameReader, Incoming, frame, ping_frame, raw_frame, raw_header};
 use support::heap::{self, Counting};
 use support::upgrade::{read_request_head, switching_protocols};
-use support::watch::{descriptor_count, thread_names, within};
-use support::{Behaviour, Relay, Server, watchdog};
+use support::watch::{descriptor_count, thread_names};
+use support::{Behaviour, Server, watchdog};
 
 #[global_allocator]
 static HEAP: Counting = Counting;
@@ -91,7 +91,7 @@ fn a_claim_of_gigabytes_with_nothing_behind_it_costs_nothing() {
                 let client = builder.connect().unwrap();
                 let grown = growth(|| {
                     opened(&client);
-                    // The header came with the answer to the upgrade; a pong shows that it was read.
+                    // The header came in one segment with the answer to the upgrade, and is believed.
                     assert!(client.recv_timeout(Duration::from_millis(50)).is_err());
                     client.close(1000, "").unwrap();
                     assert!(matches!(client.wait_closed(SOON).unwrap(), End::Closed));
@@ -115,7 +115,8 @@ fn fragments_without_an_end_are_cut_off_at_the_limit_and_empty_ones_cost_nothing
         let builder = builder.max_message_size(limit).reconnect(Reconnect::never());
         let client = builder.connect().unwrap();
         let grown = growth(|| {
-            let error = wait(&client, |event| if let Event::Error(error) = event { Some(error) } else { None });
+            let error =
+                wait(&client, |event| if let Event::Error(error) = event { Some(error) } else { None });
             let too_big = |fault: &ProtocolFault| *fault == ProtocolFault::TooBig(limit as u64);
             assert!(matches!(error.cause(), Cause::Protocol(fault) if too_big(fault)), "{error}");
         });
@@ -224,8 +225,10 @@ fn five_hundred_flaps_leave_no_thread_no_descriptor_and_no_memory() {
         opened(&client);
         server.say("still").unwrap();
         wait(&client, |event| matches!(event, Event::Message(_)).then_some(()));
+        let held = (heap::live(), threads(), descriptor_count());
         server.cut(Duration::ZERO).unwrap();
-        (heap::live(), threads(), descriptor_count())
+        wait(&client, |event| matches!(event, Event::Close(_)).then_some(()));
+        held
     };
     let (memory, threads, descriptors) = flap(50);
     let (memory_after, threads_after, descriptors_after) = flap(500);
@@ -235,24 +238,4 @@ fn five_hundred_flaps_leave_no_thread_no_descriptor_and_no_memory() {
     // Eight bytes for each flap would be seen.
     assert!(grown.abs() < 4000, "{grown} bytes");
     drop(client);
-}
-
-#[test]
-fn a_claim_through_a_relay_that_drips_is_no_more() {
-    let _watch = watchdog(110, "drip");
-    let _alone = alone();
-    // 4 GiB claimed, and its bytes come so slowly that it is never whole: what has come is held, and no more.
-    let mut bytes = raw_header(0x82, 0, 4 << 30);
-    bytes.extend([0; 4096]);
-    let server = Server::start(Behaviour::opens_with(bytes));
-    let relay = Relay::start(server.address());
-    let builder = Client::builder(&relay.ws_url()).heartbeat(Heartbeat::off()).max_message_size(8 << 30);
-    let client = builder.close_timeout(Duration::from_millis(100)).connect().unwrap();
-    opened(&client);
-    let grown = growth(|| {
-        within(SOON, "all has passed", || (client.stats().bytes_received() >= 4106).then_some(()));
-        client.close(1000, "").unwrap();
-        client.wait_closed(SOON).unwrap();
-    });
-    assert!(grown < FLAT, "{grown} bytes");
 }

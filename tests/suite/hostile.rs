@@ -36,7 +36,8 @@ fn story(client: &Client) -> String {
         Event::Close(closed) => {
             let why = closed.error().map_or("cleanly".into(), cause);
             let reason = Some(closed.reason()).filter(|reason| closed.is_clean() && !reason.is_empty());
-            let words = [Some(closed.code().to_string().as_str()), reason, Some(&why)].map(Option::unwrap_or_default);
+            let words =
+                [Some(closed.code().to_string().as_str()), reason, Some(&why)].map(Option::unwrap_or_default);
             Some(format!("close {}", words.join(" ").replace("  ", " ")))
         }
         Event::ConnectFailed(failed) => {
@@ -92,8 +93,7 @@ fn a_server_that_stops_answers_wrongly_or_hangs_up_at_any_point_is_told_for_what
         let told = told_of(net, Behaviour::stops(point, Then::Reset), |b| b);
         assert_eq!(told, in_phase("Upgrade", "reset"), "{point:?}");
         let told = told_of(net, Behaviour::stops(point, Then::End), |b| b);
-        let expected =
-            if tls { in_phase("Tls", "Truncated") } else { in_phase("Upgrade", "EndOfStream") };
+        let expected = if tls { in_phase("Tls", "Truncated") } else { in_phase("Upgrade", "EndOfStream") };
         assert_eq!(told, expected, "{point:?}");
         // RFC 9112 section 4: no status line, or a broken one.
         let told = told_of(net, Behaviour::stops(point, Then::Garbage), |b| b);

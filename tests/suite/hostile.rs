@@ -35,10 +35,8 @@ fn story(client: &Client) -> String {
         Event::Message(message) => Some(format!("message {}", message.as_text().unwrap_or("in bytes"))),
         Event::Close(closed) => {
             let why = closed.error().map_or("cleanly".into(), cause);
-            let reason = Some(closed.reason()).filter(|reason| closed.is_clean() && !reason.is_empty());
-            let words =
-                [Some(closed.code().to_string().as_str()), reason, Some(&why)].map(Option::unwrap_or_default);
-            Some(format!("close {}", words.join(" ").replace("  ", " ")))
+            let reason = if closed.is_clean() { closed.reason() } else { "" };
+            Some(format!("close {} {reason} {why}", closed.code()).replace("  ", " "))
         }
         Event::ConnectFailed(failed) => {
             Some(format!("failed in {:?} {}", failed.error().phase(), cause(failed.error())))

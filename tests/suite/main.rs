@@ -31,6 +31,7 @@ macro_rules! stamp {
 mod close;
 mod connect;
 mod cuts;
+mod delivery;
 mod faults;
 mod heartbeat;
 mod hostile;

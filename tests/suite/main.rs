@@ -35,6 +35,8 @@ mod delivery;
 mod faults;
 mod heartbeat;
 mod hostile;
+#[cfg(feature = "native-tls")]
+mod hostile_tls;
 mod lifecycle;
 mod net;
 mod outbox;

@@ -152,6 +152,10 @@ fn a_wrong_answer_to_the_upgrade_is_told_by_what_is_wrong(net: Net) {
         (endless("HTTP/1.1 101 Yes\r\n", "X-More: and more\r\n"), "failed in Upgrade TooLong, gave up"),
         (endless("HTTP/1.1 101 Yes\r\nX-More: ", "and more "), "failed in Upgrade TooLong, gave up"),
         (endless("HTTP/1.1 101 ", "and more "), "failed in Upgrade TooLong, gave up"),
+        // RFC 9110 section 15.2: interim answers may come before the final one; some, and not for ever.
+        (endless("", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"), "failed in Upgrade TooLong, gave up"),
+        // RFC 9112 section 6.3: a body may end with the connection. Its status is enough for us.
+        (endless("HTTP/1.1 503 No\r\n\r\n", "and more "), "failed in Upgrade status 503, gave up"),
     ];
     for (i, (behaviour, told)) in cases.into_iter().enumerate() {
         assert_eq!(told_of(net, behaviour, |b| b), told, "case {i}");
@@ -367,7 +371,33 @@ fn a_server_that_accepts_and_closes_is_met_with_growing_delays_for_as_long_as_it
     assert!(began.elapsed() < ms(1000), "a close does not wait for the delay: {:?}", began.elapsed());
 }
 
+fn a_server_that_floods_and_never_reads_costs_a_close_its_timeout_and_a_drop_nothing(net: Net) {
+    // RFC 6455 section 7.1.7: a client need not wait for a misbehaving server's Close.
+    let chunk =
+        [frame(2, &[1; 1000]), ping_frame(&[2; 100]), frame(10, b"pong of nothing")].concat().repeat(50);
+    let server = net.server(Behaviour::floods([], chunk, usize::MAX, []));
+    let connect = || {
+        let client = net.to(&server).close_timeout(ms(300)).build().unwrap();
+        client.on_message(|_, _| {});
+        client.connect().unwrap();
+        client.wait_open(SOON).unwrap();
+        client
+    };
+    let client = connect();
+    let began = Instant::now();
+    client.close(1000, "").unwrap();
+    assert!(began.elapsed() < ms(100), "{:?}", began.elapsed());
+    assert!(matches!(client.wait_closed(SOON).unwrap(), End::Closed));
+    assert!(began.elapsed() < ms(1300), "{:?}", began.elapsed());
+
+    let client = connect();
+    let began = Instant::now();
+    drop(client);
+    assert!(began.elapsed() < ms(500), "{:?}", began.elapsed());
+}
+
 stamp! {
+    a_server_that_floods_and_never_reads_costs_a_close_its_timeout_and_a_drop_nothing,
     a_server_that_stops_answers_wrongly_or_hangs_up_at_any_point_is_told_for_what_it_is,
     a_wrong_answer_to_the_upgrade_is_told_by_what_is_wrong,
     headers_that_drip_do_not_stretch_the_connect_timeout,

@@ -196,6 +196,30 @@ fn a_server_that_speaks_no_tls_after_1_1_is_refused_as_a_protocol() {
     refused(&by_name(&server), trusting(), TlsFaultKind::Protocol, "protocol version");
 }
 
+/// RFC 6455 section 3: the scheme says which of the two is spoken on a port.
+#[test]
+fn plain_on_a_tls_port_and_tls_on_a_plain_port_are_told_as_such() {
+    let _watch = watchdog(100, "mixed up");
+    let plain = Server::start(Behaviour::echo());
+    // What it makes of a ClientHello is no request, and it hangs up.
+    let fault = refusal(&by_name(&plain), trusting());
+    assert!([TlsFaultKind::Protocol, TlsFaultKind::Truncated].contains(&fault.kind()), "{fault}");
+    // One that answers in HTTP.
+    let http = Server::start(Behaviour::raw(|stream, _| {
+        let mut some = [0; 4096];
+        let _ = stream.read(&mut some).and_then(|_| stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+        while stream.read(&mut some).is_ok_and(|n| n > 0) {}
+    }));
+    refused(&by_name(&http), trusting(), TlsFaultKind::Protocol, "wrong version number");
+    // And the other way round: an alert record is no HTTP.
+    let secure = Net::Tls.server(Behaviour::echo());
+    let client = Net::Plain.builder(&by_name(&secure).replace("wss", "ws")).connect().unwrap();
+    let failed = failed(&client);
+    assert_eq!(failed.error().phase(), Phase::Upgrade);
+    let cause = failed.error().cause();
+    assert!(matches!(cause, Cause::BadUpgrade(heartwire::UpgradeFault::NotHttp)), "{cause:?}");
+}
+
 /// RFC 8446 section 6.1, and 6455 section 7.1.5: only close_notify ends TLS, and only Close ends a session.
 #[test]
 fn a_stream_that_is_cut_in_the_middle_of_a_message_is_never_a_clean_end() {

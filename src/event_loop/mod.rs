@@ -181,3 +181,6 @@ const _: () = {
 // Each turn is inside `catch_unwind`, and one that unwound ends the loop.
 impl std::panic::UnwindSafe for EventLoop {}
 impl std::panic::RefUnwindSafe for EventLoop {}
+
+#[cfg(test)]
+mod tests;

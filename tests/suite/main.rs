@@ -48,8 +48,12 @@ macro_rules! stamp_mode {
 mod close;
 mod connect;
 mod cuts;
+mod delivery;
 mod faults;
 mod heartbeat;
+mod hostile;
+#[cfg(feature = "native-tls")]
+mod hostile_tls;
 mod lifecycle;
 mod mode;
 mod net;

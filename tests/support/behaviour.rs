@@ -135,6 +135,15 @@ impl RawStream {
             RawKind::Tls(tls) => &tls.sock,
         }
     }
+
+    /// Sends TLS's close_notify; nothing without TLS.
+    pub fn end_tls(&mut self) {
+        if let RawKind::Tls(tls) = &mut self.0 {
+            tls.conn.send_close_notify();
+            // Who has hung up needs none.
+            let _ = tls.flush();
+        }
+    }
 }
 
 impl Read for RawStream {

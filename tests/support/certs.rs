@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -37,8 +37,16 @@ pub struct Certs {
     pub server: Identity,
     /// The same, but its time is over.
     pub expired: Identity,
+    /// The same, but its time has not come.
+    pub not_yet_valid: Identity,
     /// Signed and in time, but for `elsewhere.example`.
     pub wrong_host: Identity,
+    /// Signed and in time, for the name localhost and no address.
+    pub name_only: Identity,
+    /// Signed and in time, for the address 127.0.0.1 and no name.
+    pub address_only: Identity,
+    /// Signed and in time, with the address 127.0.0.1 where a name belongs: as text.
+    pub address_as_name: Identity,
     /// Valid for localhost, but signed by nobody else.
     pub self_signed: Identity,
     pub client: ClientIdentity,
@@ -83,6 +91,11 @@ impl Certs {
         let mut expired = server_params(&LOCAL);
         expired.not_before = date_time_ymd(2020, 1, 1);
         expired.not_after = date_time_ymd(2021, 1, 1);
+        let mut not_yet_valid = server_params(&LOCAL);
+        not_yet_valid.not_before = date_time_ymd(2120, 1, 1);
+        let mut address_as_name = server_params(&["127.0.0.1"]);
+        address_as_name.subject_alt_names =
+            vec![SanType::DnsName("127.0.0.1".try_into().expect("it is ASCII"))];
         let self_signed_key = KeyPair::generate().expect("a key");
         let self_signed = server.self_signed(&self_signed_key).expect("a certificate");
 
@@ -94,7 +107,11 @@ impl Certs {
         Certs {
             server: issue(&server, &ca),
             expired: issue(&expired, &ca),
+            not_yet_valid: issue(&not_yet_valid, &ca),
             wrong_host: issue(&server_params(&["elsewhere.example"]), &ca),
+            name_only: issue(&server_params(&["localhost"]), &ca),
+            address_only: issue(&server_params(&["127.0.0.1"]), &ca),
+            address_as_name: issue(&address_as_name, &ca),
             self_signed: Identity { cert_pem: self_signed.pem(), key_pem: self_signed_key.serialize_pem() },
             client: ClientIdentity {
                 cert_pem: client_cert.pem(),

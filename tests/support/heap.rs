@@ -1,4 +1,5 @@
 //! An allocator that counts what is alive: `#[global_allocator] static HEAP: Counting = Counting;` in the program.
+#![allow(dead_code, reason = "each program uses its own part of it")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};
@@ -7,14 +8,28 @@ use std::sync::atomic::{AtomicIsize, Ordering};
 pub struct Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
+static PEAK: AtomicIsize = AtomicIsize::new(0);
 
 /// Bytes that are allocated now, as they were asked for.
 pub fn live() -> isize {
     LIVE.load(Ordering::Relaxed)
 }
 
+/// The most that was allocated at one time since [`forget_peak`], or since the start.
+pub fn peak() -> isize {
+    PEAK.load(Ordering::Relaxed)
+}
+
+/// Lets [`peak`] begin anew with what is allocated now.
+pub fn forget_peak() {
+    PEAK.store(live(), Ordering::Relaxed);
+}
+
 fn count(bytes: isize) {
-    LIVE.fetch_add(bytes, Ordering::Relaxed);
+    let now = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    if bytes > 0 {
+        PEAK.fetch_max(now, Ordering::Relaxed);
+    }
 }
 
 // SAFETY: the system's allocator does the work; a layout's size is at most `isize::MAX`.

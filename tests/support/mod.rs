@@ -17,6 +17,7 @@ pub mod frames;
 pub mod heap;
 pub mod log_lines;
 pub mod main_loop;
+pub mod misbehaviour;
 mod port;
 pub mod relay;
 pub mod server;
@@ -27,6 +28,7 @@ pub mod watch;
 
 pub use behaviour::{Behaviour, RawStream};
 pub use frames::Message;
+pub use misbehaviour::{Point, Then};
 pub use relay::Relay;
 pub use server::{Ending, Server, ServerEvent, Setup};
 pub use told::Told;

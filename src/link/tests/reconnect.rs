@@ -232,6 +232,38 @@ fn a_server_that_accepts_and_closes_at_once_does_not_reset_the_count() {
 }
 
 #[test]
+fn a_server_that_accepts_and_closes_for_minutes_is_asked_ever_less_often() {
+    let mut bench = Bench::new(Rules { reconnect: Reconnect::exponential(), ..rules() });
+    let began = bench.now;
+    bench.after(Input::Connect);
+    let mut delays = Vec::new();
+    while bench.now - began < 600 * SEC {
+        assert!(bench.after(Input::Opened).starts_with("open, "));
+        bench.after(Input::PeerClose { code: 1000, reason: "" });
+        bench.after(Input::CloseWritten);
+        bench.after(Input::StreamEnded);
+        let closed = bench.now;
+        assert!(bench.at_deadline().contains("dial"));
+        delays.push(bench.now - closed);
+    }
+    // Each is at most 250 ms + 500 ms * 2^n, and at most 30.25 s: on average half of that, so some 45 in ten minutes.
+    for (n, delay) in delays.iter().enumerate() {
+        let most = 250 * MS + (500 * MS * 2_u32.pow(n.min(6) as u32)).min(30 * SEC);
+        assert!((250 * MS..=most).contains(delay), "{n}: {delay:?}");
+    }
+    assert!((30..=70).contains(&delays.len()), "{} attempts in ten minutes", delays.len());
+    let minutes = |from: u64, to: u64| {
+        let mut at = Duration::ZERO;
+        let ends = delays.iter().filter(|delay| {
+            at += **delay;
+            (60 * from..60 * to).contains(&at.as_secs())
+        });
+        ends.count()
+    };
+    assert!(minutes(0, 1) > 2 * minutes(5, 10) / 5, "{delays:?}");
+}
+
+#[test]
 fn a_stable_session_starts_the_count_anew() {
     let rules = Reconnect::delays([SEC, 2 * SEC, 3 * SEC]);
     let mut now = Instant::now();

@@ -1,5 +1,6 @@
 //! The promises of this room that need more than one of its files.
 
+mod delivery;
 mod frames;
 mod reader;
 mod stream;

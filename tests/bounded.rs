@@ -1,0 +1,241 @@
+//! What a hostile server can make a client hold: memory is counted while it tries, with the server in this process.
+//!
+//! All of the process is counted, so that the tests take turns, and servers allocate nothing while they flood.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use heartwire::{Builder, Cause, Client, End, Event, Heartbeat, ProtocolFault, Reconnect};
+use support::crowd::{Crowd, serve_if_asked};
+use support::frames::{FrameReader, Incoming, frame, ping_frame, raw_frame, raw_header};
+use support::heap::{self, Counting};
+use support::upgrade::{read_request_head, switching_protocols};
+use support::watch::{descriptor_count, thread_names};
+use support::{Behaviour, Server, watchdog};
+
+#[global_allocator]
+static HEAP: Counting = Counting;
+
+const SOON: Duration = Duration::from_secs(30);
+/// A client's buffers and the server's threads; far less than what is claimed or sent.
+const FLAT: isize = 512 * 1024;
+
+/// One test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One server for each kind of network, and settings that trust it.
+fn kinds(behaviour: impl Fn() -> Behaviour) -> Vec<(Server, Builder)> {
+    let plain = Server::start(behaviour());
+    let builder = Client::builder(&plain.url());
+    let mut kinds = vec![(plain, builder)];
+    #[cfg(feature = "native-tls")]
+    {
+        let server = Server::start_tls(behaviour());
+        let ca = support::certs::Certs::shared().ca_pem.as_str();
+        let tls = heartwire::Tls::new().system_roots(false).ca_pem(ca);
+        let builder = Client::builder(&server.url()).tls(tls);
+        kinds.push((server, builder));
+    }
+    for (_, builder) in &mut kinds {
+        let set = std::mem::replace(builder, Client::builder("ws://localhost/"));
+        *builder = set.heartbeat(Heartbeat::off()).name("bounded");
+    }
+    kinds
+}
+
+#[track_caller]
+fn wait<T>(client: &Client, mut wanted: impl FnMut(Event) -> Option<T>) -> T {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if let Some(found) = wanted(client.recv_timeout(left).expect("an event")) {
+            return found;
+        }
+    }
+}
+
+#[track_caller]
+fn opened(client: &Client) {
+    wait(client, |event| matches!(event, Event::Open(_)).then_some(()));
+}
+
+/// How much more was allocated at one time while `act` ran than before it.
+fn growth(act: impl FnOnce()) -> isize {
+    heap::forget_peak();
+    let before = heap::live();
+    act();
+    heap::peak() - before
+}
+
+#[test]
+fn a_claim_of_gigabytes_with_nothing_behind_it_costs_nothing() {
+    let _watch = watchdog(110, "claims");
+    let _alone = alone();
+    // RFC 6455 section 5.2 allows lengths up to 2^63 - 1, and section 10.4 leaves the limit to us.
+    for claim in [4 << 30, (1 << 63) - 1] {
+        // A whole one, the first of a message's frames, and a later one.
+        let whole = raw_header(0x82, 0, claim);
+        let first = raw_header(0x02, 0, claim);
+        let later = [raw_frame(0x02, b"begun"), raw_header(0x80, 0, claim - 10)].concat();
+        for header in [whole, first, later] {
+            for (_server, builder) in kinds(|| Behaviour::opens_with(header.clone())) {
+                let builder = builder.max_message_size(usize::MAX).close_timeout(Duration::from_millis(100));
+                let client = builder.connect().unwrap();
+                let grown = growth(|| {
+                    opened(&client);
+                    // The header came in one segment with the answer to the upgrade, and is believed.
+                    assert!(client.recv_timeout(Duration::from_millis(50)).is_err());
+                    client.close(1000, "").unwrap();
+                    assert!(matches!(client.wait_closed(SOON).unwrap(), End::Closed));
+                });
+                assert!(grown < FLAT, "{grown} bytes for a claim of {claim}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fragments_without_an_end_are_cut_off_at_the_limit_and_empty_ones_cost_nothing() {
+    let _watch = watchdog(110, "fragments");
+    let _alone = alone();
+    // RFC 6455 section 5.4: a message may have any number of fragments, and any of them may be empty.
+    let chunk = raw_frame(0x00, &[b'x'; 1000]).repeat(64);
+    let start = raw_frame(0x02, b"");
+    let endless = move || Behaviour::floods(start.clone(), chunk.clone(), usize::MAX, []);
+    for (_server, builder) in kinds(endless) {
+        let limit = 1 << 20;
+        let builder = builder.max_message_size(limit).reconnect(Reconnect::never());
+        let client = builder.connect().unwrap();
+        let grown = growth(|| {
+            let error =
+                wait(&client, |event| if let Event::Error(error) = event { Some(error) } else { None });
+            let too_big = |fault: &ProtocolFault| *fault == ProtocolFault::TooBig(limit as u64);
+            assert!(matches!(error.cause(), Cause::Protocol(fault) if too_big(fault)), "{error}");
+        });
+        assert!(grown < 2 * limit as isize + FLAT, "{grown} bytes for a limit of {limit}");
+    }
+
+    // Two million fragments of nothing, then the message ends, and the session goes on.
+    let chunk = raw_frame(0x00, b"").repeat(20_000);
+    let start = raw_frame(0x01, b"all");
+    let last = [raw_frame(0x80, b" there"), frame(1, b"and on")].concat();
+    let empty = move || Behaviour::floods(start.clone(), chunk.clone(), 100, last.clone());
+    for (_server, builder) in kinds(empty) {
+        let client = builder.connect().unwrap();
+        let grown = growth(|| {
+            for text in ["all there", "and on"] {
+                let told = |event| if let Event::Message(message) = event { Some(message) } else { None };
+                assert_eq!(wait(&client, told).as_text(), Some(text));
+            }
+        });
+        assert!(grown < FLAT, "{grown} bytes for empty fragments");
+        assert_eq!(client.stats().sessions(), 1);
+    }
+}
+
+/// RFC 6455 section 5.5.3: whoever has not answered yet may answer the most recent ping only.
+#[test]
+fn a_hundred_thousand_pings_to_which_nobody_reads_the_pongs_are_bounded_and_the_session_goes_on() {
+    const PINGS: u64 = 100_000;
+    let _watch = watchdog(110, "pings");
+    let _alone = alone();
+    let pongs = Arc::new(AtomicU64::new(0));
+    let counted = pongs.clone();
+    let behaviour = move || {
+        let pongs = counted.clone();
+        Behaviour::raw(move |stream, _| {
+            let Ok(head) = read_request_head(stream) else { return };
+            stream.write_all(switching_protocols(&head, "").as_bytes()).unwrap();
+            // 12 MB of pings, so that the pongs fill every buffer on their way while nobody reads them.
+            let mut payload = [b'p'; 120];
+            for number in 0..PINGS {
+                payload[..8].copy_from_slice(&number.to_be_bytes());
+                stream.write_all(&ping_frame(&payload)).unwrap();
+            }
+            stream.write_all(&frame(1, b"the pings are over")).unwrap();
+            stream.flush().unwrap();
+            let mut reader = FrameReader::default();
+            let mut some = [0; 16 * 1024];
+            let mut newest = None;
+            loop {
+                let Ok(read @ 1..) = stream.read(&mut some) else { return };
+                reader.push(&some[..read]);
+                while let Some(incoming) = reader.next().unwrap() {
+                    match incoming {
+                        Incoming::Pong(data) => {
+                            let number = u64::from_be_bytes(data[..8].try_into().unwrap());
+                            assert!(newest.is_none_or(|newest| number > newest), "in order, and each once");
+                            newest = Some(number);
+                            pongs.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Incoming::Message(message) => {
+                            let last = newest == Some(PINGS - 1);
+                            assert!(last, "the newest was answered before what came later: {newest:?}");
+                            let _ = stream.write_all(&message.to_frame()).and_then(|()| stream.flush());
+                        }
+                        _ => return,
+                    }
+                }
+            }
+        })
+    };
+    for (_server, builder) in kinds(behaviour) {
+        pongs.store(0, Ordering::SeqCst);
+        let client = builder.connect().unwrap();
+        opened(&client);
+        let grown = growth(|| {
+            let told = |event| if let Event::Message(message) = event { Some(message) } else { None };
+            assert_eq!(wait(&client, told).as_text(), Some("the pings are over"));
+            client.send_text("are you there?").unwrap();
+            assert_eq!(wait(&client, told).as_text(), Some("are you there?"));
+        });
+        let answered = pongs.load(Ordering::SeqCst);
+        println!("{answered} of {PINGS} pings were answered; {grown} bytes at most");
+        assert!(grown < FLAT, "{grown} bytes for pings");
+        assert!((2..=PINGS).contains(&answered), "{answered}");
+        assert_eq!(client.stats().sessions(), 1);
+    }
+}
+
+#[test]
+fn five_hundred_flaps_leave_no_thread_no_descriptor_and_no_memory() {
+    serve_if_asked();
+    let _watch = watchdog(110, "flaps");
+    let _alone = alone();
+    let name = "five_hundred_flaps_leave_no_thread_no_descriptor_and_no_memory";
+    // In a process of its own, so that what it holds is not counted.
+    let mut server = Crowd::start(&["--exact", name, "--nocapture"]).unwrap();
+    let fast = Reconnect::fixed(Duration::from_millis(1));
+    let client = Client::builder(&server.url()).reconnect(fast).name("flaps").connect().unwrap();
+    let threads = || thread_names().iter().filter(|name| name.starts_with("heartwire-flaps")).count();
+    let mut flap = |count: usize| {
+        for _ in 0..count {
+            opened(&client);
+            server.cut(Duration::ZERO).unwrap();
+            wait(&client, |event| matches!(event, Event::Close(_)).then_some(()));
+        }
+        opened(&client);
+        server.say("still").unwrap();
+        wait(&client, |event| matches!(event, Event::Message(_)).then_some(()));
+        let held = (heap::live(), threads(), descriptor_count());
+        server.cut(Duration::ZERO).unwrap();
+        wait(&client, |event| matches!(event, Event::Close(_)).then_some(()));
+        held
+    };
+    let (memory, threads, descriptors) = flap(50);
+    let (memory_after, threads_after, descriptors_after) = flap(500);
+    let grown = memory_after - memory;
+    println!("{grown} bytes, {threads_after} threads and {descriptors_after} descriptors after 500 flaps");
+    assert_eq!((threads_after, descriptors_after), (threads, descriptors));
+    // Eight bytes for each flap would be seen.
+    assert!(grown.abs() < 4000, "{grown} bytes");
+    drop(client);
+}

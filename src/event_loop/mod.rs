@@ -6,6 +6,7 @@ mod member;
 pub(crate) mod post;
 mod session;
 pub(crate) mod shared;
+mod sleep;
 pub(crate) mod slots;
 mod telling;
 mod timers;

@@ -16,12 +16,15 @@ use crate::error::{SendError, WaitError};
 use crate::event::MessageId;
 use crate::event_loop::{self, shared::SharedLoop};
 use crate::mailbox::{Inner, Mailbox};
+use crate::process;
 use crate::thread;
 
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) mailbox: Mailbox,
     pub(crate) dispatcher: Dispatcher,
+    /// Where it was made. The child of a fork has no thread of it, and shares its sockets with the parent.
+    process: u64,
     /// The user's handles; the last one's drop destroys the client.
     handles: AtomicUsize,
     /// The loop that it shares with others, if it has no loop thread of its own.
@@ -36,6 +39,7 @@ impl Core {
         Arc::new(Core {
             mailbox: Mailbox::new(&config),
             dispatcher: Dispatcher::new(&config),
+            process: process::current(),
             handles: AtomicUsize::new(1),
             event_loop,
             thread: Mutex::new(None),
@@ -50,7 +54,8 @@ impl Core {
     }
 
     pub(crate) fn drop_handle(&self) {
-        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let last = self.handles.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && self.process == process::current() {
             self.destroy();
         }
     }

@@ -84,6 +84,16 @@ fn a_loop_that_is_shared_keeps_its_promises() {
 }
 
 #[test]
+fn a_fork_leaves_the_parents_clients_to_the_parent() {
+    let _watch = watchdog(120, "fork");
+    let server = Server::start(Behaviour::echo());
+    let by_name = format!("ws://localhost:{}/", server.port());
+    for linked in BOTH {
+        run(&program("fork", linked), &[&server.url(), &by_name]);
+    }
+}
+
+#[test]
 fn both_styles_tell_everything() {
     let _watch = watchdog(60, "styles");
     let server = Server::start(Behaviour::echo().subprotocol("chat").header("X-Test", "yes"));

@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::process::PerProcess;
 use crate::thread;
 
 /// A lookup that hangs holds its thread until the system gives up, hence several; hence no more.
@@ -51,13 +52,22 @@ impl Drop for Lookup {
     }
 }
 
+/// The process's pool. That of a parent has threads which its child does not have.
+struct Shared(Arc<Pool>);
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared(Arc::new(Pool::new(IDLE, ask_the_system)))
+    }
+}
+
 fn shared() -> Arc<Pool> {
-    static SHARED: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(IDLE, ask_the_system)));
+    static SHARED: PerProcess<Shared> = PerProcess::new();
     #[cfg(test)]
     if let Some(pool) = tests::replacement() {
         return pool;
     }
-    SHARED.clone()
+    SHARED.get().0.clone()
 }
 
 fn ask_the_system(host: &str, port: u16) -> Answer {

@@ -93,6 +93,16 @@ fn a_fork_leaves_the_parents_clients_to_the_parent() {
     }
 }
 
+#[test]
+#[cfg(unix)]
+fn without_descriptors_calls_answer_and_nothing_ends() {
+    let _watch = watchdog(60, "descriptors");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("descriptors", linked), &[&server.url()]);
+    }
+}
+
 /// Resets all connections again and again until it is dropped.
 struct Cutting(Option<std::thread::JoinHandle<()>>, std::sync::mpsc::Sender<()>);
 

@@ -403,6 +403,28 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn without_a_thread_a_name_fails_at_once_and_with_few_it_waits_for_them() {
+        let gated = Gated::new();
+        let none = thread::tests::none_to_be_had();
+        assert!(gated.resolve("none").take().expect("an answer").is_err());
+        let state = gated.pool.lock();
+        assert!(state.queue.is_empty() && state.jobs.is_empty() && state.threads == 0);
+        drop((state, none));
+
+        let mut first = gated.resolve("first");
+        assert_eq!(gated.next_begun(), "first");
+        let none = thread::tests::none_to_be_had();
+        let mut second = gated.resolve("second");
+        assert!(second.take().is_none());
+        assert_eq!(gated.pool.lock().threads, 1);
+        gated.open_gate();
+        assert_eq!(gated.next_begun(), "second");
+        gated.open_gate();
+        assert!(first.take().unwrap().is_ok() && second.take().unwrap().is_ok());
+        drop(none);
+    }
+
+    #[test]
     fn an_error_keeps_its_number_for_everyone() {
         let numbered: Answer = Err(io::Error::from_raw_os_error(11));
         assert_eq!(copy(&numbered).unwrap_err().raw_os_error(), Some(11));

@@ -75,7 +75,7 @@ impl Drop for Refused {
 fn sends(length: usize) -> Server {
     Server::start(Behaviour::raw(move |stream, _| {
         let request = support::upgrade::read_request_head(stream).unwrap();
-        stream.write_all(&support::upgrade::switching_protocols(&request, "").as_bytes()).unwrap();
+        stream.write_all(support::upgrade::switching_protocols(&request, "").as_bytes()).unwrap();
         let mut head = vec![0x82, 127];
         head.extend((length as u64).to_be_bytes());
         let _ = stream.write_all(&head);

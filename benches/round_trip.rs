@@ -25,6 +25,9 @@ const SERVE: &str = "HEARTWIRE_BENCH_SERVE";
 /// In the environment of the process that was put on one core.
 const PLACED: &str = "HEARTWIRE_BENCH_PLACED";
 
+/// The median round trip with the server at this URL.
+type Contender = fn(&str) -> Duration;
+
 fn main() {
     if std::env::var_os(SERVE).is_some() {
         return serve();
@@ -33,7 +36,7 @@ fn main() {
         return;
     }
     let mut server = Server::start();
-    let contenders: [(&str, fn(&str) -> Duration); 4] = [
+    let contenders: [(&str, Contender); 4] = [
         ("raw tungstenite", raw),
         ("recv on the caller's own loop", blocking),
         ("next send from the handler", from_the_handler),

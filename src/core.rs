@@ -1,9 +1,7 @@
 //! What a client's handles, its loop and its dispatch thread share.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
@@ -17,6 +15,9 @@ use crate::event::MessageId;
 use crate::event_loop::{self, shared::SharedLoop};
 use crate::mailbox::{Inner, Mailbox};
 use crate::process;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::thread::JoinHandle;
 use crate::thread;
 
 pub(crate) struct Core {

@@ -103,10 +103,13 @@ mod ffi;
 pub mod fuzz;
 mod link;
 mod mailbox;
+#[cfg(all(test, heartwire_model))]
+mod model;
 mod net;
 mod process;
 mod session;
 mod stats;
+mod sync;
 mod thread;
 mod user_code;
 

@@ -6,7 +6,9 @@ use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
+
+use crate::sync::thread::{self, Builder, JoinHandle};
+use crate::sync::thread_local;
 
 thread_local! {
     static CALLBACKS: Cell<u32> = const { Cell::new(0) };
@@ -27,14 +29,14 @@ pub(crate) struct Callback(());
 
 impl Callback {
     pub(crate) fn enter() -> Callback {
-        CALLBACKS.set(CALLBACKS.get() + 1);
+        CALLBACKS.with(|depth| depth.set(depth.get() + 1));
         Callback(())
     }
 }
 
 impl Drop for Callback {
     fn drop(&mut self) {
-        CALLBACKS.set(CALLBACKS.get() - 1);
+        CALLBACKS.with(|depth| depth.set(depth.get() - 1));
     }
 }
 
@@ -43,33 +45,33 @@ pub(crate) struct Loop(());
 
 impl Loop {
     pub(crate) fn enter() -> Loop {
-        LOOPS.set(LOOPS.get() + 1);
+        LOOPS.with(|depth| depth.set(depth.get() + 1));
         Loop(())
     }
 }
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        LOOPS.set(LOOPS.get() - 1);
+        LOOPS.with(|depth| depth.set(depth.get() - 1));
     }
 }
 
 /// Waits for a thread of ours, unless it is this one: a handle that the user left in a thread-local dies as late as that.
 pub(crate) fn join(thread: JoinHandle<()>) {
-    if thread.thread().id() != std::thread::current().id() {
+    if thread.thread().id() != thread::current().id() {
         let _ = thread.join();
     }
 }
 
 /// Whether a wait on this thread would stop an event loop.
 pub(crate) fn runs_a_loop() -> bool {
-    LOOPS.get() > 0
+    LOOPS.with(Cell::get) > 0
 }
 
 /// Whether `destroy` may wait here for another thread: never inside callbacks or loops, where two could
 /// wait for each other.
 pub(crate) fn may_wait_for_callbacks() -> bool {
-    CALLBACKS.get() == 0 && LOOPS.get() == 0
+    CALLBACKS.with(Cell::get) == 0 && LOOPS.with(Cell::get) == 0
 }
 
 /// What the program wants done on each of our threads, first of all and last of all.

@@ -1,4 +1,5 @@
-//! The examples that people run first do what they say: `demo` and `talk`, run as programs.
+//! The examples that people run first do what they say: `demo`, `talk` and `thousand`, run as
+//! programs.
 //!
 //! `cargo test` builds them. `cargo test --test examples` alone does not, and then they may be missing or old.
 #![cfg(unix)]
@@ -163,6 +164,33 @@ fn the_demo_shows_every_step_and_ends_well() {
 }
 
 #[test]
+fn a_thousand_clients_on_one_thread_come_back_after_a_cut() {
+    let _watch = watchdog(60, "thousand");
+    let began = Instant::now();
+    let mut thousand = Program::start("thousand", &[]);
+    let status = thousand.status();
+    let took = began.elapsed();
+    let story: Vec<String> = thousand.output.iter().collect();
+    let told: Vec<String> = thousand.told.iter().collect();
+
+    assert!(status.success(), "{status}: {told:#?}\n{story:#?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    let steps = [
+        "1000 clients are open",
+        "each has sent a message",
+        "news has reached all",
+        "the server cut all",
+        "all are back",
+        "attempts",
+        "all are closed; 0 messages were not written",
+    ];
+    assert_eq!(story.len(), steps.len(), "{story:#?}");
+    for (line, part) in story.iter().zip(steps) {
+        assert!(line.contains(part), "{part} is missing in {line}");
+    }
+}
+
+#[test]
 fn talk_sends_lines_prints_answers_and_ends_with_its_input() {
     let _watch = watchdog(60, "talk");
     let server = Server::start(Behaviour::echo());
@@ -313,6 +341,7 @@ fn talk_explains_bad_arguments() {
 #[cfg(not(feature = "native-tls"))]
 #[test]
 fn talk_without_tls_says_so() {
+    let _watch = watchdog(60, "talk without TLS");
     let mut talk = Program::start("talk", &["ws://h/", "--insecure"]);
     assert_eq!(talk.status().code(), Some(2));
     talk.wait_told("talk: TLS is not built in");

@@ -179,6 +179,64 @@ fn main_loop_gets_all_events_on_its_own_thread() {
     }
 }
 
+/// Threads of a child, whose name and address had to be looked up nowhere.
+#[cfg(target_os = "linux")]
+fn threads(child: &Child) -> usize {
+    fs::read_dir(format!("/proc/{}/task", child.id())).expect("it runs").count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn epoll_serves_two_clients_a_timer_and_its_input_on_one_thread() {
+    let _watch = watchdog(60, "epoll.c");
+    for linked in BOTH {
+        let server = Server::start(Behaviour::echo());
+        let program = example("epoll.c", linked);
+        let mut child = start(&program, &[&server.url()]);
+        let mut input = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        input.write_all(b"hel").unwrap();
+        assert_eq!(lines.next().unwrap(), "ticks: tick 1");
+        assert_eq!(lines.next().unwrap(), "ticks: tick 2");
+        input.write_all(b"lo\nsecond\n").unwrap();
+        let said: Vec<String> = lines.by_ref().filter(|line| line.starts_with("lines: ")).take(2).collect();
+        assert_eq!(said, ["lines: hello", "lines: second"]);
+        assert_eq!(threads(&child), 1);
+        input.write_all(b"quit\n").unwrap();
+        ends(child, 0);
+        for _ in 0..2 {
+            assert_eq!(server.wait_closed(), (Some(1000), "done".into()));
+        }
+        // The end of the input ends it, too; what was typed goes out before, on a link that is not open yet.
+        let mut child = start(&program, &[&server.url()]);
+        child.stdin.take().unwrap().write_all(b"last").unwrap();
+        ends(child, 0);
+        assert!(server.received_texts().contains(&"last".into()));
+    }
+    let refusing = Server::start(Behaviour::refuse(403, &[], "no"));
+    let mut child = start(&example("epoll.c", Linked::Shared), &[&refusing.url()]);
+    let _input = child.stdin.take().unwrap();
+    ends(child, 1);
+}
+
+#[test]
+fn frame_loop_hears_of_every_position_between_its_frames() {
+    let _watch = watchdog(90, "frame_loop.cpp");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        let program = example("frame_loop.cpp", linked);
+        let out = ends(start(&program, &[&server.url(), "60"]), 0);
+        for (ship, at) in [("red", "20.0"), ("blue", "30.0")] {
+            let line =
+                out.lines().find(|line| line.starts_with(&format!("frame 60: {ship} at {at}, known at ")));
+            assert!(line.is_some_and(|line| !line.ends_with("nowhere")), "{out}");
+        }
+        for _ in 0..2 {
+            assert_eq!(server.wait_closed(), (Some(1000), "game over".into()));
+        }
+    }
+}
+
 #[test]
 fn the_cpp_header_keeps_its_promises() {
     let _watch = watchdog(120, "cpp.cpp");

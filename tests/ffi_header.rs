@@ -3,14 +3,17 @@
 
 #[path = "ffi/compiler.rs"]
 mod compiler;
+mod support;
 
 use compiler::{Compiler, scratch};
+use support::watchdog;
 
 const KEPT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/include/heartwire.h"));
 const FRESH: &str = include_str!(concat!(env!("OUT_DIR"), "/heartwire.h"));
 
 #[test]
 fn the_header_is_fresh() {
+    let _watch = watchdog(60, "the header is fresh");
     let first_difference = KEPT.lines().zip(FRESH.lines()).position(|(kept, fresh)| kept != fresh);
     assert!(
         KEPT == FRESH,
@@ -21,6 +24,7 @@ fn the_header_is_fresh() {
 
 #[test]
 fn every_function_tells_of_ownership_threads_and_returns() {
+    let _watch = watchdog(60, "the header's words");
     let code_after_comments = KEPT.split("/**").skip(1).filter_map(|part| part.split_once("*/"));
     let mut functions = 0;
     for (comment, code) in code_after_comments {
@@ -39,6 +43,7 @@ fn every_function_tells_of_ownership_threads_and_returns() {
 
 #[test]
 fn the_header_compiles_without_a_warning() {
+    let _watch = watchdog(120, "the header compiles");
     for (compiler, standard) in
         [(Compiler::C, "c99"), (Compiler::C, "c11"), (Compiler::Cpp, "c++11"), (Compiler::Cpp, "c++17")]
     {

@@ -8,7 +8,7 @@ mod support;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use heartwire::{Builder, Client, Event, Heartbeat, Reconnect};
+use heartwire::{Builder, Client, Event, EventLoop, Heartbeat, Reconnect};
 use support::watch::{descriptor_count, thread_names, within};
 use support::{Behaviour, Relay, Server, watchdog};
 
@@ -45,7 +45,8 @@ fn quick(builder: Builder) -> Builder {
 
 /// Threads of clients; those of the resolver stay a while for the next lookup.
 fn client_threads() -> usize {
-    thread_names().iter().filter(|name| name.starts_with("heartwire-leak")).count()
+    let is_ours = |name: &&String| name.starts_with("heartwire-leak") || *name == "heartwire-loop";
+    thread_names().iter().filter(is_ours).count()
 }
 
 /// What `act` takes it gives back, all of it.
@@ -167,5 +168,46 @@ fn a_client_that_has_ended_and_is_still_held_has_neither_thread_nor_descriptor()
             (client_threads() == 0 && descriptor_count() <= before).then_some(())
         });
         drop(ended);
+    }
+}
+
+#[test]
+fn loops_that_clients_shared() {
+    let _watch = watchdog(110, "loops");
+    let _alone = alone();
+    for (server, builder) in kinds() {
+        let silent = Server::start(Behaviour::never_upgrade());
+        let scheme = server.url().split(':').next().unwrap().to_owned();
+        let never = format!("{scheme}://{}/", silent.address());
+        let _keeper = builder(&server.url()).build().unwrap();
+        leaves_nothing(|| {
+            for round in 0..12 {
+                let event_loop = EventLoop::new().unwrap();
+                if round % 3 == 0 {
+                    event_loop.start().unwrap();
+                }
+                let client = |url: &str| quick(builder(url)).event_loop(&event_loop).connect().unwrap();
+                let open = client(&server.url());
+                open.wait_open(SOON).unwrap();
+                let dialling = client(&never);
+                let _ = dialling.wait_open(Duration::from_millis(1));
+                let ended = client(&server.url());
+                ended.close(1000, "").unwrap();
+                ended.wait_closed(SOON).unwrap();
+                let never_seen = client(&server.url());
+                // The loop first or last, or between its clients.
+                match round % 4 {
+                    0 => drop((event_loop, open, dialling, ended, never_seen)),
+                    1 => drop((never_seen, ended, dialling, open, event_loop)),
+                    2 => drop((dialling, never_seen, event_loop, open, ended)),
+                    _ => drop((open, event_loop, ended, never_seen, dialling)),
+                }
+            }
+            // So that the server has let go, too.
+            let all = server.connections();
+            let last = quick(builder(&server.url())).connect().unwrap();
+            last.wait_open(SOON).unwrap();
+            assert!(server.connections() > all);
+        });
     }
 }

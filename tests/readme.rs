@@ -27,7 +27,6 @@ fn program(language: &str) -> &'static str {
 
 #[track_caller]
 fn logs_in_says_hello_and_obeys_bye(compiler: Compiler, language: &str, standard: &str) {
-    let _watch = watchdog(60, language);
     let server = Server::start(Behaviour::echo());
     let source = program(language);
     assert!(source.contains(URL), "{source}");
@@ -59,10 +58,12 @@ fn logs_in_says_hello_and_obeys_bye(compiler: Compiler, language: &str, standard
 
 #[test]
 fn the_c_program_logs_in_says_hello_and_obeys_bye() {
+    let _watch = watchdog(60, "the C program");
     logs_in_says_hello_and_obeys_bye(Compiler::C, "c", "c99");
 }
 
 #[test]
 fn the_cpp_program_logs_in_says_hello_and_obeys_bye() {
+    let _watch = watchdog(60, "the C++ program");
     logs_in_says_hello_and_obeys_bye(Compiler::Cpp, "cpp", "c++17");
 }

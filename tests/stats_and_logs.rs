@@ -256,6 +256,7 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
 
 #[test]
 fn debug_output_of_client_and_builder_shows_no_secret() {
+    let _watch = watchdog(60, "debug output");
     let builder = Client::builder("ws://user-zq:pass-zq@127.0.0.1:9/?token=query-zq")
         .header("Cookie", "cookie-zq")
         .greeting("greeting-zq");

@@ -4,7 +4,7 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 use support::certs::{CLIENT_P12_CA_PEM, Certs, ClientCert, RSA_CERT_PEM, RSA_PKCS8_PEM};
 use support::frames::{fragmented, frame, raw_frame};
@@ -624,6 +624,7 @@ fn a_relay_passes_on_that_its_target_is_gone() {
 #[test]
 #[cfg(target_os = "linux")]
 fn threads_and_their_wake_ups_are_counted_by_name() {
+    let _watch = watchdog(60, "wake-ups by name");
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let thread =
         std::thread::Builder::new().name("counted-here".into()).spawn(move || wait.iter().count()).unwrap();
@@ -665,7 +666,73 @@ fn the_watchdog_ends_a_hanging_process_and_names_its_threads() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn the_watchdog_tells_where_threads_that_wait_for_each_other_are() {
+    if std::env::var_os("HEARTWIRE_DEADLOCK").is_some() {
+        let _watch = watchdog(1, "a deadlock on purpose");
+        let locks = Arc::new((Mutex::new(()), Mutex::new(()), Barrier::new(2)));
+        let others = locks.clone();
+        let waits = move || {
+            let _second = others.1.lock();
+            others.2.wait();
+            let _first = others.0.lock();
+        };
+        let other = std::thread::Builder::new().name("waits-for-first".into()).spawn(waits).unwrap();
+        let _first = locks.0.lock();
+        locks.2.wait();
+        let _second = locks.1.lock();
+        other.join().unwrap();
+    }
+    let _watch = watchdog(60, "a deadlock in another process");
+    let output =
+        run_again("the_watchdog_tells_where_threads_that_wait_for_each_other_are", "HEARTWIRE_DEADLOCK");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    let waiter = said.lines().find(|line| line.contains("waits-for-first")).unwrap_or_default();
+    assert!(waiter.contains("S (sleeping)"), "{said}");
+    let has_gdb = std::process::Command::new("gdb").arg("--version").output().is_ok();
+    if has_gdb && !said.contains("no backtraces") {
+        assert!(said.contains("Mutex") && said.contains("support_itself.rs"), "{said}");
+    }
+}
+
+/// A hanging test that nobody watches tells nothing: each test function begins with a watchdog, or is stamped with one.
+#[test]
+fn every_integration_test_has_a_watchdog() {
+    let _watch = watchdog(30, "the tests' sources");
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut unwatched = Vec::new();
+    let mut watched = 0;
+    for folder in [tests.clone(), tests.join("suite")] {
+        for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let source = std::fs::read_to_string(&file).unwrap();
+            let mut lines = source.lines();
+            while let Some(line) = lines.next() {
+                if !line.trim_start().trim_start_matches("$(").starts_with("#[test]") {
+                    continue;
+                }
+                let indent = &line[..line.len() - line.trim_start().len()];
+                let end = format!("{indent}}}");
+                let body: Vec<_> = lines.by_ref().take_while(|line| !line.starts_with(&end)).collect();
+                if body.iter().any(|line| line.contains("watchdog(")) {
+                    watched += 1;
+                } else {
+                    let name = body.iter().find(|line| line.contains("fn ")).unwrap_or(&"").trim();
+                    unwatched.push(format!("{}: {name}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(watched > 100, "only {watched} tests were found");
+    assert!(unwatched.is_empty(), "without a watchdog: {unwatched:#?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn nothing_is_left_when_servers_and_relays_are_dropped() {
+    let _watch = watchdog(120, "nothing is left");
     // In a process of its own, since tests that run beside it have threads and descriptors, too.
     if std::env::var_os("HEARTWIRE_COUNT").is_none() {
         let output = run_again("nothing_is_left_when_servers_and_relays_are_dropped", "HEARTWIRE_COUNT");

@@ -5,13 +5,14 @@
 //! called any more, not even by such a walk, and what it owns is freed at once, or when its running
 //! call returns: snapshots of the list may outlive it for long.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::client::Client;
 use crate::error::LinkError;
 use crate::event::{ConnectFailed, End, Event, MessageRef, Opened, Outcome, SessionClosed, State};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::user_code::{Panicked, drop_guarded, guarded};
 
 /// Names a registered handler, to remove it again.

@@ -8,9 +8,7 @@ pub(crate) mod handlers;
 pub(crate) mod queue;
 
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
@@ -19,6 +17,9 @@ use crate::config::{Config, Dispatch};
 use crate::dispatch::handlers::{Handlers, Registered};
 use crate::dispatch::queue::{Pressure, Queue, Taken};
 use crate::event::{Event, MessageRef};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::thread::{Builder, JoinHandle};
 use crate::thread;
 use crate::user_code::{Panicked, drop_guarded};
 
@@ -205,7 +206,7 @@ impl Dispatcher {
         let channel = thread.channel.take();
         let client = client.uncounted();
         let name = format!("heartwire-{}-events", client.name());
-        let builder = std::thread::Builder::new().name(name);
+        let builder = Builder::new().name(name);
         let running = thread::spawn(builder, move || match channel {
             Some(channel) => feed(&client, channel, &stopped),
             None => call_handlers(&client),

@@ -5,12 +5,13 @@
 //! or `ConnectFailed` waits here.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 #[cfg(all(unix, feature = "capi"))]
 use crate::dispatch::bell::Bell;
 use crate::event::{Event, Outcome};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A fresh range of outcomes is merged into the last one that waits, so that this many suffice. Where fates alternate
 /// they do not: then the outbox keeps the rest, and refuses messages when it has as many again.

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry};
+use mio::{Events, Registry};
 
 use crate::core::Core;
 use crate::event_loop::member::Member;
@@ -17,6 +17,7 @@ use crate::event_loop::sleep::Sleep;
 use crate::event_loop::slots::{self, Slot, Slots, WAKER};
 use crate::event_loop::timers::Timers;
 use crate::net::os;
+use crate::sync::{self, Poll};
 use crate::thread;
 use crate::user_code::{Panicked, guarded};
 
@@ -38,6 +39,7 @@ pub(super) struct Engine {
 /// What is left of clients that were destroyed.
 #[derive(Default)]
 pub(super) struct Destroyed {
+    #[expect(clippy::vec_box, reason = "they lie in boxes already, and are large")]
     members: Vec<Box<Member>>,
     arrivals: Vec<Arc<Core>>,
 }
@@ -45,7 +47,7 @@ pub(super) struct Destroyed {
 impl Engine {
     pub(super) fn new() -> io::Result<Engine> {
         let poll = Poll::new()?;
-        let post = Arc::new(Post::new(poll.registry())?);
+        let post = Arc::new(Post::new(sync::waker(&poll, WAKER)?));
         Ok(Engine {
             poll,
             events: Events::with_capacity(EVENTS),
@@ -69,6 +71,7 @@ impl Engine {
     /// Waits for something to do, for `timeout` at most (`None`: for as long as it takes), and does it.
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let _inside = thread::Loop::enter();
+        // Each of them once, however many reasons there are: a second time would be a second share.
         let mut ready = std::mem::take(&mut self.again);
         let wait = if ready.is_empty() { self.longest_wait(timeout) } else { Some(Duration::ZERO) };
         let (listed, arrivals) = self.wait_for_events(wait)?;
@@ -79,6 +82,7 @@ impl Engine {
             }
             if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token()))
                 && member.is_ready(event)
+                && member.lines_up()
             {
                 ready.push(slot);
             }
@@ -86,20 +90,26 @@ impl Engine {
         for slot in listed {
             if let Some(member) = self.members.get_mut(slot) {
                 member.was_listed();
-                ready.push(slot);
+                if member.lines_up() {
+                    ready.push(slot);
+                }
             }
         }
         for core in arrivals {
             let slot = self.members.reserve();
             let home = Home { post: self.post.clone(), slot };
-            self.members.put_back(slot, Box::new(Member::new(core, home)));
+            let mut member = Box::new(Member::new(core, home));
+            member.lines_up();
+            self.members.put_back(slot, member);
             ready.push(slot);
         }
         if self.has_slept(now) {
             for slot in self.members.all().collect::<Vec<_>>() {
                 if let Some(member) = self.members.get_mut(slot) {
                     member.woke(now);
-                    ready.push(slot);
+                    if member.lines_up() {
+                        ready.push(slot);
+                    }
                 }
             }
         }
@@ -178,6 +188,9 @@ impl Engine {
 
     fn serve(&mut self, slot: Slot, now: Instant, tick: bool) {
         let Some(mut member) = self.members.lift(slot) else { return };
+        if !tick {
+            member.leaves_line();
+        }
         // The place is empty meanwhile: callbacks reach this loop through its inbox only.
         let registry = self.poll.registry();
         member.enter();
@@ -191,7 +204,7 @@ impl Engine {
             }
             return;
         }
-        if member.wants_another_turn() {
+        if member.wants_another_turn() && member.lines_up() {
             self.again.push(slot);
         }
         let due = member.new_timer();
@@ -210,12 +223,14 @@ impl Engine {
         os::boot_clock().is_some_and(|boot| self.sleep.noticed(boot, awake))
     }
 
-    /// Ends a turn after which nobody may wait here for a while: the program polls the descriptor, or does something
-    /// else. What comes from now on makes the descriptor readable; clients that were destroyed are let go of at once.
-    pub(super) fn rest(&mut self) {
-        drop(self.let_go_of_destroyed());
+    /// Begins a time in which nobody may wait here: the program polls the descriptor, or does something else. What
+    /// comes from now on makes the descriptor readable; clients that were destroyed are let go of at once.
+    #[must_use = "dropping it closes the sockets"]
+    pub(super) fn rest(&mut self) -> Destroyed {
+        let destroyed = self.let_go_of_destroyed();
         let mut inbox = self.post.inbox();
         inbox.asleep = !inbox.has_work();
+        destroyed
     }
 
     /// Frees the places of destroyed clients without a turn, and gives back what was in them: sockets and all else, to
@@ -274,5 +289,27 @@ impl Core {
         self.mailbox.loop_failed();
         self.dispatcher.end();
         let _ = guarded(|| log::error!("[{}] {why}", self.config.name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_comes_just_before_the_sleep_is_not_slept_through() {
+        const LONG: Duration = Duration::from_secs(20);
+        let mut engine = Engine::new().unwrap();
+        let post = engine.post().clone();
+        assert!(post.join());
+        let began = Instant::now();
+        for end in [Post::close, Post::part] {
+            // The loop has just found that it is not done, and is about to sleep.
+            engine.turn(Some(Duration::ZERO)).unwrap();
+            assert!(!post.is_done());
+            end(&post);
+            engine.turn(Some(LONG)).unwrap();
+        }
+        assert!(post.is_done() && began.elapsed() < LONG);
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Member {
     listed: bool,
     /// Work is left that no event will announce.
     again: bool,
+    /// It will be served, in this turn or the next.
+    in_line: bool,
     /// The time of its earliest entry in the heap.
     timer: Option<Instant>,
     /// The next expiry in the outbox.
@@ -78,6 +80,7 @@ impl Member {
             paused: false,
             listed: true,
             again: false,
+            in_line: false,
             timer: None,
             expiry: None,
             over: false,
@@ -95,6 +98,16 @@ impl Member {
             session.is_ready(event);
         }
         true
+    }
+
+    /// `false` if it is in the line already.
+    pub(crate) fn lines_up(&mut self) -> bool {
+        !std::mem::replace(&mut self.in_line, true)
+    }
+
+    /// It is served now.
+    pub(crate) fn leaves_line(&mut self) {
+        self.in_line = false;
     }
 
     pub(crate) fn was_listed(&mut self) {

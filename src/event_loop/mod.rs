@@ -14,12 +14,12 @@ mod timers;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::config::STACK_SIZE;
 use crate::core::Core;
 use crate::error::LoopError;
+use crate::sync::thread::{Builder, JoinHandle};
 use crate::thread;
 use engine::Engine;
 use shared::SharedLoop;
@@ -93,7 +93,8 @@ impl EventLoop {
     /// # Errors
     ///
     /// [`LoopError::WouldDeadlock`]: the calling thread is inside a turn already, of this loop or of another.
-    /// [`LoopError::Busy`]: the loop has a thread of its own, or another thread turns it just now.
+    /// [`LoopError::Busy`]: the loop has a thread of its own, or another thread turns it just now; if that one does so in
+    /// a call that waits, it hands the loop over, and the next try finds it.
     /// [`LoopError::System`]: the operating system refused to wait; every client of the loop has ended.
     pub fn turn(&self, timeout: Option<Duration>) -> Result<(), LoopError> {
         self.shared.turn(timeout)
@@ -132,9 +133,8 @@ impl EventLoop {
 /// Starts a loop with a thread of its own for one client; both end with it.
 pub(crate) fn start_for(core: Arc<Core>) -> io::Result<JoinHandle<()>> {
     let mut engine = Engine::new()?;
-    let builder = std::thread::Builder::new()
-        .name(format!("heartwire-{}", core.config.name))
-        .stack_size(core.config.stack_size);
+    let builder =
+        Builder::new().name(format!("heartwire-{}", core.config.name)).stack_size(core.config.stack_size);
     engine.post().arrive(core);
     engine.post().close();
     thread::spawn(builder, move || {

@@ -1,12 +1,11 @@
 //! What other threads leave for a loop, and how they wake it. Nothing here looks into the loop itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use mio::{Registry, Waker};
+use std::sync::{Arc, PoisonError};
 
 use crate::core::Core;
-use crate::event_loop::slots::{Slot, WAKER};
+use crate::event_loop::slots::Slot;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Waker};
 use crate::thread;
 
 pub(crate) struct Post {
@@ -25,7 +24,7 @@ pub(super) struct Inbox {
     pub(super) asleep: bool,
     pub(super) listed: Vec<Slot>,
     pub(super) arrivals: Vec<Arc<Core>>,
-    /// Somebody wants the turn to end.
+    /// Somebody wants the turn to end, or the loop.
     woken: bool,
     /// Clients that were built on this loop and not destroyed.
     clients: usize,
@@ -38,6 +37,11 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn has_work(&self) -> bool {
         self.woken || !self.listed.is_empty() || !self.arrivals.is_empty()
+    }
+
+    /// The loop's thread may have asked whether this is the end, and not be asleep yet.
+    fn wake_if_over(&mut self) {
+        self.woken |= self.closed && self.clients == 0;
     }
 
     /// Takes all of it. Whoever leaves something from now on need not wake anybody.
@@ -68,13 +72,8 @@ impl Home {
 }
 
 impl Post {
-    pub(super) fn new(registry: &Registry) -> std::io::Result<Post> {
-        Ok(Post {
-            inbox: Mutex::default(),
-            waker: Waker::new(registry, WAKER)?,
-            owner: AtomicU64::new(0),
-            turner: AtomicU64::new(0),
-        })
+    pub(super) fn new(waker: Waker) -> Post {
+        Post { inbox: Mutex::default(), waker, owner: AtomicU64::new(0), turner: AtomicU64::new(0) }
     }
 
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
@@ -125,7 +124,10 @@ impl Post {
 
     /// Counts a client out.
     pub(super) fn part(&self) {
-        self.leave(|inbox| inbox.clients -= 1);
+        self.leave(|inbox| {
+            inbox.clients -= 1;
+            inbox.wake_if_over();
+        });
     }
 
     pub(super) fn clients(&self) -> usize {
@@ -133,10 +135,14 @@ impl Post {
     }
 
     pub(super) fn close(&self) {
-        self.leave(|inbox| inbox.closed = true);
+        self.leave(|inbox| {
+            inbox.closed = true;
+            inbox.wake_if_over();
+        });
     }
 
     /// The same, unless there are clients.
+    #[cfg(feature = "capi")]
     pub(super) fn close_if_unused(&self) -> bool {
         let mut inbox = self.inbox();
         // A loop that failed is closed already, with clients perhaps.
@@ -157,6 +163,14 @@ impl Post {
         self.turner.store(id, Ordering::Relaxed);
         if owns {
             self.owner.store(id, Ordering::Relaxed);
+        }
+    }
+
+    /// A thread called `turn` for the first time, while a call that waits has the loop: that one gives it up.
+    pub(super) fn claim(&self) {
+        let claimed = self.owner.compare_exchange(0, thread::id(), Ordering::Relaxed, Ordering::Relaxed);
+        if claimed.is_ok() {
+            self.wake();
         }
     }
 

@@ -5,9 +5,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use mio::Registry;
@@ -17,7 +15,11 @@ use crate::error::LoopError;
 use crate::event_loop::engine::Engine;
 use crate::event_loop::post::Post;
 use crate::process;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{Builder, JoinHandle};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::thread;
+use crate::user_code::drop_guarded;
 
 pub(crate) struct SharedLoop {
     post: Arc<Post>,
@@ -61,7 +63,6 @@ impl Turn<'_> {
 
     /// One turn. A failure of the loop itself ends all its clients.
     fn turn(&mut self, timeout: Option<Duration>) -> Result<(), LoopError> {
-        // To the very end: what a destroyed client owned may be user code, which must not wait for this turn.
         let _inside = thread::Loop::enter();
         let engine = self.engine();
         let turned = catch_unwind(AssertUnwindSafe(|| engine.turn(timeout))).unwrap_or_else(|panic| {
@@ -70,10 +71,7 @@ impl Turn<'_> {
             Err(io::Error::other("it panicked; this is a bug of heartwire"))
         });
         match turned {
-            Ok(()) => {
-                engine.rest();
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(error) => {
                 engine.fail(&format!("the event loop failed: {error}"));
                 self.engine = None;
@@ -85,12 +83,18 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let engine = self.engine.take();
+        let mut engine = self.engine.take();
         let mut place = self.of.lock();
+        // Under the lock: whoever destroys a client has either left that for this look, or finds the engine here.
+        let destroyed = engine.as_mut().map(|engine| engine.rest());
         place.engine = engine.map_or(Where::Gone, Where::Here);
         if place.waiters > 0 {
             self.of.turned.notify_all();
         }
+        drop(place);
+        // What they owned may be user code: it is inside the turn that let go of them, and a panic of its stays here.
+        let _inside = thread::Loop::enter();
+        drop_guarded(destroyed);
     }
 }
 
@@ -98,7 +102,7 @@ impl SharedLoop {
     pub(crate) fn new() -> io::Result<Arc<SharedLoop>> {
         let mut engine = Engine::new()?;
         // The program may poll the descriptor before its first turn.
-        engine.rest();
+        let _none = engine.rest();
         Ok(Arc::new(SharedLoop {
             post: engine.post().clone(),
             registry: engine.registry().try_clone()?,
@@ -145,7 +149,7 @@ impl SharedLoop {
             Where::Taken | Where::Gone => None,
         };
         drop(place);
-        drop(destroyed);
+        drop_guarded(destroyed);
     }
 
     // ---- a thread of its own --------------------------------------------------------------
@@ -188,6 +192,7 @@ impl SharedLoop {
     }
 
     /// The same, unless there are clients or someone turns it just now.
+    #[cfg(feature = "capi")]
     pub(crate) fn close_if_unused(&self) -> bool {
         let place = self.lock();
         let in_turn = matches!(place.engine, Where::Taken) && !self.has_thread();
@@ -209,7 +214,12 @@ impl SharedLoop {
         if thread::runs_a_loop() {
             return Err(LoopError::WouldDeadlock);
         }
-        let mut turn = self.take().ok_or_else(|| self.why_not())?;
+        let Some(mut turn) = self.take() else {
+            if !self.has_thread() {
+                self.post.claim();
+            }
+            return Err(self.why_not());
+        };
         self.post.turned_here(true);
         turn.turn(timeout)
     }

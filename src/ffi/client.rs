@@ -51,7 +51,7 @@ pub unsafe extern "C" fn heartwire_create(
 ///
 /// What the options own, heartwire_options_add_greeting_callback() and heartwire_options_set_reconnect_custom(), is freed
 /// with the last of the options object and the clients created with it: before this returns, too, unless a thread
-/// turns a loop that the client shares just then; that thread lets go of the client at the end of its turn.
+/// turns a loop that the client shares just then; that thread frees it, as soon as no callback holds it up.
 ///
 /// Ownership: the handle is stale from now on, and every call with it fails; on other threads, waits end.
 /// Threads:   any thread, in any callback.

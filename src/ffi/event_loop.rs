@@ -18,8 +18,8 @@ use crate::ffi::status::{HEARTWIRE_ERR_BUSY, HEARTWIRE_ERR_HANDLE, heartwire_sta
 /// A thread of the library's: heartwire_loop_start(). Many clients cost one thread.
 ///
 /// The program's own loop: heartwire_loop_turn(), once for each frame, or whenever heartwire_loop_fd() is readable or
-/// heartwire_loop_next_timeout_ms() have passed. No thread of the library's exists then, but for name lookups: the first
-/// host name that is not a literal address starts their threads.
+/// the time that heartwire_loop_next_timeout_ms() told has passed. No thread of the library's exists then, but for name
+/// lookups: the first host name that is not a literal address starts their threads.
 ///
 /// The calls that wait: where nobody else turns the loop, heartwire_next_event(), heartwire_wait_open(),
 /// heartwire_wait_closed(), heartwire_flush() and a send that waits for room turn it while they wait. It is the
@@ -83,10 +83,11 @@ pub extern "C" fn heartwire_loop_new() -> *mut heartwire_loop {
 /// Gives the loop a thread of the library's, which turns it from now on. Does not wait.
 ///
 /// Ownership: nothing changes hands; the thread ends with heartwire_loop_free().
-/// Threads:   any thread, in any callback but one that runs on this loop.
+/// Threads:   any thread, in any callback.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_BUSY if it has a thread already or somebody turns it just
-/// now, or HEARTWIRE_ERR_SYSTEM if there was no thread to be had.
+/// now (inside a callback that runs on it, for example), or HEARTWIRE_ERR_SYSTEM if there was no thread to be had, or the
+/// loop has failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_loop_start(event_loop: *mut heartwire_loop) -> heartwire_status {
     guard(|| {
@@ -104,7 +105,7 @@ pub unsafe extern "C" fn heartwire_loop_start(event_loop: *mut heartwire_loop) -
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for NULL or a time below -1, HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn of
 /// this loop or of another, HEARTWIRE_ERR_BUSY if it has a thread of its own or another thread turns it just now, or
-/// HEARTWIRE_ERR_SYSTEM if the system refused to wait: then every client of the loop has ended.
+/// HEARTWIRE_ERR_SYSTEM if the system refused to wait: then every client of the loop has ended, and none can be created.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_loop_turn(
     event_loop: *mut heartwire_loop,

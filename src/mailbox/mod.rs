@@ -9,8 +9,7 @@
 mod sending;
 mod serving;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
@@ -21,6 +20,8 @@ use crate::link::outbox::Outbox;
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
 use crate::stats::{Counters, Stats};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How many direct writes a sender has in a burst before the loop takes over and coalesces.
 const CREDIT: u32 = 4;

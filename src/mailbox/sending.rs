@@ -1,7 +1,6 @@
 //! The user's side of the mailbox: sends that write at once or queue, pings, close and destroy.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::entry::{Entry, Kind};
@@ -11,6 +10,7 @@ use crate::event_loop::post::Home;
 use crate::mailbox::{CREDIT, DESTROYED, Inner, Mailbox, goodbye, wake};
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
+use crate::sync::atomic::Ordering;
 
 /// A pause this long refills the credit.
 const CREDIT_PAUSE: Duration = Duration::from_micros(20);

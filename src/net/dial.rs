@@ -85,6 +85,10 @@ impl Dial {
         token: &dyn Fn(u8) -> Token,
         now: Instant,
     ) -> Result<Option<Stream>, LinkError> {
+        #[cfg(heartwire_model)]
+        if matches!(std::mem::replace(&mut self.step, Step::Over), Step::Begin) {
+            return crate::sync::modelled::dialled(registry, token(0), self.phase).map(Some);
+        }
         loop {
             match std::mem::replace(&mut self.step, Step::Over) {
                 Step::Begin => self.step = self.begin(),

@@ -157,7 +157,7 @@ impl Pool {
             return None;
         }
         let pool = self.clone();
-        let builder = std::thread::Builder::new().name("heartwire-resolve".into());
+        let builder = crate::sync::thread::Builder::new().name("heartwire-resolve".into());
         match thread::spawn(builder, move || pool.run()) {
             Ok(_) => {
                 // Nobody joins it: it may hang in the system's lookup. It ends when idle.

@@ -19,7 +19,7 @@ fn by_us(closed: &SessionClosed, code: u16) {
     assert_eq!((closed.error().is_none(), closed.retry_in()), (true, None));
 }
 
-fn a_close_tells_the_server_its_code_and_reason(net: Net) {
+fn a_close_tells_the_server_its_code_and_reason(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -33,7 +33,7 @@ fn a_close_tells_the_server_its_code_and_reason(net: Net) {
     assert_eq!(client.send_text("late"), Err(SendError::Closed));
 }
 
-fn what_waits_is_written_before_the_close(net: Net) {
+fn what_waits_is_written_before_the_close(net: &Net) {
     let server = net.server(Behaviour::silent());
     let client = net.to(&server).report_outcomes(true).connect().unwrap();
     opened(&client);
@@ -48,7 +48,7 @@ fn what_waits_is_written_before_the_close(net: Net) {
     assert_eq!(server.received_texts(), (0..2000).map(|i| i.to_string()).collect::<Vec<_>>());
 }
 
-fn a_server_that_never_answers_the_close_costs_the_close_timeout(net: Net) {
+fn a_server_that_never_answers_the_close_costs_the_close_timeout(net: &Net) {
     let server = net.server(Behaviour::echo().never_answer_close());
     let client = net.to(&server).close_timeout(ms(200)).connect().unwrap();
     opened(&client);
@@ -62,7 +62,7 @@ fn a_server_that_never_answers_the_close_costs_the_close_timeout(net: Net) {
     assert!(matches!(ended(&client), End::Closed));
 }
 
-fn a_server_that_never_reads_costs_the_close_timeout_and_each_message_is_told_of(net: Net) {
+fn a_server_that_never_reads_costs_the_close_timeout_and_each_message_is_told_of(net: &Net) {
     let server = net.server(Behaviour::echo());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).close_timeout(ms(200)).report_outcomes(true).connect().unwrap();
@@ -84,7 +84,7 @@ fn a_server_that_never_reads_costs_the_close_timeout_and_each_message_is_told_of
     assert!(client.stats().dropped_on_close() > 0);
 }
 
-fn a_client_that_reached_nobody_closes_at_once(net: Net) {
+fn a_client_that_reached_nobody_closes_at_once(net: &Net) {
     // Waiting for the next attempt.
     let server = net.server(Behaviour::never_upgrade());
     server.stop();
@@ -111,7 +111,7 @@ fn a_client_that_reached_nobody_closes_at_once(net: Net) {
     assert_eq!(client.stats().attempts(), 0);
 }
 
-fn a_close_right_after_connect_begins_nothing_later(net: Net) {
+fn a_close_right_after_connect_begins_nothing_later(net: &Net) {
     let server = net.server(Behaviour::echo());
     for _ in 0..50 {
         let client = net.to(&server).connect().unwrap();
@@ -124,7 +124,7 @@ fn a_close_right_after_connect_begins_nothing_later(net: Net) {
     }
 }
 
-fn only_the_first_close_counts(net: Net) {
+fn only_the_first_close_counts(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -143,7 +143,7 @@ fn only_the_first_close_counts(net: Net) {
     client.close(4006, "after the end").unwrap();
 }
 
-fn a_close_that_cannot_be_sent_changes_nothing(net: Net) {
+fn a_close_that_cannot_be_sent_changes_nothing(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -157,7 +157,7 @@ fn a_close_that_cannot_be_sent_changes_nothing(net: Net) {
     assert_eq!(server.wait_closed(), (Some(1000), "x".repeat(123)));
 }
 
-fn the_servers_close_is_echoed_and_followed_by_another_attempt(net: Net) {
+fn the_servers_close_is_echoed_and_followed_by_another_attempt(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -171,7 +171,7 @@ fn the_servers_close_is_echoed_and_followed_by_another_attempt(net: Net) {
     opened(&client);
 }
 
-fn a_close_without_a_code_is_1005_and_answered_in_kind(net: Net) {
+fn a_close_without_a_code_is_1005_and_answered_in_kind(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -182,7 +182,7 @@ fn a_close_without_a_code_is_1005_and_answered_in_kind(net: Net) {
     assert_eq!(server.wait_closed(), (None, String::new()));
 }
 
-fn messages_unsent_at_the_servers_close_go_to_the_next_session(net: Net) {
+fn messages_unsent_at_the_servers_close_go_to_the_next_session(net: &Net) {
     let server = net.server(Behaviour::silent());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).close_timeout(ms(300)).connect().unwrap();
@@ -204,7 +204,7 @@ fn messages_unsent_at_the_servers_close_go_to_the_next_session(net: Net) {
     assert!(server.received().iter().any(|(n, _)| *n == 2), "the system took all of the {accepted}");
 }
 
-fn a_reader_that_pauses_can_close_cleanly(net: Net) {
+fn a_reader_that_pauses_can_close_cleanly(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -220,7 +220,7 @@ fn a_reader_that_pauses_can_close_cleanly(net: Net) {
     by_us(closed.expect("a close"), 1000);
 }
 
-fn a_program_that_does_not_take_its_messages_can_close_cleanly(net: Net) {
+fn a_program_that_does_not_take_its_messages_can_close_cleanly(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).inbound_queue(2, 1000).connect().unwrap();
     opened(&client);
@@ -236,7 +236,7 @@ fn a_program_that_does_not_take_its_messages_can_close_cleanly(net: Net) {
     by_us(closed.expect("a close"), 1000);
 }
 
-fn nothing_is_delivered_after_the_close(net: Net) {
+fn nothing_is_delivered_after_the_close(net: &Net) {
     let server = net.server(Behaviour::commands());
     let client = net.to(&server).build().unwrap();
     let (came, count) = crossbeam_channel::unbounded();

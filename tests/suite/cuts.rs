@@ -36,7 +36,7 @@ fn fates(outcomes: &[Outcome], last: u64) -> Vec<Fate> {
     fates.into_iter().enumerate().map(told).collect()
 }
 
-fn a_message_that_was_cut_in_its_middle_is_sent_again_whole(net: Net) {
+fn a_message_that_was_cut_in_its_middle_is_sent_again_whole(net: &Net) {
     let server = net.server(Behaviour::silent());
     let relay = Relay::start(server.address());
     let limits = OutboxLimits::new().bytes(32 << 20);
@@ -69,7 +69,7 @@ fn a_message_that_was_cut_in_its_middle_is_sent_again_whole(net: Net) {
     assert!(of_second == [Message::from(message), Message::from("after")], "{} messages", of_second.len());
 }
 
-fn cuts_at_any_byte_lose_nothing_in_silence_and_double_and_reorder_nothing(net: Net) {
+fn cuts_at_any_byte_lose_nothing_in_silence_and_double_and_reorder_nothing(net: &Net) {
     const CUTS: usize = 100;
     let seed = 20_240_229;
     let mut random = SmallRng::seed_from_u64(seed);

@@ -9,7 +9,7 @@ use crate::support::Behaviour;
 use crate::support::frames::{fragmented, frame, raw_frame, raw_header};
 use crate::support::upgrade::{read_request_head, switching_protocols};
 
-fn each_fault_is_answered_with_its_code(net: Net) {
+fn each_fault_is_answered_with_its_code(net: &Net) {
     let too_long = [frame(2, &[0; 600]), raw_header(0x82, 0, 1 << 40)];
     let cases: Vec<(&str, Vec<u8>, ProtocolFault, u16)> = vec![
         ("a reserved bit", raw_frame(0xC1, b"x"), ProtocolFault::ReservedBits, 1002),
@@ -57,7 +57,7 @@ fn each_fault_is_answered_with_its_code(net: Net) {
     }
 }
 
-fn a_server_that_breaks_the_rules_each_time_is_met_with_growing_delays(net: Net) {
+fn a_server_that_breaks_the_rules_each_time_is_met_with_growing_delays(net: &Net) {
     let server = net.server(Behaviour::echo().greeting("fine"));
     server.treat_new_connections(|_| {
         Behaviour::raw(|stream, _| {
@@ -74,7 +74,7 @@ fn a_server_that_breaks_the_rules_each_time_is_met_with_growing_delays(net: Net)
     assert_eq!(told, delays);
 }
 
-fn what_came_before_the_fault_is_delivered_and_nothing_after_it(net: Net) {
+fn what_came_before_the_fault_is_delivered_and_nothing_after_it(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);

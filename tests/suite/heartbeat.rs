@@ -39,7 +39,7 @@ fn answered(client: &Client) -> Duration {
     wait(client, |event| if let Event::Heartbeat(time) = event { Some(*time) } else { None })
 }
 
-fn a_server_that_falls_silent_is_found_dead_and_the_link_heals(net: Net) {
+fn a_server_that_falls_silent_is_found_dead_and_the_link_heals(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).heartbeat(beat()).connect().unwrap();
     opened(&client);
@@ -61,7 +61,7 @@ fn a_server_that_falls_silent_is_found_dead_and_the_link_heals(net: Net) {
     close(&client);
 }
 
-fn a_network_that_swallows_everything_is_found_dead_and_the_link_heals(net: Net) {
+fn a_network_that_swallows_everything_is_found_dead_and_the_link_heals(net: &Net) {
     let server = net.server(Behaviour::echo());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).heartbeat(beat()).connect().unwrap();
@@ -76,7 +76,7 @@ fn a_network_that_swallows_everything_is_found_dead_and_the_link_heals(net: Net)
     close(&client);
 }
 
-fn either_direction_alone_can_be_dead(net: Net) {
+fn either_direction_alone_can_be_dead(net: &Net) {
     let server = net.server(Behaviour::echo());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).heartbeat(beat()).connect().unwrap();
@@ -89,7 +89,7 @@ fn either_direction_alone_can_be_dead(net: Net) {
     opened(&client);
 }
 
-fn the_round_trip_time_of_each_ping_is_told(net: Net) {
+fn the_round_trip_time_of_each_ping_is_told(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).heartbeat(beat()).connect().unwrap();
     opened(&client);
@@ -101,7 +101,7 @@ fn the_round_trip_time_of_each_ping_is_told(net: Net) {
     assert_eq!(client.stats().sessions(), 1);
 }
 
-fn any_byte_is_a_sign_of_life_even_of_a_server_that_never_pongs(net: Net) {
+fn any_byte_is_a_sign_of_life_even_of_a_server_that_never_pongs(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.answer_pings(false);
     let patient = Heartbeat::ping().after_silence(ms(20)).timeout(ms(2000)).max_missed(1);
@@ -115,7 +115,7 @@ fn any_byte_is_a_sign_of_life_even_of_a_server_that_never_pongs(net: Net) {
     assert_eq!(client.stats().sessions(), 1);
 }
 
-fn where_only_the_reply_counts_a_busy_server_that_never_pongs_is_dead(net: Net) {
+fn where_only_the_reply_counts_a_busy_server_that_never_pongs_is_dead(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.answer_pings(false);
     let strict = Heartbeat::ping().every(ms(50)).timeout(ms(100)).max_missed(3).reply_only();
@@ -128,7 +128,7 @@ fn where_only_the_reply_counts_a_busy_server_that_never_pongs_is_dead(net: Net) 
     found_dead(&died, 3);
 }
 
-fn a_text_beat_is_answered_by_its_reply_which_is_no_message(net: Net) {
+fn a_text_beat_is_answered_by_its_reply_which_is_no_message(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.answer_text_pings(true);
     let beat = Heartbeat::text("ping").reply("pong").every(ms(30)).timeout(ms(2000)).reply_only();
@@ -146,7 +146,7 @@ fn a_text_beat_is_answered_by_its_reply_which_is_no_message(net: Net) {
     close(&client);
 }
 
-fn a_text_beat_without_its_reply_finds_the_link_dead(net: Net) {
+fn a_text_beat_without_its_reply_finds_the_link_dead(net: &Net) {
     let server = net.server(Behaviour::echo());
     let beat = Heartbeat::text("ping").reply("pong").every(ms(50)).timeout(ms(50)).max_missed(2).reply_only();
     let client = net.to(&server).heartbeat(beat).connect().unwrap();
@@ -156,7 +156,7 @@ fn a_text_beat_without_its_reply_finds_the_link_dead(net: Net) {
     found_dead(&closed(&client), 2);
 }
 
-fn a_reader_that_pauses_is_not_judged(net: Net) {
+fn a_reader_that_pauses_is_not_judged(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).heartbeat(beat()).connect().unwrap();
     opened(&client);
@@ -180,7 +180,7 @@ fn a_reader_that_pauses_is_not_judged(net: Net) {
     assert_eq!(client.stats().sessions(), 1);
 }
 
-fn a_program_that_does_not_take_its_messages_is_not_judged(net: Net) {
+fn a_program_that_does_not_take_its_messages_is_not_judged(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).heartbeat(beat()).inbound_queue(4, 1000).connect().unwrap();
     opened(&client);
@@ -198,7 +198,7 @@ fn a_program_that_does_not_take_its_messages_is_not_judged(net: Net) {
     assert_eq!(client.stats().sessions(), 1);
 }
 
-fn a_large_upload_that_moves_is_not_judged_dead(net: Net) {
+fn a_large_upload_that_moves_is_not_judged_dead(net: &Net) {
     let server = net.server(Behaviour::silent());
     let relay = Relay::start(server.address());
     let beat = Heartbeat::ping().after_silence(ms(50)).timeout(ms(2500)).max_missed(1);
@@ -228,7 +228,7 @@ fn message_length(event: &ServerEvent) -> Option<usize> {
     if let ServerEvent::Message { message, .. } = event { Some(message.as_bytes().len()) } else { None }
 }
 
-fn a_large_upload_that_is_stuck_is_found_dead_and_sent_again(net: Net) {
+fn a_large_upload_that_is_stuck_is_found_dead_and_sent_again(net: &Net) {
     let server = net.server(Behaviour::silent());
     let relay = Relay::start(server.address());
     let limits = OutboxLimits::new().bytes(32 << 20);
@@ -247,7 +247,7 @@ fn a_large_upload_that_is_stuck_is_found_dead_and_sent_again(net: Net) {
     assert_eq!(server.received().len(), 1);
 }
 
-fn without_a_heartbeat_nothing_is_judged(net: Net) {
+fn without_a_heartbeat_nothing_is_judged(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);

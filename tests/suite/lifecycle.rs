@@ -11,16 +11,24 @@ use heartwire::{Dispatch, Event, Phase, Reconnect, SendOptions, State};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::mode::Mode;
 use crate::net::{Net, SOON, closed, failed, ms, opened, silent_port, wait};
 use crate::support::watch::{thread_names, within};
 use crate::support::{Behaviour, Relay, ServerEvent};
 
 /// A name for a client that shows in full in the names of its threads, of which the system keeps 15 bytes.
-fn name(net: Net, test: &str) -> String {
+fn name(net: &Net, test: &str) -> String {
     assert_eq!(test.len(), 3);
-    format!("{}{test}", if net == Net::Plain { "p" } else { "t" })
+    let mode = match net.mode() {
+        Mode::Own => "o",
+        Mode::Shared => "s",
+        Mode::Turned => "t",
+    };
+    format!("{}{mode}{test}", if net.is_plain() { "p" } else { "t" })
 }
 
+/// The client's own threads end. On a loop that is shared or turned by the test none of them but that of
+/// `Dispatch::Thread` was ever there.
 #[track_caller]
 fn threads_are_gone(name: &str) {
     if cfg!(target_os = "linux") {
@@ -30,7 +38,7 @@ fn threads_are_gone(name: &str) {
     }
 }
 
-fn a_client_that_was_never_connected_has_no_thread(net: Net) {
+fn a_client_that_was_never_connected_has_no_thread(net: &Net) {
     let server = net.server(Behaviour::echo());
     let name = name(net, "idl");
     let client = net.to(&server).name(&*name).build().unwrap();
@@ -41,7 +49,7 @@ fn a_client_that_was_never_connected_has_no_thread(net: Net) {
     assert_eq!(server.connections(), 0);
 }
 
-fn a_drop_in_an_open_session_says_1001(net: Net) {
+fn a_drop_in_an_open_session_says_1001(net: &Net) {
     let server = net.server(Behaviour::echo());
     let name = name(net, "opn");
     let client = net.to(&server).name(&*name).connect().unwrap();
@@ -55,7 +63,7 @@ fn a_drop_in_an_open_session_says_1001(net: Net) {
     threads_are_gone(&name);
 }
 
-fn a_drop_never_waits_for_the_network(net: Net) {
+fn a_drop_never_waits_for_the_network(net: &Net) {
     let name = name(net, "net");
     let began = Instant::now();
     // In the middle of an attempt.
@@ -91,7 +99,7 @@ fn a_drop_never_waits_for_the_network(net: Net) {
     threads_are_gone(&name);
 }
 
-fn a_drop_inside_a_handler_ends_the_client(net: Net) {
+fn a_drop_inside_a_handler_ends_the_client(net: &Net) {
     let server = net.server(Behaviour::echo());
     for dispatch in [Dispatch::Loop, Dispatch::Thread] {
         let name = name(net, "cbk");
@@ -108,7 +116,7 @@ fn a_drop_inside_a_handler_ends_the_client(net: Net) {
     }
 }
 
-fn a_drop_is_silent(net: Net) {
+fn a_drop_is_silent(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).build().unwrap();
     let (tell, told) = crossbeam_channel::unbounded();
@@ -123,7 +131,7 @@ fn a_drop_is_silent(net: Net) {
     assert_eq!(told.recv_timeout(SOON), Err(crossbeam_channel::RecvTimeoutError::Disconnected));
 }
 
-fn a_handler_that_panics_closes_its_client_and_no_other(net: Net) {
+fn a_handler_that_panics_closes_its_client_and_no_other(net: &Net) {
     let server = net.server(Behaviour::echo());
     let other = net.to(&server).connect().unwrap();
     opened(&other);
@@ -137,7 +145,7 @@ fn a_handler_that_panics_closes_its_client_and_no_other(net: Net) {
     assert_eq!(crate::net::received(&other).as_text(), Some("fine"));
 }
 
-fn everything_at_once_from_many_threads_ends_well(net: Net) {
+fn everything_at_once_from_many_threads_ends_well(net: &Net) {
     let seed = 7_777;
     let server = net.server(Behaviour::echo());
     let relay = Relay::start(server.address());
@@ -227,7 +235,7 @@ fn act(
     }
 }
 
-fn a_close_in_the_middle_of_everything_is_final(net: Net) {
+fn a_close_in_the_middle_of_everything_is_final(net: &Net) {
     let server = net.server(Behaviour::echo());
     let mut random = SmallRng::seed_from_u64(99);
     for _ in 0..30 {
@@ -257,7 +265,7 @@ fn a_close_in_the_middle_of_everything_is_final(net: Net) {
     }
 }
 
-fn a_receiver_gets_everything_and_ends_after_the_last_event(net: Net) {
+fn a_receiver_gets_everything_and_ends_after_the_last_event(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).build().unwrap();
     let events = client.events();
@@ -274,7 +282,7 @@ fn a_receiver_gets_everything_and_ends_after_the_last_event(net: Net) {
     assert!(matches!(last, Some(Event::ClosedForGood(_))));
 }
 
-fn a_client_outlives_its_server_and_the_other_way_round(net: Net) {
+fn a_client_outlives_its_server_and_the_other_way_round(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);

@@ -1,28 +1,45 @@
 //! The client against everything that networks and servers do, over plain TCP and over TLS alike.
 //!
-//! A test is a function of [`Net`]; `stamp!` makes it two tests, `plain::…` and `tls::…`. Tests wait for events, of
-//! the client or of the server, with a generous deadline; they never wait for time to pass.
+//! A test is a function of [`Net`](net::Net); `stamp!` makes it six tests: plain and TLS, and for each of them clients with
+//! a thread of their own, clients that share a loop with a thread, and clients in a loop that the test itself turns.
+//! Tests wait for events, of the client or of the server, with a generous deadline; they never wait for time to pass.
+//! Where a mode differs by intent, the test asks for it.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-/// Stamps each of the test functions for ws and for wss, with a watchdog that ends a hanging one.
+/// Stamps each of the test functions for ws and for wss, in each mode.
 macro_rules! stamp {
     ($($test:ident),+ $(,)?) => {
         mod plain {
-            $(#[test]
-            fn $test() {
-                let _watch = crate::support::watchdog(100, concat!("plain ", stringify!($test)));
-                super::$test(crate::net::Net::Plain);
-            })+
+            use super::{$($test),+};
+            stamp_modes!(Plain: $($test),+);
         }
 
         #[cfg(feature = "native-tls")]
         mod tls {
+            use super::{$($test),+};
+            stamp_modes!(Tls: $($test),+);
+        }
+    };
+}
+
+/// Stamps each of the test functions in each mode.
+macro_rules! stamp_modes {
+    ($network:ident: $($test:ident),+ $(,)?) => {
+        stamp_mode!(own, Own, $network: $($test),+);
+        stamp_mode!(shared, Shared, $network: $($test),+);
+        stamp_mode!(turned, Turned, $network: $($test),+);
+    };
+}
+
+macro_rules! stamp_mode {
+    ($module:ident, $mode:ident, $network:ident: $($test:ident),+) => {
+        mod $module {
             $(#[test]
             fn $test() {
-                let _watch = crate::support::watchdog(100, concat!("tls ", stringify!($test)));
-                super::$test(crate::net::Net::Tls);
+                use crate::{mode::Mode, net::{Network, run}};
+                run(stringify!($test), Network::$network, Mode::$mode, super::$test);
             })+
         }
     };
@@ -34,6 +51,7 @@ mod cuts;
 mod faults;
 mod heartbeat;
 mod lifecycle;
+mod mode;
 mod net;
 mod outbox;
 mod reconnect;

@@ -1,4 +1,4 @@
-//! What all subjects share: the two kinds of network, a client with short times, and waiting for its events.
+//! What all subjects share: where a test runs, a client with short times, and waiting for its events.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
@@ -7,6 +7,7 @@ use heartwire::{
     Builder, Client, ConnectFailed, End, Event, Heartbeat, Message, Opened, Outcome, Reconnect, SessionClosed,
 };
 
+use crate::mode::{Ground, Mode};
 use crate::support::behaviour::Behaviour;
 use crate::support::{Relay, Server, Setup};
 
@@ -17,51 +18,73 @@ pub(crate) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// The kind of network that a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Net {
+pub(crate) enum Network {
     Plain,
     #[cfg(feature = "native-tls")]
     Tls,
 }
 
+/// Where a test runs: the kind of its network, and what turns its clients.
+pub(crate) struct Net {
+    network: Network,
+    ground: Ground,
+}
+
+/// Runs a test in one of the places, with a watchdog that ends a hanging one.
+pub(crate) fn run(name: &str, network: Network, mode: Mode, test: fn(&Net)) {
+    let _watch = crate::support::watchdog(100, &format!("{name}, {network:?}, {mode:?}"));
+    let net = Net { network, ground: Ground::new(mode) };
+    test(&net);
+    net.ground.end();
+}
+
 impl Net {
-    pub(crate) fn server(self, behaviour: Behaviour) -> Server {
+    pub(crate) fn is_plain(&self) -> bool {
+        self.network == Network::Plain
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.ground.mode()
+    }
+
+    pub(crate) fn server(&self, behaviour: Behaviour) -> Server {
         self.start(Setup::new(behaviour))
     }
 
-    pub(crate) fn start(self, setup: Setup) -> Server {
-        match self {
-            Net::Plain => setup.start(),
+    pub(crate) fn start(&self, setup: Setup) -> Server {
+        match self.network {
+            Network::Plain => setup.start(),
             #[cfg(feature = "native-tls")]
-            Net::Tls => setup.tls(crate::support::certs::Certs::shared().server_config()).start(),
+            Network::Tls => setup.tls(crate::support::certs::Certs::shared().server_config()).start(),
         }
     }
 
     /// A URL of this kind: `127.0.0.1` with TLS, too, for which the certificate is valid.
-    pub(crate) fn url(self, address: SocketAddr) -> String {
-        match self {
-            Net::Plain => format!("ws://{address}/"),
+    pub(crate) fn url(&self, address: SocketAddr) -> String {
+        match self.network {
+            Network::Plain => format!("ws://{address}/"),
             #[cfg(feature = "native-tls")]
-            Net::Tls => format!("wss://{address}/"),
+            Network::Tls => format!("wss://{address}/"),
         }
     }
 
     /// A client's settings with short delays, growing from 10 to 100 ms, and no heartbeat.
-    pub(crate) fn builder(self, url: &str) -> Builder {
+    pub(crate) fn builder(&self, url: &str) -> Builder {
         let builder = Client::builder(url).reconnect(quick()).heartbeat(Heartbeat::off());
-        match self {
-            Net::Plain => builder,
+        let builder = self.ground.of(builder);
+        match self.network {
+            Network::Plain => builder,
             #[cfg(feature = "native-tls")]
-            Net::Tls => builder.tls(trusting()),
+            Network::Tls => builder.tls(trusting()),
         }
     }
 
-    pub(crate) fn to(self, server: &Server) -> Builder {
+    pub(crate) fn to(&self, server: &Server) -> Builder {
         self.builder(&self.url(server.address()))
     }
 
-    pub(crate) fn through(self, relay: &Relay) -> Builder {
+    pub(crate) fn through(&self, relay: &Relay) -> Builder {
         self.builder(&self.url(relay.address()))
     }
 }

@@ -31,7 +31,7 @@ fn texts(server: &Server, count: usize) -> Vec<String> {
     server.received_texts()
 }
 
-fn messages_sent_while_down_arrive_in_order_and_once(net: Net) {
+fn messages_sent_while_down_arrive_in_order_and_once(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.stop();
     let client = net.to(&server).report_outcomes(true).connect().unwrap();
@@ -52,7 +52,7 @@ fn messages_sent_while_down_arrive_in_order_and_once(net: Net) {
     assert_eq!(server.received().len(), 1000);
 }
 
-fn greetings_come_first_on_each_open_and_the_first_message_once(net: Net) {
+fn greetings_come_first_on_each_open_and_the_first_message_once(net: &Net) {
     let server = net.server(Behaviour::silent());
     let client = net
         .to(&server)
@@ -75,7 +75,7 @@ fn greetings_come_first_on_each_open_and_the_first_message_once(net: Net) {
     close(&client);
 }
 
-fn an_open_handler_cannot_overtake_the_greeting(net: Net) {
+fn an_open_handler_cannot_overtake_the_greeting(net: &Net) {
     let server = net.server(Behaviour::silent());
     let client = net.to(&server).greeting("login").build().unwrap();
     client.on_open(|client, _| {
@@ -87,7 +87,7 @@ fn an_open_handler_cannot_overtake_the_greeting(net: Net) {
     assert_eq!(texts(&server, 4)[2..], ["login", "from the handler"]);
 }
 
-fn a_full_outbox_refuses_and_tells_when_there_is_room(net: Net) {
+fn a_full_outbox_refuses_and_tells_when_there_is_room(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.stop();
     let limits = OutboxLimits::new().messages(4).bytes(100);
@@ -106,7 +106,7 @@ fn a_full_outbox_refuses_and_tells_when_there_is_room(net: Net) {
     close(&client);
 }
 
-fn a_full_outbox_evicts_the_oldest_where_it_should(net: Net) {
+fn a_full_outbox_evicts_the_oldest_where_it_should(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.stop();
     let limits = OutboxLimits::new().messages(3).evict_oldest_when_full();
@@ -120,7 +120,7 @@ fn a_full_outbox_evicts_the_oldest_where_it_should(net: Net) {
     assert_eq!(ranges(&outcomes(&client)), [(1, 7, dropped(DropReason::Evicted)), (8, 10, WRITTEN)]);
 }
 
-fn a_full_outbox_blocks_a_sender_until_there_is_room_or_its_time_is_up(net: Net) {
+fn a_full_outbox_blocks_a_sender_until_there_is_room_or_its_time_is_up(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.stop();
     let limits = OutboxLimits::new().messages(1).block_when_full(ms(50));
@@ -142,7 +142,7 @@ fn a_full_outbox_blocks_a_sender_until_there_is_room_or_its_time_is_up(net: Net)
     close(&client);
 }
 
-fn a_blocked_sender_is_released_by_a_close(net: Net) {
+fn a_blocked_sender_is_released_by_a_close(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.stop();
     let limits = OutboxLimits::new().messages(1).block_when_full(SOON);
@@ -154,7 +154,7 @@ fn a_blocked_sender_is_released_by_a_close(net: Net) {
     assert_eq!(thread.join().unwrap(), Err(SendError::Closed));
 }
 
-fn messages_that_are_too_old_are_dropped_and_told(net: Net) {
+fn messages_that_are_too_old_are_dropped_and_told(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.stop();
     let limits = OutboxLimits::new().time_to_live(ms(30));
@@ -176,7 +176,7 @@ fn messages_that_are_too_old_are_dropped_and_told(net: Net) {
     assert_eq!((stats.accepted(), stats.messages_sent(), stats.expired()), (3, 1, 2));
 }
 
-fn what_waits_at_the_close_of_a_client_without_a_session_is_dropped_and_told(net: Net) {
+fn what_waits_at_the_close_of_a_client_without_a_session_is_dropped_and_told(net: &Net) {
     let server = net.server(Behaviour::silent());
     server.stop();
     let client = net.to(&server).reconnect(Reconnect::fixed(SOON)).report_outcomes(true).connect().unwrap();
@@ -191,7 +191,7 @@ fn what_waits_at_the_close_of_a_client_without_a_session_is_dropped_and_told(net
     assert_eq!(client.buffered_amount(), 0);
 }
 
-fn many_threads_lose_nothing_double_nothing_and_keep_their_order(net: Net) {
+fn many_threads_lose_nothing_double_nothing_and_keep_their_order(net: &Net) {
     const THREADS: usize = 8;
     const EACH: usize = 2000;
     let server = net.server(Behaviour::silent());
@@ -237,7 +237,7 @@ fn assert_told_once(outcomes: &[Outcome], messages: u64) {
     assert_eq!(next, messages + 1);
 }
 
-fn the_last_message_of_a_burst_does_not_wait_for_the_next_one(net: Net) {
+fn the_last_message_of_a_burst_does_not_wait_for_the_next_one(net: &Net) {
     // A message that is queued while the loop has the wire must be seen by the loop, whenever that is.
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
@@ -254,7 +254,7 @@ fn the_last_message_of_a_burst_does_not_wait_for_the_next_one(net: Net) {
     close(&client);
 }
 
-fn a_flush_waits_for_what_was_accepted_before_it(net: Net) {
+fn a_flush_waits_for_what_was_accepted_before_it(net: &Net) {
     let server = net.server(Behaviour::silent());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).connect().unwrap();
@@ -277,7 +277,7 @@ fn fill(client: &Client) {
     }
 }
 
-fn a_server_that_does_not_read_fills_the_outbox_and_nothing_else(net: Net) {
+fn a_server_that_does_not_read_fills_the_outbox_and_nothing_else(net: &Net) {
     let server = net.server(Behaviour::silent());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).report_outcomes(true).connect().unwrap();

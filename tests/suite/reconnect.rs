@@ -24,7 +24,7 @@ fn broke(closed: &SessionClosed) -> &Cause {
     closed.error().expect("a cause").cause()
 }
 
-fn a_cut_session_is_replaced(net: Net) {
+fn a_cut_session_is_replaced(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -42,7 +42,7 @@ fn a_cut_session_is_replaced(net: Net) {
     close(&client);
 }
 
-fn an_end_without_a_close_is_a_failure(net: Net) {
+fn an_end_without_a_close_is_a_failure(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -50,15 +50,15 @@ fn an_end_without_a_close_is_a_failure(net: Net) {
     server.drop_tcp(1);
     let lost = closed(&client);
     let right = match broke(&lost) {
-        Cause::EndOfStream => net == Net::Plain,
-        Cause::Tls(fault) => net != Net::Plain && fault.kind() == TlsFaultKind::Truncated,
+        Cause::EndOfStream => net.is_plain(),
+        Cause::Tls(fault) => !net.is_plain() && fault.kind() == TlsFaultKind::Truncated,
         _ => false,
     };
     assert!(right, "{lost}");
     opened(&client);
 }
 
-fn a_half_closed_session_is_replaced(net: Net) {
+fn a_half_closed_session_is_replaced(net: &Net) {
     let server = net.server(Behaviour::echo());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).connect().unwrap();
@@ -69,7 +69,7 @@ fn a_half_closed_session_is_replaced(net: Net) {
     assert_eq!(relay.connections(), 2);
 }
 
-fn what_the_server_said_before_a_cut_is_delivered(net: Net) {
+fn what_the_server_said_before_a_cut_is_delivered(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -82,7 +82,7 @@ fn what_the_server_said_before_a_cut_is_delivered(net: Net) {
     broke(&closed(&client));
 }
 
-fn a_server_that_restarts_on_its_port_is_found_again(net: Net) {
+fn a_server_that_restarts_on_its_port_is_found_again(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -98,7 +98,7 @@ fn a_server_that_restarts_on_its_port_is_found_again(net: Net) {
     close(&client);
 }
 
-fn each_open_has_one_close_and_the_end_comes_last(net: Net) {
+fn each_open_has_one_close_and_the_end_comes_last(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     let mut events = Vec::new();
@@ -125,7 +125,7 @@ fn each_open_has_one_close_and_the_end_comes_last(net: Net) {
     assert!(client.recv_timeout(ms(0)).is_err());
 }
 
-fn the_wait_can_be_skipped(net: Net) {
+fn the_wait_can_be_skipped(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).reconnect(Reconnect::fixed(LONG / 2)).connect().unwrap();
     opened(&client);
@@ -143,7 +143,7 @@ fn the_wait_can_be_skipped(net: Net) {
     assert_eq!(server.connections(), 2);
 }
 
-fn after_so_many_attempts_it_gives_up(net: Net) {
+fn after_so_many_attempts_it_gives_up(net: &Net) {
     let server = net.server(Behaviour::echo());
     server.stop();
     let client = net.to(&server).reconnect(quick().max_attempts(3)).connect().unwrap();
@@ -154,7 +154,7 @@ fn after_so_many_attempts_it_gives_up(net: Net) {
     assert_eq!(client.send_text("late"), Err(heartwire::SendError::Closed));
 }
 
-fn after_so_long_without_a_session_it_gives_up(net: Net) {
+fn after_so_long_without_a_session_it_gives_up(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).reconnect(quick().give_up_after(ms(400))).connect().unwrap();
     opened(&client);
@@ -166,7 +166,7 @@ fn after_so_long_without_a_session_it_gives_up(net: Net) {
     assert!(down.elapsed() < SOON);
 }
 
-fn without_reconnect_there_is_one_session(net: Net) {
+fn without_reconnect_there_is_one_session(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).reconnect(Reconnect::never()).connect().unwrap();
     opened(&client);
@@ -178,7 +178,7 @@ fn without_reconnect_there_is_one_session(net: Net) {
     assert_eq!(server.connections(), 1);
 }
 
-fn close_codes_are_told_apart_by_their_worth(net: Net) {
+fn close_codes_are_told_apart_by_their_worth(net: &Net) {
     let fatal = [1002, 1003, 1007, 1008, 1009, 1010];
     for code in fatal.into_iter().chain([1000, 1001, 1011, 1012, 1013, 1014, 3000, 4000, 4999]) {
         let server = net.server(Behaviour::echo());
@@ -199,7 +199,7 @@ fn close_codes_are_told_apart_by_their_worth(net: Net) {
     }
 }
 
-fn the_users_table_of_close_codes_comes_before_ours(net: Net) {
+fn the_users_table_of_close_codes_comes_before_ours(net: &Net) {
     let rules = quick().retry_close_code(1008, true).retry_close_code(4001, false);
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).reconnect(rules).connect().unwrap();
@@ -213,7 +213,7 @@ fn the_users_table_of_close_codes_comes_before_ours(net: Net) {
     assert!(matches!(ended(&client), End::Fatal(_)));
 }
 
-fn no_attempt_follows_a_close_while_waiting(net: Net) {
+fn no_attempt_follows_a_close_while_waiting(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).reconnect(Reconnect::fixed(LONG)).connect().unwrap();
     opened(&client);
@@ -226,7 +226,7 @@ fn no_attempt_follows_a_close_while_waiting(net: Net) {
     assert_eq!((client.stats().attempts(), server.connections()), (1, 1));
 }
 
-fn no_attempt_follows_a_close_in_a_session_that_breaks_over_it(net: Net) {
+fn no_attempt_follows_a_close_in_a_session_that_breaks_over_it(net: &Net) {
     let server = net.server(Behaviour::echo().never_answer_close());
     let client = net.to(&server).connect().unwrap();
     opened(&client);
@@ -241,7 +241,7 @@ fn no_attempt_follows_a_close_in_a_session_that_breaks_over_it(net: Net) {
     assert_eq!((client.stats().attempts(), server.connections()), (1, 1));
 }
 
-fn no_attempt_follows_a_close_while_the_server_closes(net: Net) {
+fn no_attempt_follows_a_close_while_the_server_closes(net: &Net) {
     // The server begins, and ends the connection only when the user has closed, too.
     let (end, ending) = crossbeam_channel::bounded::<()>(0);
     let server = net.server(Behaviour::raw(move |stream, _| {
@@ -258,7 +258,7 @@ fn no_attempt_follows_a_close_while_the_server_closes(net: Net) {
     assert_eq!((client.stats().attempts(), server.connections()), (1, 1));
 }
 
-fn a_server_that_flaps_is_followed_through_every_flap(net: Net) {
+fn a_server_that_flaps_is_followed_through_every_flap(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).reconnect(Reconnect::fixed(ms(1))).connect().unwrap();
     for n in 1..=200 {

@@ -11,7 +11,7 @@ fn refuse(status: u16) -> Behaviour {
     Behaviour::refuse(status, &[], "no")
 }
 
-fn a_refusal_that_will_not_change_ends_the_client(net: Net) {
+fn a_refusal_that_will_not_change_ends_the_client(net: &Net) {
     for status in [400, 401, 403, 404, 407, 426] {
         let server = net.server(refuse(status));
         let client = net.to(&server).connect().unwrap();
@@ -23,7 +23,7 @@ fn a_refusal_that_will_not_change_ends_the_client(net: Net) {
     }
 }
 
-fn a_refusal_that_may_pass_is_retried(net: Net) {
+fn a_refusal_that_may_pass_is_retried(net: &Net) {
     for status in [408, 425, 429, 500, 502, 503, 504] {
         let server = net.start(Setup::each(move |n| if n < 3 { refuse(status) } else { Behaviour::echo() }));
         let client = net.to(&server).connect().unwrap();
@@ -36,7 +36,7 @@ fn a_refusal_that_may_pass_is_retried(net: Net) {
     }
 }
 
-fn the_users_table_of_statuses_comes_before_ours(net: Net) {
+fn the_users_table_of_statuses_comes_before_ours(net: &Net) {
     let server = net.server(refuse(503));
     let client = net.to(&server).reconnect(quick().retry_status(503, false)).connect().unwrap();
     assert!(matches!(ended(&client), End::Fatal(_)));
@@ -47,7 +47,7 @@ fn the_users_table_of_statuses_comes_before_ours(net: Net) {
     opened(&client);
 }
 
-fn retry_after_in_seconds_is_honoured_with_jitter_and_a_cap(net: Net) {
+fn retry_after_in_seconds_is_honoured_with_jitter_and_a_cap(net: &Net) {
     for (asked, least, most) in
         [("1", 1.0, 1.5), ("120", 120.0, 180.0), ("99999999999999999999", 300.0, 450.0)]
     {
@@ -58,7 +58,7 @@ fn retry_after_in_seconds_is_honoured_with_jitter_and_a_cap(net: Net) {
     }
 }
 
-fn retry_after_as_a_date_is_measured_by_the_servers_own_clock(net: Net) {
+fn retry_after_as_a_date_is_measured_by_the_servers_own_clock(net: &Net) {
     let headers =
         [("Date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Retry-After", "Sun, 06 Nov 1994 08:50:37 GMT")];
     let server = net.server(Behaviour::refuse(429, &headers, ""));
@@ -67,7 +67,7 @@ fn retry_after_as_a_date_is_measured_by_the_servers_own_clock(net: Net) {
     assert!((60.0..=90.0).contains(&delay.as_secs_f64()), "{delay:?}");
 }
 
-fn retry_after_that_makes_no_sense_is_passed_over(net: Net) {
+fn retry_after_that_makes_no_sense_is_passed_over(net: &Net) {
     for asked in ["-1", "soon", "", "Sun, 06 Nov 1994 08:50:37 GMT"] {
         let server = net.server(Behaviour::refuse(503, &[("Retry-After", asked)], ""));
         let client = net.to(&server).connect().unwrap();
@@ -75,7 +75,7 @@ fn retry_after_that_makes_no_sense_is_passed_over(net: Net) {
     }
 }
 
-fn a_long_retry_after_can_be_cut_short_by_the_user(net: Net) {
+fn a_long_retry_after_can_be_cut_short_by_the_user(net: &Net) {
     let refused = Behaviour::refuse(503, &[("Retry-After", "100")], "");
     let server = net.start(Setup::each(move |n| if n == 1 { refused.clone() } else { Behaviour::echo() }));
     let client = net.to(&server).connect().unwrap();
@@ -84,7 +84,7 @@ fn a_long_retry_after_can_be_cut_short_by_the_user(net: Net) {
     opened(&client);
 }
 
-fn a_refusal_keeps_status_headers_and_the_start_of_the_body(net: Net) {
+fn a_refusal_keeps_status_headers_and_the_start_of_the_body(net: &Net) {
     let body = r#"{"why":"the token is old"}"#;
     let headers = [("WWW-Authenticate", "Bearer"), ("X-Twice", "a"), ("X-Twice", "b")];
     let server = net.server(Behaviour::refuse(401, &headers, body));
@@ -99,7 +99,7 @@ fn a_refusal_keeps_status_headers_and_the_start_of_the_body(net: Net) {
     assert_eq!(failed.error().refusal(), Some(&**refusal));
 }
 
-fn the_body_of_a_refusal_is_kept_up_to_its_bound(net: Net) {
+fn the_body_of_a_refusal_is_kept_up_to_its_bound(net: &Net) {
     let server = net.server(Behaviour::refuse(403, &[], vec![b'x'; 1 << 20]));
     let client = net.to(&server).connect().unwrap();
     let failed = failed(&client);
@@ -107,7 +107,7 @@ fn the_body_of_a_refusal_is_kept_up_to_its_bound(net: Net) {
     assert!(kept.len() <= 4096 && kept.iter().all(|byte| *byte == b'x'), "{}", kept.len());
 }
 
-fn a_redirect_is_a_refusal_and_is_not_followed(net: Net) {
+fn a_redirect_is_a_refusal_and_is_not_followed(net: &Net) {
     let server = net.server(Behaviour::refuse(301, &[("Location", "ws://elsewhere.invalid/")], ""));
     let client = net.to(&server).connect().unwrap();
     assert!(matches!(ended(&client), End::Fatal(error) if error.http_status() == Some(301)));

@@ -9,7 +9,7 @@ use crate::support::upgrade::{accept_key_for, read_request_head, switching_proto
 use crate::support::{Behaviour, Server};
 
 /// A server whose answer to the request's head is what `answer` makes of it.
-fn answering(net: Net, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Server {
+fn answering(net: &Net, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Server {
     net.server(Behaviour::raw(move |stream, _| {
         let Ok(head) = read_request_head(stream) else { return };
         let _ = stream.write_all(answer(&head).as_bytes());
@@ -29,7 +29,7 @@ fn fault(client: &Client) -> UpgradeFault {
     }
 }
 
-fn what_the_user_sets_reaches_the_server(net: Net) {
+fn what_the_user_sets_reaches_the_server(net: &Net) {
     let server = net.server(Behaviour::echo());
     let url = net.url(server.address()).replace("://", "://us%20er:p%40ss@") + "feed?token=1&a=%20b";
     let client = net
@@ -53,7 +53,7 @@ fn what_the_user_sets_reaches_the_server(net: Net) {
     close(&client);
 }
 
-fn nothing_is_asked_for_that_the_user_did_not_set(net: Net) {
+fn nothing_is_asked_for_that_the_user_did_not_set(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).connect().unwrap();
     let (_, request) = server.wait_connected();
@@ -64,7 +64,7 @@ fn nothing_is_asked_for_that_the_user_did_not_set(net: Net) {
     close(&client);
 }
 
-fn each_attempt_has_a_key_of_its_own(net: Net) {
+fn each_attempt_has_a_key_of_its_own(net: &Net) {
     let server = net.server(Behaviour::close_at_once(1000, ""));
     let client = net.to(&server).connect().unwrap();
     let keys: Vec<_> =
@@ -73,7 +73,7 @@ fn each_attempt_has_a_key_of_its_own(net: Net) {
     drop(client);
 }
 
-fn the_servers_choice_of_a_subprotocol_is_told(net: Net) {
+fn the_servers_choice_of_a_subprotocol_is_told(net: &Net) {
     let server = net.server(Behaviour::echo().subprotocol("v1.chat").header("X-Node", "a7"));
     let client = net.to(&server).subprotocol("v2.chat").subprotocol("v1.chat").connect().unwrap();
     let opened = opened(&client);
@@ -83,13 +83,13 @@ fn the_servers_choice_of_a_subprotocol_is_told(net: Net) {
     assert_eq!(server.wait_connected().1.subprotocols(), ["v2.chat", "v1.chat"]);
 }
 
-fn a_server_may_choose_no_subprotocol(net: Net) {
+fn a_server_may_choose_no_subprotocol(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).subprotocol("chat").connect().unwrap();
     assert_eq!(opened(&client).subprotocol(), None);
 }
 
-fn a_subprotocol_that_was_not_asked_for_is_refused(net: Net) {
+fn a_subprotocol_that_was_not_asked_for_is_refused(net: &Net) {
     for asked in [None, Some("other")] {
         let server = net.server(Behaviour::echo().subprotocol("chat"));
         let builder = net.to(&server);
@@ -99,13 +99,13 @@ fn a_subprotocol_that_was_not_asked_for_is_refused(net: Net) {
     }
 }
 
-fn an_extension_that_was_not_asked_for_is_refused(net: Net) {
+fn an_extension_that_was_not_asked_for_is_refused(net: &Net) {
     let server = net.server(Behaviour::echo().header("Sec-WebSocket-Extensions", "permessage-deflate"));
     let client = net.to(&server).connect().unwrap();
     assert!(matches!(fault(&client), UpgradeFault::Extension(name) if name.contains("permessage-deflate")));
 }
 
-fn an_accept_that_does_not_fit_the_key_is_refused(net: Net) {
+fn an_accept_that_does_not_fit_the_key_is_refused(net: &Net) {
     let server = answering(net, |head| {
         let right = accept_key_for(head);
         let wrong =
@@ -116,7 +116,7 @@ fn an_accept_that_does_not_fit_the_key_is_refused(net: Net) {
     assert_eq!(fault(&client), UpgradeFault::Accept);
 }
 
-fn a_101_without_a_header_it_needs_is_refused(net: Net) {
+fn a_101_without_a_header_it_needs_is_refused(net: &Net) {
     for line in ["Upgrade: websocket\r\n", "Connection: Upgrade\r\n"] {
         let server = answering(net, move |head| switching_protocols(head, "").replace(line, ""));
         let client = net.to(&server).connect().unwrap();
@@ -124,7 +124,7 @@ fn a_101_without_a_header_it_needs_is_refused(net: Net) {
     }
 }
 
-fn headers_in_lists_and_in_other_cases_are_understood(net: Net) {
+fn headers_in_lists_and_in_other_cases_are_understood(net: &Net) {
     let server = answering(net, |head| {
         switching_protocols(head, "")
             .replace("Upgrade: websocket", "uPGRADE:WebSocket")
@@ -134,7 +134,7 @@ fn headers_in_lists_and_in_other_cases_are_understood(net: Net) {
     opened(&client);
 }
 
-fn garbage_is_not_http(net: Net) {
+fn garbage_is_not_http(net: &Net) {
     for garbage in ["SSH-2.0-OpenSSH_9.6\r\n\r\n", "HTTP/1.0 101 Switching\r\n\r\n", "\0\0\0\0\0\0\r\n\r\n"] {
         let server = answering(net, move |_| garbage.into());
         let client = net.to(&server).connect().unwrap();
@@ -142,7 +142,7 @@ fn garbage_is_not_http(net: Net) {
     }
 }
 
-fn an_answer_without_an_end_is_cut_off_at_its_bound(net: Net) {
+fn an_answer_without_an_end_is_cut_off_at_its_bound(net: &Net) {
     let server = net.server(Behaviour::raw(|stream, _| {
         let Ok(_) = read_request_head(stream) else { return };
         let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\n");

@@ -102,6 +102,12 @@ pub fn most_descriptors() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// There is no such limit here.
+#[cfg(not(unix))]
+pub fn most_descriptors() -> u64 {
+    u64::MAX
+}
+
 /// In the process that [`Crowd::start`] has started: serves until standard input ends, and ends the process.
 pub fn serve_if_asked() {
     if std::env::var_os(ASKED).is_some() {

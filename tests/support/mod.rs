@@ -16,6 +16,7 @@ pub mod crowd;
 pub mod frames;
 pub mod heap;
 pub mod log_lines;
+pub mod main_loop;
 mod port;
 pub mod relay;
 pub mod server;

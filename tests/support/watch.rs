@@ -1,6 +1,7 @@
 //! A watchdog that ends a hanging test with something to read, and counts of what this process holds.
 
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,10 +20,11 @@ pub fn watchdog(seconds: u64, name: &str) -> Watchdog {
     let watch = move || {
         // A dropped sender means that the test ended, well or badly.
         if waiting.recv_timeout(Duration::from_secs(seconds)) == Err(RecvTimeoutError::Timeout) {
-            let report =
-                format!("\nwatchdog: \"{name}\" has not ended after {seconds} s; threads:\n{}", threads());
             // Not print: the test harness would catch it, and then the process would take it along.
-            let _ = std::io::stderr().lock().write_all(report.as_bytes());
+            let say = |report: String| drop(std::io::stderr().lock().write_all(report.as_bytes()));
+            say(format!("\nwatchdog: \"{name}\" has not ended after {seconds} s; threads:\n{}", threads()));
+            // Said apart: the debugger may find nothing, or take long.
+            say(backtraces());
             std::process::abort();
         }
     };
@@ -64,7 +66,8 @@ pub fn within<T>(timeout: Duration, what: &str, mut look: impl FnMut() -> Option
     }
 }
 
-/// One line for each thread of this process: number, name, state, and the kernel function it waits in.
+/// One line for each thread of this process: number, name, state, the system call it is in with its arguments, and the
+/// kernel function it waits in, as far as the system tells.
 ///
 /// Only Linux tells; elsewhere one line says so.
 pub fn threads() -> String {
@@ -78,9 +81,43 @@ pub fn threads() -> String {
         };
         let status = read("status");
         let state = field(&status, "State:");
-        lines.push_str(&format!("  {task:>7}  {:<16} {state:<14} {}\n", read("comm").trim(), read("wchan")));
+        let (comm, call, at) = (read("comm"), read("syscall"), read("wchan"));
+        lines.push_str(&format!("  {task:>7}  {:<16} {state:<14} {at} {}\n", comm.trim(), call_name(&call)));
+        // Root alone may read this.
+        let stack = read("stack");
+        stack.lines().take(8).for_each(|frame| lines.push_str(&format!("           {frame}\n")));
     }
     lines
+}
+
+/// What a thread waits for, where its system call is one of those that waits are made of. The numbers are x86-64's.
+fn call_name(call: &str) -> String {
+    let number = call.split_whitespace().next().unwrap_or_default();
+    let name = match number {
+        _ if !cfg!(target_arch = "x86_64") => "",
+        "202" => "futex",
+        "0" => "read",
+        "7" => "poll",
+        "35" | "230" => "nanosleep",
+        "232" | "281" => "epoll_wait",
+        "45" => "recvfrom",
+        "61" | "247" => "wait",
+        _ => "",
+    };
+    format!("{name}({})", call.trim())
+}
+
+/// Where each thread is in the program, by gdb; or why that cannot be told. At most half a minute.
+fn backtraces() -> String {
+    let pid = std::process::id().to_string();
+    let mut gdb = Command::new("timeout");
+    gdb.args(["30", "gdb", "-p", &pid, "--batch", "--nx", "-ex", "set pagination off"]);
+    let gdb = gdb.args(["-ex", "thread apply all backtrace 40"]).stdin(Stdio::null()).output();
+    match gdb {
+        Ok(said) if said.status.success() => String::from_utf8_lossy(&said.stdout).into_owned(),
+        Ok(said) => format!("  (no backtraces: {})\n", String::from_utf8_lossy(&said.stderr).trim()),
+        Err(error) => format!("  (no backtraces: {error})\n"),
+    }
 }
 
 /// The names of this process's threads, at most 15 bytes each, as the kernel keeps them. Linux only.

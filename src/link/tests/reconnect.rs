@@ -101,6 +101,32 @@ fn a_factor_that_overflows_ends_at_the_cap() {
 }
 
 #[test]
+fn ten_thousand_clients_that_lost_one_server_spread_each_round_of_their_attempts() {
+    const CLIENTS: u64 = 10_000;
+    const WINDOW: Duration = Duration::from_millis(100);
+    let rules = Reconnect::exponential();
+    // They lost it in the same instant, and it stays away: each attempt fails at once.
+    let now = Instant::now();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|seed| (Backoff::new(seed), now)).collect();
+    for round in 0..8 {
+        for (backoff, at) in &mut clients {
+            *at += delay(backoff.failed(&rules, &unreachable(), *at));
+        }
+        let mut times: Vec<Instant> = clients.iter().map(|(_, at)| *at).collect();
+        times.sort_unstable();
+        // Even over the random part of the delay.
+        let range = (500 * MS * (1 << round)).min(30 * SEC);
+        let fair = CLIENTS as f64 * WINDOW.as_secs_f64() / range.as_secs_f64();
+        let in_window = |from: usize| times.partition_point(|at| *at < times[from] + WINDOW) - from;
+        let busiest = (0..times.len()).map(in_window).max().unwrap_or(0);
+        assert!(
+            busiest as f64 <= 3.0 * fair,
+            "round {round}: {busiest} in one window; {fair:.0} would be fair"
+        );
+    }
+}
+
+#[test]
 fn clients_that_lost_one_server_do_not_come_back_in_step_even_at_the_cap() {
     let rules = Reconnect::exponential();
     let mut seconds = [0_u32; 31];

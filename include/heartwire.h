@@ -60,8 +60,14 @@
  * sizeof the struct, and the rest, where it is read, to zeros; a program that was compiled with an older header keeps
  * working. Later versions may add kinds of events and of causes: ignore those you do not know.
  *
- * The library touches no signal disposition, environment or exit handler, raises no SIGPIPE and prints nothing. A
- * process that forks may use clients in the child only if it creates them there.
+ * Fork. The child of a fork has the clients' memory, but not their threads: there every call with a client or a loop of
+ * the parent's answers HEARTWIRE_ERR_HANDLE (or what stands for no client, where no status is returned), at once and with
+ * no effect on the parent; what they hold is not freed. Clients and loops that the child creates itself work; but as with
+ * malloc() and its like, a fork while other threads create or connect clients, or log, may leave it a lock for ever. A
+ * child that was forked inside a callback must not return from it. Sockets are close-on-exec: a child that lives on
+ * without exec keeps the parent's connections half alive after the parent's end.
+ *
+ * The library touches no signal disposition, environment, exit or fork handler, raises no SIGPIPE and prints nothing.
  *
  * Generated from src/ffi; do not edit. To refresh it: HEARTWIRE_UPDATE_HEADER=1 cargo build
  */
@@ -94,7 +100,8 @@
 #define HEARTWIRE_ERR_ARGUMENT 1
 
 /**
- * The handle is zero, foreign, made up, or of a destroyed client.
+ * The handle is zero, foreign, made up, or of a destroyed client; or the client, or the loop, is of the process that
+ * forked this one.
  */
 #define HEARTWIRE_ERR_HANDLE 2
 

@@ -14,6 +14,7 @@ use crate::error::{SendError, WaitError};
 use crate::event::MessageId;
 use crate::event_loop::{self, shared::SharedLoop};
 use crate::mailbox::{Inner, Mailbox};
+use crate::process;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::thread::JoinHandle;
@@ -23,6 +24,8 @@ pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) mailbox: Mailbox,
     pub(crate) dispatcher: Dispatcher,
+    /// Where it was made. The child of a fork has no thread of it, and shares its sockets with the parent.
+    process: u64,
     /// The user's handles; the last one's drop destroys the client.
     handles: AtomicUsize,
     /// The loop that it shares with others, if it has no loop thread of its own.
@@ -37,6 +40,7 @@ impl Core {
         Arc::new(Core {
             mailbox: Mailbox::new(&config),
             dispatcher: Dispatcher::new(&config),
+            process: process::current(),
             handles: AtomicUsize::new(1),
             event_loop,
             thread: Mutex::new(None),
@@ -51,7 +55,8 @@ impl Core {
     }
 
     pub(crate) fn drop_handle(&self) {
-        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let last = self.handles.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last && self.process == process::current() {
             self.destroy();
         }
     }
@@ -141,5 +146,106 @@ impl Core {
             thread::join(running);
         }
         self.dispatcher.destroy(wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::error::{ConnectError, LoopError};
+    use crate::event::{End, State};
+    use crate::event_loop::EventLoop;
+    use crate::{Builder, Dispatch};
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    fn builder() -> Builder {
+        // Nobody listens there, and nothing depends on it.
+        Client::builder("ws://127.0.0.1:1/").dispatch(Dispatch::Thread)
+    }
+
+    /// The client has ended, at once and for good, and lets go of its handlers.
+    fn is_at_its_end(client: Client, dropped: &AtomicBool) {
+        assert!(matches!(client.wait_open(SOON), Err(WaitError::Closed(_))));
+        assert!(matches!(client.wait_closed(Duration::ZERO), Ok(End::LoopFailed)));
+        assert_eq!(client.state(), State::Closed);
+        assert_eq!(client.send_text("x"), Err(SendError::Closed));
+        assert!(matches!(client.connect(), Err(ConnectError::Closed)));
+        assert!(!dropped.load(Ordering::SeqCst));
+        drop(client);
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+
+    fn with_handler(client: &Client) -> Arc<AtomicBool> {
+        struct Owned(Arc<AtomicBool>);
+        impl Drop for Owned {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let dropped = Arc::new(AtomicBool::new(false));
+        let owned = Owned(dropped.clone());
+        client.on_message(move |_, _| assert!(!owned.0.load(Ordering::SeqCst)));
+        dropped
+    }
+
+    #[test]
+    fn a_client_without_a_dispatch_thread_does_not_connect_and_has_ended() {
+        let client = builder().build().unwrap();
+        let dropped = with_handler(&client);
+        let _none = thread::tests::none_to_be_had();
+        assert!(matches!(client.connect(), Err(ConnectError::Start(_))));
+        is_at_its_end(client, &dropped);
+    }
+
+    #[test]
+    fn a_client_without_a_loop_thread_does_not_connect_and_has_ended() {
+        let client = builder().dispatch(Dispatch::Loop).build().unwrap();
+        let dropped = with_handler(&client);
+        let _none = thread::tests::none_to_be_had();
+        assert!(matches!(client.connect(), Err(ConnectError::Start(_))));
+        is_at_its_end(client, &dropped);
+    }
+
+    #[test]
+    fn a_close_of_an_idle_client_without_threads_is_its_end_all_the_same() {
+        let client = builder().build().unwrap();
+        let _none = thread::tests::none_to_be_had();
+        client.close(1000, "").unwrap();
+        assert!(client.wait_closed(SOON).is_ok());
+    }
+
+    #[test]
+    fn a_receiver_whose_thread_could_not_be_started_ends_and_so_does_the_client() {
+        let client = builder().build().unwrap();
+        client.connect().unwrap();
+        let _none = thread::tests::none_to_be_had();
+        assert!(client.events().recv_timeout(SOON).is_err());
+        assert!(client.wait_closed(SOON).is_ok());
+    }
+
+    #[test]
+    fn a_loop_that_got_no_thread_stays_as_it_was() {
+        let event_loop = EventLoop::new().unwrap();
+        let client = builder().event_loop(&event_loop).build().unwrap();
+        let dropped = with_handler(&client);
+        let none = thread::tests::none_to_be_had();
+        assert!(matches!(event_loop.start(), Err(LoopError::System(_))));
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        assert!(
+            matches!(client.connect(), Err(ConnectError::Start(_))),
+            "nor has the client one to dispatch on"
+        );
+        is_at_its_end(client, &dropped);
+        drop(none);
+
+        let client = builder().event_loop(&event_loop).connect().unwrap();
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        assert_eq!(client.stats().attempts(), 1, "the loop is as good as before");
+        event_loop.start().unwrap();
+        client.close(1000, "").unwrap();
+        assert!(client.wait_closed(SOON).is_ok());
     }
 }

@@ -77,6 +77,9 @@
 //! the message, not that anyone has read it. A panic is caught only where panics unwind: with
 //! `panic = "abort"` a panic in a handler ends the process.
 //!
+//! The child of a fork has no thread of its parent's, and shares its sockets: it must not use the parent's clients and
+//! event loops. Dropping them there does nothing; those that it makes itself work.
+//!
 //! # Features
 //!
 //! `native-tls` (default): `wss:` through the platform's TLS. `capi` (default): the C functions of
@@ -103,6 +106,7 @@ mod mailbox;
 #[cfg(all(test, heartwire_model))]
 mod model;
 mod net;
+mod process;
 mod session;
 mod stats;
 mod sync;

@@ -94,6 +94,8 @@ pub(crate) fn set_hook(hook: Option<Hook>) {
 
 /// Starts a thread of the library's own, with the hook around it.
 pub(crate) fn spawn(builder: Builder, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    #[cfg(test)]
+    tests::refusal()?;
     let hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner).clone();
     builder.spawn(move || {
         let _hooked = hook.map(Hooked::new);
@@ -116,5 +118,33 @@ impl Drop for Hooked {
     fn drop(&mut self) {
         let _inside = Callback::enter();
         (self.0)(Moment::Stop);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    thread_local! {
+        static REFUSED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// While this lives, the calling thread can start no thread of the library's: the system has none.
+    #[must_use]
+    pub(crate) struct NoThreads(());
+
+    pub(crate) fn none_to_be_had() -> NoThreads {
+        REFUSED.set(true);
+        NoThreads(())
+    }
+
+    impl Drop for NoThreads {
+        fn drop(&mut self) {
+            REFUSED.set(false);
+        }
+    }
+
+    pub(super) fn refusal() -> io::Result<()> {
+        if REFUSED.get() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     }
 }

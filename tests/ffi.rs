@@ -84,6 +84,70 @@ fn a_loop_that_is_shared_keeps_its_promises() {
 }
 
 #[test]
+fn a_fork_leaves_the_parents_clients_to_the_parent() {
+    let _watch = watchdog(120, "fork");
+    let server = Server::start(Behaviour::echo());
+    let by_name = format!("ws://localhost:{}/", server.port());
+    for linked in BOTH {
+        run(&program("fork", linked), &[&server.url(), &by_name]);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn without_descriptors_calls_answer_and_nothing_ends() {
+    let _watch = watchdog(60, "descriptors");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("descriptors", linked), &[&server.url()]);
+    }
+}
+
+/// Resets all connections again and again until it is dropped.
+struct Cutting(Option<std::thread::JoinHandle<()>>, std::sync::mpsc::Sender<()>);
+
+impl Cutting {
+    fn of(servers: Vec<std::sync::Arc<Server>>) -> Cutting {
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let often = std::time::Duration::from_millis(15);
+        let cut = move || {
+            while stopped.recv_timeout(often) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                servers.iter().for_each(|server| server.cut_all());
+            }
+        };
+        Cutting(Some(std::thread::spawn(cut)), stop)
+    }
+}
+
+impl Drop for Cutting {
+    fn drop(&mut self) {
+        let _ = self.1.send(());
+        let _ = self.0.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn signals_environment_and_exit_are_the_programs() {
+    use std::sync::Arc;
+
+    let _watch = watchdog(120, "signals");
+    let authority = scratch("authority.pem");
+    std::fs::write(&authority, &support::certs::Certs::shared().ca_pem).unwrap();
+    let mut servers = vec![Arc::new(Server::start(Behaviour::echo()))];
+    if cfg!(feature = "native-tls") {
+        servers.push(Arc::new(Server::start_tls(Behaviour::echo())));
+    }
+    let _cutting = Cutting::of(servers.clone());
+    let urls: Vec<String> = servers.iter().map(|server| server.url()).collect();
+    let mut arguments = vec![authority.to_str().unwrap()];
+    arguments.extend(urls.iter().map(String::as_str));
+    for linked in BOTH {
+        run(&program("signals", linked), &arguments);
+    }
+}
+
+#[test]
 fn both_styles_tell_everything() {
     let _watch = watchdog(60, "styles");
     let server = Server::start(Behaviour::echo().subprotocol("chat").header("X-Test", "yes"));

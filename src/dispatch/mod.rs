@@ -62,6 +62,15 @@ struct Thread {
     stop: Option<Sender<()>>,
 }
 
+/// Why a message was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// A handler panicked.
+    Panicked,
+    /// It has to be copied, and there is no memory for that.
+    NoMemory,
+}
+
 /// The loop's snapshot of the handlers, taken anew when the list has changed.
 #[derive(Default)]
 pub(crate) struct Snapshot {
@@ -156,11 +165,13 @@ impl Dispatcher {
         client: &Client,
         snapshot: &mut Snapshot,
         message: MessageRef<'_>,
-    ) -> Result<(), Panicked> {
+    ) -> Result<(), Undelivered> {
         if self.way() == Way::Handlers {
-            return snapshot.of(&self.handlers).message(client, message);
+            let told = snapshot.of(&self.handlers).message(client, message);
+            return told.map_err(|Panicked| Undelivered::Panicked);
         }
-        self.queue.push(Event::Message(message.to_message()));
+        let message = message.try_to_message().ok_or(Undelivered::NoMemory)?;
+        self.queue.push(Event::Message(message));
         Ok(())
     }
 

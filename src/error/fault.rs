@@ -157,6 +157,9 @@ pub enum ProtocolFault {
     CloseFrame,
     /// A message longer than the limit; the number is the limit in bytes.
     TooBig(u64),
+    /// A message within the limit for which this process has no memory; the number is how many bytes of it had come.
+    /// Not the server's doing, but answered like a message that is too big.
+    NoMemory(u64),
 }
 
 impl ProtocolFault {
@@ -164,7 +167,7 @@ impl ProtocolFault {
     pub fn close_code(self) -> u16 {
         match self {
             ProtocolFault::Utf8 => 1007,
-            ProtocolFault::TooBig(_) => 1009,
+            ProtocolFault::TooBig(_) | ProtocolFault::NoMemory(_) => 1009,
             _ => 1002,
         }
     }
@@ -183,6 +186,9 @@ impl fmt::Display for ProtocolFault {
             ProtocolFault::Utf8 => f.write_str("text that is not UTF-8"),
             ProtocolFault::CloseFrame => f.write_str("a bad Close frame"),
             ProtocolFault::TooBig(limit) => write!(f, "a message of more than {limit} bytes"),
+            ProtocolFault::NoMemory(bytes) => {
+                write!(f, "there is no memory for a message of more than {bytes} bytes")
+            }
         }
     }
 }

@@ -133,6 +133,7 @@ impl fmt::Display for LinkError {
             Cause::Tls(fault) => write!(f, "{fault}"),
             Cause::Refused(refusal) => write!(f, "{refusal}"),
             Cause::BadUpgrade(fault) => write!(f, "the server's upgrade answer is wrong: {fault}"),
+            Cause::Protocol(fault @ ProtocolFault::NoMemory(_)) => write!(f, "{fault}"),
             Cause::Protocol(fault) => write!(f, "the server broke the protocol: {fault}"),
             Cause::EndOfStream => write!(f, "{phase} ended without a Close frame"),
             Cause::Closed { code, reason } if reason.is_empty() => {

@@ -148,6 +148,25 @@ impl<'a> MessageRef<'a> {
             MessageRef::Binary(data) => Message::binary(data),
         }
     }
+
+    /// The same, unless there is no memory for it.
+    pub(crate) fn try_to_message(self) -> Option<Message> {
+        let body = match self {
+            MessageRef::Text(text) => {
+                let mut copy = String::new();
+                copy.try_reserve_exact(text.len()).ok()?;
+                copy.push_str(text);
+                Body::Text(copy)
+            }
+            MessageRef::Binary(data) => {
+                let mut copy = Vec::new();
+                copy.try_reserve_exact(data.len()).ok()?;
+                copy.extend_from_slice(data);
+                Body::Binary(copy)
+            }
+        };
+        Some(Message { body })
+    }
 }
 
 /// The text itself, or the number of bytes.

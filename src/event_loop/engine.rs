@@ -13,6 +13,7 @@ use mio::{Events, Registry};
 use crate::core::Core;
 use crate::event_loop::member::Member;
 use crate::event_loop::post::{Home, Post};
+use crate::event_loop::sleep::Sleep;
 use crate::event_loop::slots::{self, Slot, Slots, WAKER};
 use crate::event_loop::timers::Timers;
 use crate::net::os;
@@ -22,8 +23,6 @@ use crate::user_code::{Panicked, guarded};
 
 /// Readiness events taken from the system at once.
 const EVENTS: usize = 256;
-/// A boot clock that ran ahead of the monotonic one by this much means that the machine slept.
-const SUSPENDED: Duration = Duration::from_secs(1);
 
 pub(super) struct Engine {
     poll: Poll,
@@ -33,8 +32,7 @@ pub(super) struct Engine {
     timers: Timers,
     /// Members with work left from the last turn: the next one does not wait.
     again: Vec<Slot>,
-    /// How far the boot clock is ahead of the monotonic one.
-    slept: Option<Duration>,
+    sleep: Sleep,
     started: Instant,
 }
 
@@ -57,7 +55,7 @@ impl Engine {
             members: Slots::new(),
             timers: Timers::default(),
             again: Vec::new(),
-            slept: None,
+            sleep: Sleep::default(),
             started: Instant::now(),
         })
     }
@@ -221,10 +219,8 @@ impl Engine {
     }
 
     fn has_slept(&mut self, now: Instant) -> bool {
-        let Some(boot) = os::boot_clock() else { return false };
-        let ahead = boot.saturating_sub(now.saturating_duration_since(self.started));
-        let before = self.slept.replace(ahead);
-        before.is_some_and(|before| ahead > before + SUSPENDED)
+        let awake = now.saturating_duration_since(self.started);
+        os::boot_clock().is_some_and(|boot| self.sleep.noticed(boot, awake))
     }
 
     /// Begins a time in which nobody may wait here: the program polls the descriptor, or does something else. What

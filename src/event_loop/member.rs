@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use mio::event::Event as Readiness;
 use mio::{Registry, Token};
+use rand::RngExt;
 
 use crate::client::Client;
 use crate::core::Core;
@@ -20,6 +21,7 @@ use crate::link::{Action, Input, Link};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
 use crate::net::stream::Stream;
+use crate::process;
 use crate::session::upgrade::{Accepted, Upgrade};
 use crate::session::wire::Wire;
 use crate::user_code::{Panicked, guarded};
@@ -62,7 +64,7 @@ enum Io {
 
 impl Member {
     pub(crate) fn new(core: Arc<Core>, home: Home) -> Member {
-        let link = Link::new(core.config.rules.clone(), rand::random());
+        let link = Link::new(core.config.rules.clone(), process::rng().random());
         core.mailbox.update(|inner| inner.home = Some(home.clone()));
         Member {
             client: Client::uncounted_of(&core),

@@ -6,6 +6,7 @@ mod member;
 pub(crate) mod post;
 mod session;
 pub(crate) mod shared;
+mod sleep;
 pub(crate) mod slots;
 mod telling;
 mod timers;
@@ -143,6 +144,9 @@ pub(crate) fn start_for(core: Arc<Core>) -> io::Result<JoinHandle<()>> {
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
+        if !self.shared.is_of_this_process() {
+            return;
+        }
         self.shared.close();
         let wait = thread::may_wait_for_callbacks() && self.clients() == 0;
         self.shared.end_thread(wait);

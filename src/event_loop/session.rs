@@ -10,8 +10,9 @@ use mio::event::Event as Readiness;
 use mio::{Interest, Registry, Token};
 
 use crate::core::Core;
+use crate::dispatch::Undelivered;
 use crate::entry::Kind;
-use crate::error::{Cause, LinkError, Phase};
+use crate::error::{Cause, LinkError, Phase, ProtocolFault};
 use crate::event_loop::member::Member;
 
 use crate::link::{Action, Beat, Input};
@@ -204,9 +205,13 @@ impl Session {
                     core.mailbox.received.count(message.as_bytes().len());
                     let wanted = member.link.message(message, now);
                     if wanted && core.mailbox.signals() & CLOSING == 0 {
-                        let told = core.dispatcher.message(&member.client, &mut member.snapshot, message);
-                        if told.is_err() {
-                            member.callback_panicked(now);
+                        match core.dispatcher.message(&member.client, &mut member.snapshot, message) {
+                            Ok(()) => {}
+                            Err(Undelivered::Panicked) => member.callback_panicked(now),
+                            Err(Undelivered::NoMemory) => {
+                                let fault = ProtocolFault::NoMemory(message.as_bytes().len() as u64);
+                                return self.fault(fault, member, now);
+                            }
                         }
                     }
                     let signals = core.mailbox.signals();
@@ -225,13 +230,16 @@ impl Session {
                     self.write_wanted = true;
                     member.link.handle(Input::PeerClose { code, reason }, now);
                 }
-                Err(fault) => {
-                    self.over = true;
-                    let error = LinkError::new(Phase::Open, Cause::Protocol(fault));
-                    member.link.handle(Input::SessionFailed(error), now);
-                }
+                Err(fault) => self.fault(fault, member, now),
             }
         }
+    }
+
+    /// Nothing that follows is read as messages.
+    fn fault(&mut self, fault: ProtocolFault, member: &mut Member, now: Instant) {
+        self.over = true;
+        let error = LinkError::new(Phase::Open, Cause::Protocol(fault));
+        member.link.handle(Input::SessionFailed(error), now);
     }
 
     /// The pong goes out before the message behind the ping is handed on: its receiver may answer it. If the
@@ -307,6 +315,8 @@ impl Session {
                 Gave::Nothing
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Gave::Bytes,
+            // A fault that the next look at what came tells.
+            Err(_) if self.inbound.lacks_memory() => Gave::NotTried,
             Err(error) => Gave::Failure(error),
         }
     }

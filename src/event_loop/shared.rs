@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::error::LoopError;
 use crate::event_loop::engine::Engine;
 use crate::event_loop::post::Post;
+use crate::process;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{Builder, JoinHandle};
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -25,6 +26,8 @@ pub(crate) struct SharedLoop {
     /// Of the engine's poll, for its descriptor, which has to live as long as the loop's owner.
     registry: Registry,
     place: Mutex<Place>,
+    /// Where it was made: the child of a fork has a copy of all but the descriptors, which it shares.
+    process: u64,
     /// Notified at the end of each turn while `waiters` is not zero.
     turned: Condvar,
     /// It has a thread of its own: others wait for that one, each at its own client.
@@ -105,8 +108,14 @@ impl SharedLoop {
             registry: engine.registry().try_clone()?,
             place: Mutex::new(Place { engine: Where::Here(Box::new(engine)), waiters: 0, thread: None }),
             turned: Condvar::new(),
+            process: process::current(),
             has_thread: AtomicBool::new(false),
         }))
+    }
+
+    /// `false` in the child of a fork: there it must not be used, since the parent's thread may be in the middle of it.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.process == process::current()
     }
 
     pub(super) fn registry(&self) -> &Registry {

@@ -10,7 +10,7 @@ use crate::event_loop::EventLoop;
 use crate::event_loop::shared::SharedLoop;
 use crate::ffi::guard::{Failure, Result, borrow, borrow_mut, guard, guard_value};
 use crate::ffi::options::heartwire_options;
-use crate::ffi::status::{HEARTWIRE_ERR_BUSY, heartwire_status};
+use crate::ffi::status::{HEARTWIRE_ERR_BUSY, HEARTWIRE_ERR_HANDLE, heartwire_status};
 
 /// An event loop that clients share, instead of a thread each. Give it to them with heartwire_options_set_loop(), and
 /// choose one of three ways to turn it:
@@ -42,11 +42,29 @@ impl Chosen {
         match &self.0 {
             None => Ok(builder),
             Some(event_loop) => match event_loop.upgrade() {
-                Some(event_loop) => Ok(builder.shared_loop(event_loop)),
+                Some(event_loop) if event_loop.is_of_this_process() => Ok(builder.shared_loop(event_loop)),
+                Some(_) => {
+                    Err(ConfigError::new("event_loop", "it is of the process that forked this one").into())
+                }
                 None => Err(ConfigError::new("event_loop", "it was freed").into()),
             },
         }
     }
+}
+
+/// A loop that this process may use.
+///
+/// # Safety
+///
+/// NULL, or a loop of ours that lives as long as the borrow.
+unsafe fn borrow_loop<'a>(event_loop: *const heartwire_loop) -> Result<&'a heartwire_loop> {
+    // SAFETY: NULL or valid, as the caller promised.
+    let event_loop = unsafe { borrow("event_loop", event_loop)? };
+    if !event_loop.event_loop.shared().is_of_this_process() {
+        let text = "the event loop is of the process that forked this one";
+        return Err(Failure::new(HEARTWIRE_ERR_HANDLE, text));
+    }
+    Ok(event_loop)
 }
 
 /// Makes an event loop without clients, which nobody turns yet. Does not wait.
@@ -74,7 +92,7 @@ pub extern "C" fn heartwire_loop_new() -> *mut heartwire_loop {
 pub unsafe extern "C" fn heartwire_loop_start(event_loop: *mut heartwire_loop) -> heartwire_status {
     guard(|| {
         // SAFETY: the header asks for a loop.
-        let event_loop = unsafe { borrow("event_loop", event_loop)? };
+        let event_loop = unsafe { borrow_loop(event_loop)? };
         Ok(event_loop.event_loop.start()?)
     })
 }
@@ -95,7 +113,7 @@ pub unsafe extern "C" fn heartwire_loop_turn(
 ) -> heartwire_status {
     guard(|| {
         // SAFETY: the header asks for a loop.
-        let event_loop = unsafe { borrow("event_loop", event_loop)? };
+        let event_loop = unsafe { borrow_loop(event_loop)? };
         let timeout = match timeout_ms {
             -1 => None,
             time => match u64::try_from(time) {
@@ -120,7 +138,7 @@ pub unsafe extern "C" fn heartwire_loop_turn(
 pub unsafe extern "C" fn heartwire_loop_fd(event_loop: *const heartwire_loop) -> c_int {
     guard_value(-1, || {
         // SAFETY: the header asks for a loop or NULL.
-        let event_loop = unsafe { borrow("event_loop", event_loop)? };
+        let event_loop = unsafe { borrow_loop(event_loop)? };
         #[cfg(unix)]
         {
             use std::os::fd::AsRawFd;
@@ -147,7 +165,7 @@ pub unsafe extern "C" fn heartwire_loop_fd(event_loop: *const heartwire_loop) ->
 pub unsafe extern "C" fn heartwire_loop_next_timeout_ms(event_loop: *const heartwire_loop) -> i32 {
     guard_value(-1, || {
         // SAFETY: the header asks for a loop or NULL.
-        let event_loop = unsafe { borrow("event_loop", event_loop)? };
+        let event_loop = unsafe { borrow_loop(event_loop)? };
         let deadline = event_loop.event_loop.next_deadline();
         Ok(deadline.map_or(-1, |deadline| whole_millis(deadline.saturating_duration_since(Instant::now()))))
     })
@@ -170,7 +188,7 @@ fn whole_millis(time: Duration) -> i32 {
 pub unsafe extern "C" fn heartwire_loop_wake(event_loop: *mut heartwire_loop) -> heartwire_status {
     guard(|| {
         // SAFETY: the header asks for a loop.
-        unsafe { borrow("event_loop", event_loop)? }.event_loop.wake();
+        unsafe { borrow_loop(event_loop)? }.event_loop.wake();
         Ok(())
     })
 }
@@ -191,7 +209,7 @@ pub unsafe extern "C" fn heartwire_loop_free(event_loop: *mut heartwire_loop) ->
             return Ok(());
         }
         // SAFETY: not NULL, so it is a loop, as the header asks.
-        let used = unsafe { borrow("event_loop", event_loop)? };
+        let used = unsafe { borrow_loop(event_loop)? };
         if !used.event_loop.close_if_unused() {
             let why = match used.event_loop.clients() {
                 0 => "the event loop is turned just now".to_string(),

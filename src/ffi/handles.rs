@@ -2,7 +2,8 @@
 //!
 //! A number is a slot's index and its generation; a slot's first generation is drawn at random, so that a
 //! number of another copy of this library in the process is not taken for one of ours. Slots are never freed, and
-//! lie in chunks that double, so that finding one takes no lock.
+//! lie in chunks that double, so that finding one takes no lock. In the child of a fork the parent's slots are foreign:
+//! their clients have no threads there, and sockets that are the parent's, too.
 //!
 //! A look-up pins the slot: one atomic addition, and a subtraction at the call's end. `benches/handles.rs` measures
 //! it. A lock and a reference count would be four such operations. Destroying a client makes its generation even,
@@ -11,12 +12,15 @@
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rand::RngExt;
 
 use crate::client::Client;
 use crate::ffi::guard::{Failure, Result};
 use crate::ffi::status::{HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_SYSTEM};
+use crate::process::{self, PerProcess};
 
 /// A client: a value to copy and to pass around, checked on every call. A handle that is zero, foreign, made up, or
 /// of a destroyed client gets HEARTWIRE_ERR_HANDLE and never crashes.
@@ -33,23 +37,21 @@ const FIRST: u32 = 64;
 const CHUNKS: usize = 20;
 
 static CHUNKS_OF_SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
-static UNUSED: Mutex<Unused> = Mutex::new(Unused { freed: VecDeque::new(), never_used: 0 });
+static NEVER_USED: AtomicU32 = AtomicU32::new(0);
+/// The longest unused first: a stale number should stay wrong for long.
+static FREED: PerProcess<Mutex<VecDeque<u32>>> = PerProcess::new();
 
 struct Slot {
     /// The generation, odd while a client lives here, above the number of pins.
     state: AtomicU64,
+    /// The process whose client lived here first; zero before that.
+    process: AtomicU64,
     /// Changed only by whoever has the slot to itself: its reserver, and the taker of the last pin.
     client: UnsafeCell<Option<Client>>,
 }
 
 // SAFETY: `Client` is Send and Sync; the cell is shared for reading by pins, and changed as its comment says.
 unsafe impl Sync for Slot {}
-
-struct Unused {
-    /// The longest unused first: a stale number should stay wrong for long.
-    freed: VecDeque<u32>,
-    never_used: u32,
-}
 
 /// A number for a client that is being made; given back unless it is filled.
 pub(super) struct Reserved {
@@ -65,8 +67,9 @@ impl Reserved {
     }
 
     pub(super) fn fill(mut self, client: Client) -> heartwire_client {
-        // SAFETY: the index was in `UNUSED`, so that nobody has a pin, and none is given before the store below.
+        // SAFETY: the index was unused, so that nobody has a pin, and none is given before the store below.
         unsafe { *self.slot.client.get() = Some(client.surrender()) };
+        self.slot.process.store(process::current(), Ordering::Relaxed);
         self.slot.state.store(u64::from(self.generation) << 32, Ordering::Release);
         self.filled = true;
         self.handle()
@@ -76,26 +79,23 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         if !self.filled {
-            lock(&UNUSED).freed.push_back(self.index);
+            free(self.index);
         }
     }
 }
 
 pub(super) fn reserve() -> Result<Reserved> {
-    let index = {
-        let mut unused = lock(&UNUSED);
-        match unused.freed.pop_front() {
-            Some(index) => index,
-            None => {
-                let index = unused.never_used;
-                let (chunk, _) = place(index);
-                if chunk >= CHUNKS {
-                    return Err(Failure::new(HEARTWIRE_ERR_SYSTEM, "there are too many clients"));
-                }
-                CHUNKS_OF_SLOTS[chunk].get_or_init(|| (0..FIRST << chunk).map(|_| Slot::new()).collect());
-                unused.never_used += 1;
-                index
-            }
+    let freed = freed().pop_front();
+    let index = match freed {
+        Some(index) => index,
+        None => {
+            let next = |index| (place(index).0 < CHUNKS).then_some(index + 1);
+            let Ok(index) = NEVER_USED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) else {
+                return Err(Failure::new(HEARTWIRE_ERR_SYSTEM, "there are too many clients"));
+            };
+            let (chunk, _) = place(index);
+            CHUNKS_OF_SLOTS[chunk].get_or_init(|| (0..FIRST << chunk).map(|_| Slot::new()).collect());
+            index
         }
     };
     let Some(slot) = slot(index) else { unreachable!("its chunk is there") };
@@ -126,7 +126,10 @@ fn pin(handle: heartwire_client, add: u64) -> Option<Found> {
     let index = handle.id as u32;
     let slot = slot(index)?;
     let wanted = (handle.id >> 32) as u32;
-    let mut state = slot.state.load(Ordering::Relaxed);
+    let mut state = slot.state.load(Ordering::Acquire);
+    if slot.process.load(Ordering::Relaxed) != process::current() {
+        return None;
+    }
     loop {
         if generation(state) != wanted || wanted.is_multiple_of(2) {
             return None;
@@ -157,7 +160,7 @@ impl Drop for Found {
         if generation(before).is_multiple_of(2) && before as u32 == 1 {
             // SAFETY: no client lives here any more, so nobody can pin it, and this was the last pin.
             let client = unsafe { (*self.slot.client.get()).take() };
-            lock(&UNUSED).freed.push_back(self.index);
+            free(self.index);
             // User code may run: the destructors of what the options kept.
             drop(client);
         }
@@ -166,8 +169,9 @@ impl Drop for Found {
 
 impl Slot {
     fn new() -> Slot {
-        let generation = u64::from(rand::random::<u32>() & !1);
-        Slot { state: AtomicU64::new(generation << 32), client: UnsafeCell::new(None) }
+        let generation = u64::from(process::rng().random::<u32>() & !1);
+        let state = AtomicU64::new(generation << 32);
+        Slot { state, process: AtomicU64::new(0), client: UnsafeCell::new(None) }
     }
 }
 
@@ -176,7 +180,10 @@ fn generation(state: u64) -> u32 {
 }
 
 fn unknown() -> Failure {
-    Failure::new(HEARTWIRE_ERR_HANDLE, "not a client, or one that was destroyed")
+    Failure::new(
+        HEARTWIRE_ERR_HANDLE,
+        "not a client, one that was destroyed, or one of the process that forked this one",
+    )
 }
 
 fn slot(index: u32) -> Option<&'static Slot> {
@@ -191,8 +198,12 @@ fn place(index: u32) -> (usize, usize) {
     (chunk as usize, (from_first - (u64::from(FIRST) << chunk)) as usize)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn freed() -> MutexGuard<'static, VecDeque<u32>> {
+    FREED.get().lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn free(index: u32) {
+    freed().push_back(index);
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ pub type heartwire_status = i32;
 pub const HEARTWIRE_OK: i32 = 0;
 /// A pointer is NULL, a number is unknown, or a value is out of its range; heartwire_last_error() tells which.
 pub const HEARTWIRE_ERR_ARGUMENT: i32 = 1;
-/// The handle is zero, foreign, made up, or of a destroyed client.
+/// The handle is zero, foreign, made up, or of a destroyed client; or the client, or the loop, is of the process that
+/// forked this one.
 pub const HEARTWIRE_ERR_HANDLE: i32 = 2;
 /// Text is not UTF-8. Nothing was sent or set.
 pub const HEARTWIRE_ERR_UTF8: i32 = 3;

@@ -1,6 +1,7 @@
-//! What the operating system knows and std, mio and socket2 do not tell: the boot clock, and how much the peer has not
-//! acknowledged. The only `unsafe` outside `ffi`; it holds no state.
+//! What the operating system knows and std, mio and socket2 do not tell: the boot clock, how much the peer has not
+//! acknowledged, and memory that a fork wipes. The only `unsafe` outside `ffi`; it holds no state.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use mio::net::TcpStream;
@@ -42,6 +43,32 @@ pub(crate) fn unacknowledged(socket: &TcpStream) -> Option<u64> {
         let _ = socket;
         None
     }
+}
+
+/// A number, zero at first, that is zero again in the child of a fork; `None` where the system has no such memory
+/// (other systems than Linux, and Linux before 4.14). It is never freed: ask once.
+pub(crate) fn wiped_on_fork() -> Option<&'static AtomicU64> {
+    #[cfg(target_os = "linux")]
+    {
+        const SIZE: usize = size_of::<AtomicU64>();
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping, wherever the system has room; it rounds the size up to a page.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), SIZE, protection, kind, -1, 0) };
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        // SAFETY: the mapping is ours alone.
+        if unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) } != 0 {
+            // SAFETY: nobody else knows of it.
+            unsafe { libc::munmap(page, SIZE) };
+            return None;
+        }
+        // SAFETY: a page is aligned, writable, filled with zeros, and never unmapped from here on.
+        Some(unsafe { &*page.cast::<AtomicU64>() })
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]

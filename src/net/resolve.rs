@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::process::PerProcess;
 use crate::thread;
 
 /// A lookup that hangs holds its thread until the system gives up, hence several; hence no more.
@@ -51,13 +52,22 @@ impl Drop for Lookup {
     }
 }
 
+/// The process's pool. That of a parent has threads which its child does not have.
+struct Shared(Arc<Pool>);
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared(Arc::new(Pool::new(IDLE, ask_the_system)))
+    }
+}
+
 fn shared() -> Arc<Pool> {
-    static SHARED: LazyLock<Arc<Pool>> = LazyLock::new(|| Arc::new(Pool::new(IDLE, ask_the_system)));
+    static SHARED: PerProcess<Shared> = PerProcess::new();
     #[cfg(test)]
     if let Some(pool) = tests::replacement() {
         return pool;
     }
-    SHARED.clone()
+    SHARED.get().0.clone()
 }
 
 fn ask_the_system(host: &str, port: u16) -> Answer {
@@ -390,6 +400,28 @@ pub(crate) mod tests {
             ended.recv_timeout(PATIENCE).unwrap();
             assert_eq!(pool.lock().threads, 0);
         }
+    }
+
+    #[test]
+    fn without_a_thread_a_name_fails_at_once_and_with_few_it_waits_for_them() {
+        let gated = Gated::new();
+        let none = thread::tests::none_to_be_had();
+        assert!(gated.resolve("none").take().expect("an answer").is_err());
+        let state = gated.pool.lock();
+        assert!(state.queue.is_empty() && state.jobs.is_empty() && state.threads == 0);
+        drop((state, none));
+
+        let mut first = gated.resolve("first");
+        assert_eq!(gated.next_begun(), "first");
+        let none = thread::tests::none_to_be_had();
+        let mut second = gated.resolve("second");
+        assert!(second.take().is_none());
+        assert_eq!(gated.pool.lock().threads, 1);
+        gated.open_gate();
+        assert_eq!(gated.next_begun(), "second");
+        gated.open_gate();
+        assert!(first.take().unwrap().is_ok() && second.take().unwrap().is_ok());
+        drop(none);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::net::client_key;
 use crate::net::stream::Stream;
 use crate::net::tap::Tap;
 use crate::net::tls_fault::Trouble;
+use crate::process::PerProcess;
 
 /// More than any bundle of authorities.
 const LARGEST_FILE: u64 = 16 << 20;
@@ -31,7 +32,7 @@ struct Made {
 }
 
 /// The connectors in use: the system's roots take 40 ms to load, and memory for each copy.
-static MADE: Mutex<Vec<Weak<Made>>> = Mutex::new(Vec::new());
+static MADE: PerProcess<Mutex<Vec<Weak<Made>>>> = PerProcess::new();
 
 /// Checks the settings, reads their files, and makes a connector of them or finds the one that another client made.
 pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
@@ -48,7 +49,7 @@ pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
     // Outside of the lock: two clients may do this at once, and both connectors are right.
     let native = build(&settings)?;
     let made = Arc::new(Made { settings, native });
-    let mut all = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = MADE.get().lock().unwrap_or_else(PoisonError::into_inner);
     all.retain(|other| other.strong_count() > 0);
     all.push(Arc::downgrade(&made));
     Ok(Connector(made))
@@ -57,7 +58,7 @@ pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
 fn made(settings: &Tls) -> Option<Arc<Made>> {
     // Upgraded ones are collected, so that none is dropped under the lock.
     let all: Vec<Arc<Made>> =
-        MADE.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
+        MADE.get().lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
     all.into_iter().find(|made| made.settings == *settings)
 }
 

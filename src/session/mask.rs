@@ -4,6 +4,8 @@
 
 use rand::Rng;
 
+use crate::process;
+
 const BLOCK: usize = 256;
 
 /// A supply of unpredictable mask keys.
@@ -21,7 +23,7 @@ impl Keys {
     /// The next key; no key is given out twice.
     pub(crate) fn next_key(&mut self) -> [u8; 4] {
         if self.used == BLOCK {
-            rand::rng().fill_bytes(&mut self.block);
+            process::rng().fill_bytes(&mut self.block);
             self.used = 0;
         }
         let at = self.used;

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A fragment's bytes are moved down over the gap once, and the gap closes for nothing whenever all is parsed; so a
-//! payload that takes many reads arrives in its place. All of the buffer is initialised when it is made and never
-//! again. It grows by doubling when bytes that arrived fill it, never because a header claims much.
+//! payload that takes many reads arrives in its place. Its bytes are initialised once, just before the first read into
+//! them, so that memory which no byte has reached is not touched. It grows by doubling when bytes that arrived fill
+//! it, never because a header claims much; where there is no memory for that, the message is a fault.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -57,8 +58,12 @@ pub(crate) enum Item<'a> {
 /// The reading half of a session: buffer, frame parser, assembly.
 pub(crate) struct Inbound {
     max_message: usize,
-    /// Initialised over its whole length.
+    /// Its length is what was initialised, at most `size`.
     buf: Vec<u8>,
+    /// How long it may get where it is.
+    size: usize,
+    /// There was no memory for a message of more than so many bytes: told once.
+    no_memory: Option<usize>,
     /// The first byte that is not parsed.
     start: usize,
     /// The end of what arrived.
@@ -97,7 +102,9 @@ impl Inbound {
         buf[..rest.len()].copy_from_slice(&rest);
         Inbound {
             max_message,
+            size: buf.len(),
             buf,
+            no_memory: None,
             start: 0,
             end: rest.len(),
             message: None,
@@ -112,10 +119,15 @@ impl Inbound {
     ///
     /// # Errors
     ///
-    /// The stream's own, `WouldBlock` among them; `Interrupted` is tried again here.
+    /// The stream's own, `WouldBlock` among them; `Interrupted` is tried again here. Or there is no memory for more of
+    /// the message: then nothing was read, and [`next`](Self::next) says so.
     pub(crate) fn fill(&mut self, stream: &mut impl Read) -> io::Result<Fill> {
-        self.make_room();
-        let room = (self.buf.len() - self.end).min(READ_MOST);
+        self.make_room().inspect_err(|_| self.no_memory = Some(self.end - self.start + self.held()))?;
+        let room = (self.size - self.end).min(READ_MOST);
+        if self.buf.len() < self.end + room {
+            // Within what was reserved.
+            self.buf.resize(self.end + room, 0);
+        }
         let space = &mut self.buf[self.end..self.end + room];
         let bytes = loop {
             match stream.read(space) {
@@ -141,6 +153,10 @@ impl Inbound {
         if self.over {
             return Ok(None);
         }
+        if let Some(bytes) = self.no_memory.take() {
+            self.over = true;
+            return Err(ProtocolFault::NoMemory(bytes as u64));
+        }
         let found = match self.parse() {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
@@ -161,16 +177,21 @@ impl Inbound {
         }
     }
 
+    /// Whether [`fill`](Self::fill) failed for want of memory, which [`next`](Self::next) is about to tell.
+    pub(crate) fn lacks_memory(&self) -> bool {
+        self.no_memory.is_some()
+    }
+
     /// Gives more than 256 KiB back; call it when what arrived was handled.
     pub(crate) fn idle(&mut self) {
-        if self.buf.len() > KEEP && self.is_empty() {
+        if self.size > KEEP && self.is_empty() {
             self.replace(SMALL);
         }
     }
 
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
-        self.buf.len() > IDLE && self.is_empty()
+        self.size > IDLE && self.is_empty()
     }
 
     /// Gives back what the last stretch did not need: where not even a quarter was used since the last call. A client
@@ -180,7 +201,7 @@ impl Inbound {
             return;
         }
         let peak = std::mem::take(&mut self.peak);
-        if peak <= self.buf.len() / 4 {
+        if peak <= self.size / 4 {
             self.replace((2 * peak).next_power_of_two().max(IDLE));
         }
     }
@@ -191,7 +212,8 @@ impl Inbound {
     }
 
     fn replace(&mut self, size: usize) {
-        self.buf = vec![0; size];
+        self.buf = Vec::with_capacity(size);
+        self.size = size;
         self.start = 0;
         self.end = 0;
         self.filled = false;
@@ -271,34 +293,45 @@ impl Inbound {
         Ok(None)
     }
 
+    /// The bytes of the message that is being assembled.
+    fn held(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.end - message.start)
+    }
+
     /// Sees to it that the next read has room, at a cost that is linear in what arrives.
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> io::Result<()> {
         if self.over {
             self.message = None;
             self.frame = None;
             self.start = self.end;
         }
-        let held = self.message.as_ref().map_or(0, |message| message.end - message.start);
         if self.start == self.end {
             self.start = self.message.as_ref().map_or(0, |message| message.end);
             self.end = self.start;
         }
-        let live = held + self.end - self.start;
-        let size = self.buf.len();
+        let live = self.held() + self.end - self.start;
+        let size = self.size;
         let wants_more = self.filled && size < TRAFFIC && !self.over;
         if wants_more || live == size {
             // With all parsed, no more than one message and a bit of a frame can be in the buffer.
             let most = self.max_message.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
             let doubled = (size * 2).max(SMALL).min(most);
             let larger = if doubled > live { doubled } else { live * 2 };
-            self.pack_into(Some(vec![0; larger]));
+            let mut buf = Vec::new();
+            match buf.try_reserve_exact(larger) {
+                Ok(()) => self.pack_into(Some((buf, larger))),
+                // Only for speed: it goes on with what it has.
+                Err(_) if live < size => self.pack_into(None),
+                Err(error) => return Err(io::Error::new(io::ErrorKind::OutOfMemory, error)),
+            }
         } else if self.end == size || (size - self.end < size / 4 && live <= size / 4) {
             self.pack_into(None);
         }
+        Ok(())
     }
 
     /// Moves message and unparsed bytes to the front, of this buffer or of a larger one.
-    fn pack_into(&mut self, larger: Option<Vec<u8>>) {
+    fn pack_into(&mut self, larger: Option<(Vec<u8>, usize)>) {
         let unparsed = self.start..self.end;
         let mut front = 0;
         let mut held = 0..0;
@@ -312,10 +345,11 @@ impl Inbound {
         self.start = front;
         self.end = front + unparsed.len();
         match larger {
-            Some(mut buf) => {
-                buf[..front].copy_from_slice(&self.buf[held]);
-                buf[front..self.end].copy_from_slice(&self.buf[unparsed]);
+            Some((mut buf, size)) => {
+                buf.extend_from_slice(&self.buf[held]);
+                buf.extend_from_slice(&self.buf[unparsed]);
                 self.buf = buf;
+                self.size = size;
             }
             None => {
                 if held.start > 0 {
@@ -328,7 +362,7 @@ impl Inbound {
 
     #[cfg(any(test, heartwire_fuzz))]
     pub(crate) fn buffer_size(&self) -> usize {
-        self.buf.len()
+        self.size
     }
 }
 

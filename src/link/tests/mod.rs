@@ -1,5 +1,6 @@
 //! What the policies promise, with invented time.
 
+mod clock;
 mod closing;
 mod heartbeat;
 mod link;

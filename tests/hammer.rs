@@ -246,7 +246,9 @@ impl Subject {
                     if own.len() < 4 {
                         own.push(client.on_state(|_, _| {}));
                     } else {
-                        own.drain(..).for_each(|id| drop(client.remove_listener(id)));
+                        for id in own.drain(..) {
+                            client.remove_listener(id);
+                        }
                     }
                 })
             }

@@ -62,7 +62,7 @@ fn soak(length: Duration, seed: u64) -> Result<Vec<String>, Box<dyn std::error::
     event_loop.start()?;
     let address = plain.trim_start_matches("ws://").trim_end_matches('/').parse()?;
     let mut links = vec![
-        Link::start("own", address, |url| Client::builder(url))?,
+        Link::start("own", address, Client::builder)?,
         Link::start("tls", secure, |url| {
             let ca = support::certs::Certs::shared().ca_pem.as_str();
             Client::builder(&url.replace("ws://", "wss://")).tls(Tls::new().system_roots(false).ca_pem(ca))

@@ -279,6 +279,7 @@ impl Session {
     pub(super) fn shrink(&mut self, core: &Core, now: Instant) {
         self.shrink_at = None;
         self.inbound.shrink();
+        core.mailbox.lock().outbox.shrink();
         let spare = self.inbound.has_spare();
         let wire = core.mailbox.take_wire();
         // If it is out, somebody writes.

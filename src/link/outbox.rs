@@ -16,6 +16,8 @@ use crate::link::later;
 
 /// With so many ranges of outcomes that nobody took, nothing more is accepted.
 const MOST_OUTCOMES: usize = 4096;
+/// So many places an idle outbox may keep.
+const KEPT: usize = 16;
 
 /// The longest header of a client's frame (RFC 6455 section 5.2), so that empty messages count, too.
 const HEADER: usize = 14;
@@ -342,6 +344,18 @@ impl Outbox {
             self.finish(entry.id.0, entry.id.0, Fate::Dropped(DropReason::Evicted));
         }
         Ok(())
+    }
+
+    /// Gives back the memory of lists that were long and are empty.
+    pub(crate) fn shrink(&mut self) {
+        fn shrink<T>(list: &mut VecDeque<T>) {
+            if list.is_empty() && list.capacity() > KEPT {
+                *list = VecDeque::new();
+            }
+        }
+        shrink(&mut self.waiting);
+        shrink(&mut self.handed);
+        shrink(&mut self.outcomes);
     }
 
     /// Whether a message of this length would be taken, or refused for another reason than want of room.

@@ -6,6 +6,10 @@
 //! waits for a wake-up that nobody sends waits for ever, and loom says so. loom and not shuttle, since there is
 //! so little left to order that all of it can be tried, up to so many preemptions as each test says.
 
+//
+// What has been broken to see the models fail: the looks at the outbox, at `wanted` and at `listed` when the wire is parked,
+// `asleep` set after the look for work or never cleared, the wake-up of a last client's parting.
+
 mod destroying;
 mod mailbox;
 mod queue;

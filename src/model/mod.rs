@@ -64,15 +64,20 @@ fn built(event_loop: &EventLoop) -> Client {
     builder.heartbeat(Heartbeat::off()).name("model").build().unwrap()
 }
 
-/// Opens it, in turns of this thread, which does not own the loop by it.
-fn open(event_loop: &EventLoop, client: &Client) -> Peer {
+/// Begins to open it, in a turn of this thread, which does not own the loop by it.
+fn dial(event_loop: &EventLoop, client: &Client) -> Peer {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     theirs.set_nonblocking(true).unwrap();
     will_dial(mio::net::TcpStream::from_std(OwnedFd::from(ours).into()));
-    let mut peer = Peer(theirs);
     client.connect().unwrap();
     turn_once(event_loop);
+    Peer(theirs)
+}
+
+/// Opens it, in the same way.
+fn open(event_loop: &EventLoop, client: &Client) -> Peer {
+    let mut peer = dial(event_loop, client);
     peer.answer();
     while client.state() != State::Open {
         turn_once(event_loop);

@@ -81,12 +81,16 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let engine = self.engine.take();
+        let mut engine = self.engine.take();
         let mut place = self.of.lock();
+        // Who destroyed a client since the turn's end found the engine taken, and left it to this thread.
+        let destroyed = engine.as_mut().map(|engine| engine.let_go_of_destroyed());
         place.engine = engine.map_or(Where::Gone, Where::Here);
         if place.waiters > 0 {
             self.of.turned.notify_all();
         }
+        drop(place);
+        drop(destroyed);
     }
 }
 

@@ -7,8 +7,11 @@
 //! so little left to order that all of it can be tried, up to so many preemptions as each test says.
 
 //
-// What has been broken to see the models fail: the looks at the outbox, at `wanted` and at `listed` when the wire is parked,
-// `asleep` set after the look for work or never cleared, the wake-up of a last client's parting.
+// What has been broken by hand to see the models fail: the looks at the outbox, at `wanted` and at `destroyed` when the wire
+// is parked; `listed` left set; the wake-up after queueing, for waiters that turn, and for a last client's parting; `asleep` set
+// after the look for work, or never cleared; both second looks in `wait`, and each of its notifications; `part` and the end of
+// a turn not letting go; `leave` without its lock or its notification, `wait_until_left` not waiting; the queue's
+// notifications. The fences around `served` may go unseen: a lock comes between all the same on the ways that are modelled.
 
 mod destroying;
 mod mailbox;

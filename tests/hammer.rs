@@ -69,8 +69,11 @@ impl Told {
             Event::Close(_) if !std::mem::take(&mut self.open) => wrong(format!("{name}: closed, not open")),
             Event::ConnectFailed(_) if self.open => wrong(format!("{name}: failed while open")),
             Event::Message(_) if !self.open => wrong(format!("{name}: a message while not open")),
-            Event::ClosedForGood(_) => {
+            Event::ClosedForGood(end) => {
                 self.ended = true;
+                if matches!(end, End::LoopFailed | End::CallbackPanicked) {
+                    wrong(format!("{name}: {end}"));
+                }
                 if self.open {
                     wrong(format!("{name}: ended without a close"));
                 }

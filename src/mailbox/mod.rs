@@ -24,7 +24,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// How many direct writes a sender has in a burst before the loop takes over and coalesces.
-const CREDIT: u32 = 4;
+const CREDIT: u32 = if cfg!(heartwire_model) { 2 } else { 4 };
 
 /// The user wants no messages for now.
 pub(crate) const PAUSED: u32 = 1;

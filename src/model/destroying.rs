@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{built, explore, open, spawn};
+use super::{built, dial, explore, open, spawn};
 use crate::{Client, EventLoop};
 
 #[test]
@@ -31,11 +31,13 @@ fn a_destroy_waits_for_the_handler_that_runs_and_none_is_called_after_it() {
         let event_loop = EventLoop::new().unwrap();
         let client = built(&event_loop);
         let gone = Arc::new(AtomicBool::new(false));
-        let seen = gone.clone();
+        let late = Arc::new(AtomicBool::new(false));
+        let (seen, found) = (gone.clone(), late.clone());
+        // Noted, not asserted: a panic of a handler gets no further than the library.
         client.on_message(move |client, _| {
-            assert!(!seen.load(Ordering::SeqCst), "called after the destroy");
+            found.fetch_or(seen.load(Ordering::SeqCst), Ordering::SeqCst);
             let _ = client.send_text("echo");
-            assert!(!seen.load(Ordering::SeqCst), "still running after the destroy");
+            found.fetch_or(seen.load(Ordering::SeqCst), Ordering::SeqCst);
         });
         let mut peer = open(&event_loop, &client);
         peer.send_text("one");
@@ -44,6 +46,7 @@ fn a_destroy_waits_for_the_handler_that_runs_and_none_is_called_after_it() {
         drop(client);
         gone.store(true, Ordering::SeqCst);
         drop(event_loop);
+        assert!(!late.load(Ordering::SeqCst), "called, or still running, after the destroy");
         let texts = peer.texts_to_the_end();
         assert!(texts.len() <= 2, "{texts:?}");
     });
@@ -78,5 +81,20 @@ fn the_loop_of_a_client_destroyed_while_another_thread_turns_lets_go_of_its_sock
         turner.join().unwrap();
         assert_eq!(event_loop.clients(), 0);
         assert_eq!(peer.texts_to_the_end(), ["a1"]);
+    });
+}
+
+#[test]
+fn a_client_destroyed_while_it_opens_lets_go_of_its_socket_whether_anyone_turns_or_not() {
+    explore(Some(4), || {
+        let event_loop = Arc::new(EventLoop::new().unwrap());
+        let client = built(&event_loop);
+        let mut peer = dial(&event_loop, &client);
+        let turned = event_loop.clone();
+        let turner = spawn(move || turned.turn(Some(std::time::Duration::ZERO)).unwrap());
+        drop(client);
+        turner.join().unwrap();
+        let (request, ended) = peer.read();
+        assert!(request.starts_with(b"GET /") && ended, "the client's socket is still open");
     });
 }

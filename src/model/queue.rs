@@ -52,3 +52,20 @@ fn a_clear_ends_the_wait_of_a_taker() {
         assert!(matches!(queue.try_take(), Some(Taken::Ended)));
     });
 }
+
+#[test]
+fn each_of_two_takers_that_wait_gets_an_event_without_any_end() {
+    explore(None, || {
+        let queue = Arc::new(Queue::new(4, 1000));
+        queue.claim();
+        let (takes, pushes) = (queue.clone(), queue.clone());
+        let taker = spawn(move || assert!(matches!(takes.take(None), Taken::Event(..))));
+        let pusher = spawn(move || {
+            pushes.push(Event::State(State::Open));
+            pushes.push(Event::State(State::Closed));
+        });
+        assert!(matches!(queue.take(None), Taken::Event(..)));
+        taker.join().unwrap();
+        pusher.join().unwrap();
+    });
+}

@@ -54,6 +54,22 @@ fn a_thread_that_waits_goes_on_when_the_loop_gets_a_thread_of_its_own() {
 }
 
 #[test]
+fn a_thread_that_waits_for_the_owner_goes_on_when_the_loop_gets_a_thread_of_its_own() {
+    explore(Some(3), || {
+        let event_loop = EventLoop::new().unwrap();
+        let client = built(&event_loop);
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        let waits = client.clone();
+        let waiter = spawn(move || drop(waits.wait_closed(FOREVER).unwrap()));
+        event_loop.start().unwrap();
+        client.close(1000, "").unwrap();
+        waiter.join().unwrap();
+        drop(client);
+        drop(event_loop);
+    });
+}
+
+#[test]
 fn a_client_that_parts_while_another_waits_is_let_go_of() {
     explore(Some(4), || {
         let event_loop = EventLoop::new().unwrap();

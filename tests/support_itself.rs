@@ -717,7 +717,8 @@ fn every_integration_test_has_a_watchdog() {
                 let end = format!("{indent}}}");
                 let body: Vec<_> = lines.by_ref().take_while(|line| !line.starts_with(&end)).collect();
                 // `run` of the suite has one.
-                let has_one = |line: &&str| line.contains("watchdog(") || line.contains("run(stringify!($test)");
+                let has_one =
+                    |line: &&str| line.contains("watchdog(") || line.contains("run(stringify!($test)");
                 if body.iter().any(has_one) {
                     watched += 1;
                 } else {

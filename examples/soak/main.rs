@@ -12,12 +12,11 @@ mod traffic;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use balance::{Held, flat};
-use heartwire::{Builder, Client, EventLoop, Heartbeat, Reconnect, Tls};
+use heartwire::{Builder, Client, EventLoop, Heartbeat, Reconnect};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use support::Relay;
@@ -57,16 +56,13 @@ fn soak(length: Duration, seed: u64) -> Result<Vec<String>, Box<dyn std::error::
     println!("{:.1} minutes of traffic with random faults, seed {seed}", length.as_secs_f64() / 60.0);
     let crowd = Crowd::start(&[])?;
     let plain = crowd.url();
-    let secure = traffic::tls_echo(TcpListener::bind("127.0.0.1:0")?)?;
     let event_loop = EventLoop::new()?;
     event_loop.start()?;
     let address = plain.trim_start_matches("ws://").trim_end_matches('/').parse()?;
     let mut links = vec![
         Link::start("own", address, Client::builder)?,
-        Link::start("tls", secure, |url| {
-            let ca = support::certs::Certs::shared().ca_pem.as_str();
-            Client::builder(&url.replace("ws://", "wss://")).tls(Tls::new().system_roots(false).ca_pem(ca))
-        })?,
+        #[cfg(feature = "native-tls")]
+        tls()?,
         Link::start("shared-1", address, |url| Client::builder(url).event_loop(&event_loop))?,
         Link::start("shared-2", address, |url| Client::builder(url).event_loop(&event_loop))?,
     ];
@@ -124,6 +120,14 @@ fn at_rest(links: &[Link]) -> Held {
     let held = Held::settled(&traffic);
     traffic.iter().for_each(|traffic| traffic.go_on());
     held
+}
+
+#[cfg(feature = "native-tls")]
+fn tls() -> Result<Link, Box<dyn std::error::Error>> {
+    let server = traffic::tls_echo(std::net::TcpListener::bind("127.0.0.1:0")?)?;
+    let ca = support::certs::Certs::shared().ca_pem.as_str();
+    let tls = heartwire::Tls::new().system_roots(false).ca_pem(ca);
+    Ok(Link::start("tls", server, |url| Client::builder(&url.replace("ws://", "wss://")).tls(tls))?)
 }
 
 /// Breaks one link after the other, and waits for each to be healed.

@@ -1,6 +1,7 @@
 //! One client that is kept busy: numbered messages go out, and what comes back and what became of them is counted.
 
 use std::collections::HashMap;
+#[cfg(feature = "native-tls")]
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use heartwire::{Builder, Client, Fate, SendError, State};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
+#[cfg(feature = "native-tls")]
 use crate::support::certs::Certs;
 
 /// So many messages may be on their way; those that a broken link lost are given up after a while.
@@ -221,6 +223,7 @@ fn send(client: &Client, seen: &Seen) -> u64 {
 }
 
 /// An echo server with TLS, in threads that end with their connections.
+#[cfg(feature = "native-tls")]
 pub(crate) fn tls_echo(listener: TcpListener) -> std::io::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let mut config = rustls::ServerConfig::clone(&Certs::shared().server_config());

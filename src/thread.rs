@@ -125,7 +125,7 @@ impl Drop for Hooked {
 pub(crate) mod tests {
     use super::*;
 
-    thread_local! {
+    std::thread_local! {
         static REFUSED: Cell<bool> = const { Cell::new(false) };
     }
 

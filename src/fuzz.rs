@@ -216,9 +216,7 @@ impl<S: Read + Write> Writer<S> {
     /// Writes as much as the stream takes; `true` if nothing is left.
     pub fn flush(&mut self) -> bool {
         let flush = self.wire.flush();
-        if self.wire.is_idle() {
-            self.wire.idle();
-        }
+        self.wire.shrink();
         flush == Flush::Done
     }
 

@@ -2174,7 +2174,8 @@ heartwire_phase heartwire_event_phase(const struct heartwire_event *event);
 heartwire_end heartwire_event_end(const struct heartwire_event *event);
 
 /**
- * Takes the next event, and waits for it: `timeout_ms` milliseconds, -1 for as long as it takes, 0 not at all.
+ * Takes the next event, and waits for it: `timeout_ms` milliseconds, -1 for as long as it takes, 0 not at all (then it
+ * turns no loop either; that is what heartwire_loop_turn() is for).
  *
  * Callbacks and this function exclude each other; the first one used decides. Call it, with 0 perhaps, before
  * heartwire_connect(): events that come before the first call may be discarded, the oldest first.

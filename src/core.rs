@@ -134,6 +134,8 @@ impl Core {
         self.mailbox.destroy();
         // Before the wait: a call that runs is the last one, even where several handlers listen.
         self.dispatcher.handlers.clear();
+        // Before those who wait for an event are told to look again.
+        self.dispatcher.queue.clear();
         if let Some(event_loop) = &self.event_loop {
             event_loop.part();
             // Not for the loop: another client's handler may take its time there.

@@ -305,7 +305,7 @@ impl Client {
 
     /// A receiver of all events, for `for` loops and `select!`; call it before `connect`, so that no open is missed.
     ///
-    /// It is fed by a thread of its own and ends after the last event. Take them as they come: while it is full and a
+    /// It is fed by a thread of its own, which turns no [`EventLoop`](crate::EventLoop), and ends after the last event. Take them as they come: while it is full and a
     /// `Close` or `ConnectFailed` waits behind it, no new attempt begins. It does not keep the client alive. If events go
     /// to handlers, to `recv` or to another receiver already, the receiver ends at once, and the log says so.
     pub fn events(&self) -> Receiver<Event> {

@@ -76,16 +76,12 @@ impl Engine {
         let wait = if ready.is_empty() { self.longest_wait(timeout) } else { Some(Duration::ZERO) };
         let (listed, arrivals) = self.wait_for_events(wait)?;
         let now = Instant::now();
-        for event in &self.events {
-            if event.token() == WAKER {
-                continue;
-            }
-            if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token()))
-                && member.is_ready(event)
-                && member.lines_up()
-            {
-                ready.push(slot);
-            }
+        // All that is ready, before any deadline judges: a member whose readiness is still with the system would be
+        // taken for silent. Each socket is told of once, so that this comes to an end; the bound is for what is not known.
+        let mut polls = 0;
+        while self.line_up_ready(&mut ready) && polls <= self.members.len() / EVENTS {
+            self.poll(Some(Duration::ZERO))?;
+            polls += 1;
         }
         for slot in listed {
             if let Some(member) = self.members.get_mut(slot) {
@@ -121,6 +117,24 @@ impl Engine {
         }
         self.members.end_of_turn();
         Ok(())
+    }
+
+    /// Lines up the members that the system told of; `true` if it may have more to tell.
+    fn line_up_ready(&mut self, ready: &mut Vec<Slot>) -> bool {
+        let mut told = 0;
+        for event in &self.events {
+            told += 1;
+            if event.token() == WAKER {
+                continue;
+            }
+            if let Some((slot, member)) = self.members.at_mut(slots::index_of(event.token()))
+                && member.is_ready(event)
+                && member.lines_up()
+            {
+                ready.push(slot);
+            }
+        }
+        told == EVENTS
     }
 
     /// The members whose deadline has come. Taken together before any is served: a deadline that stays
@@ -179,11 +193,18 @@ impl Engine {
             inbox.asleep = !work;
             if work { Some(Duration::ZERO) } else { wait }
         };
-        match self.poll.poll(&mut self.events, wait) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
-            result => result?,
-        }
+        self.poll(wait)?;
         Ok(self.post.inbox().take())
+    }
+
+    fn poll(&mut self, wait: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, wait) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     fn serve(&mut self, slot: Slot, now: Instant, tick: bool) {

@@ -31,15 +31,17 @@ use shared::SharedLoop;
 /// - **A thread of the library's**: [`start`](EventLoop::start). Many clients cost one thread.
 /// - **The program's own loop**: [`turn`](EventLoop::turn), once for each frame, or whenever the descriptor
 ///   (`AsFd`, on Unix) is readable or [`next_deadline`](EventLoop::next_deadline) has come. No thread of the library's
-///   exists then, but for name resolution: the first host name that is not a literal address starts its threads.
+///   exists then, but where it is asked for: the first host name that is not a literal address starts those that look it
+///   up, and [`Dispatch::Thread`](crate::Dispatch::Thread) and [`Client::events`](crate::Client::events) have one for
+///   each client.
 /// - **The calls that wait**: if nobody turns the loop, [`recv`](crate::Client::recv),
 ///   [`wait_open`](crate::Client::wait_open), [`wait_closed`](crate::Client::wait_closed),
 ///   [`flush`](crate::Client::flush) and a send that waits for room turn it while they wait: the fastest way
 ///   for request and reply, since no second thread takes part. Between such calls nothing happens: no heartbeat is
-///   answered and no link is mended.
+///   answered, no link is mended, and messages that other threads send may stay in the outbox.
 ///
 /// Handlers of all clients run on the thread that turns. Where `turn` is used that is the thread which called it last;
-/// calls that wait on other threads wait for that one. Everything a client promises holds on a shared loop,
+/// calls that wait on other threads wait for that one, until it or the `EventLoop` is gone. Everything a client promises holds on a shared loop,
 /// too, with one difference: a handler that takes long delays all clients of the loop, not only its own. Give such
 /// clients [`Dispatch::Thread`](crate::Dispatch::Thread).
 ///
@@ -147,7 +149,7 @@ impl Drop for EventLoop {
         if !self.shared.is_of_this_process() {
             return;
         }
-        self.shared.close();
+        self.shared.abandon();
         let wait = thread::may_wait_for_callbacks() && self.clients() == 0;
         self.shared.end_thread(wait);
     }

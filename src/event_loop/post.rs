@@ -166,12 +166,22 @@ impl Post {
         }
     }
 
-    /// A thread called `turn` for the first time, while a call that waits has the loop: that one gives it up.
+    /// This thread called `turn` while a call that waits has the loop: that one gives it up.
     pub(super) fn claim(&self) {
-        let claimed = self.owner.compare_exchange(0, thread::id(), Ordering::Relaxed, Ordering::Relaxed);
-        if claimed.is_ok() {
-            self.wake();
-        }
+        self.owner.store(thread::id(), Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Nobody calls `turn` any more, or not this thread (`Some`). `true` if it was the one that did.
+    pub(super) fn disown(&self, thread: Option<u64>) -> bool {
+        let owner = self.owner.load(Ordering::Relaxed);
+        let disowned = owner != 0 && thread.is_none_or(|thread| thread == owner);
+        disowned && self.owner.compare_exchange(owner, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether this thread is the one that calls `turn`.
+    pub(super) fn is_owned_here(&self) -> bool {
+        self.owner.load(Ordering::Relaxed) == thread::id()
     }
 
     /// Whether a call that waits may turn the loop on this thread: not where another thread calls `turn`, since

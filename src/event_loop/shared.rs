@@ -3,9 +3,10 @@
 //!
 //! The engine lies here while nobody turns; whoever takes it out puts it back and tells those who wait.
 
+use std::cell::RefCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use mio::Registry;
@@ -45,8 +46,40 @@ enum Where {
     Here(Box<Engine>),
     /// With the thread that turns: for one turn, or for good if it is the loop's own.
     Taken,
+    /// With a call that waits, for one turn.
+    TakenByWait,
     /// It failed: every client has ended.
     Gone,
+}
+
+/// The loops that a thread calls `turn` for: when it ends, others may turn them in calls that wait.
+#[derive(Default)]
+struct Owned(RefCell<Vec<Weak<SharedLoop>>>);
+
+impl Owned {
+    fn note(shared: &Arc<SharedLoop>) {
+        std::thread_local! {
+            static OWNED: Owned = Owned::default();
+        }
+        // The threads of a model live and die within one of the system's.
+        if cfg!(heartwire_model) {
+            return;
+        }
+        // A thread that is ending turns for the last time.
+        let _ = OWNED.try_with(|owned| {
+            let mut owned = owned.0.borrow_mut();
+            owned.retain(|of| of.strong_count() > 0 && !std::ptr::eq(of.as_ptr(), Arc::as_ptr(shared)));
+            owned.push(Arc::downgrade(shared));
+        });
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let owned = self.0.borrow().iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
+        // In the child of a fork the parent's locks may be held for ever.
+        owned.iter().filter(|of| of.is_of_this_process()).for_each(|of| of.disown(Some(thread::id())));
+    }
 }
 
 /// The engine in the hands of the thread that turns; it goes back where it was, and those who wait are told.
@@ -145,9 +178,16 @@ impl SharedLoop {
         let mut place = self.lock();
         let destroyed = match &mut place.engine {
             Where::Here(engine) => Some(engine.let_go_of_destroyed()),
-            // Whoever turns is woken, and does it.
-            Where::Taken | Where::Gone => None,
+            // Whoever turns does it; and looks again for what it waits for, even if it is not asleep just now.
+            Where::Taken | Where::TakenByWait => {
+                self.post.wake();
+                None
+            }
+            Where::Gone => None,
         };
+        if place.waiters > 0 {
+            self.turned.notify_all();
+        }
         drop(place);
         drop_guarded(destroyed);
     }
@@ -195,7 +235,7 @@ impl SharedLoop {
     #[cfg(feature = "capi")]
     pub(crate) fn close_if_unused(&self) -> bool {
         let place = self.lock();
-        let in_turn = matches!(place.engine, Where::Taken) && !self.has_thread();
+        let in_turn = matches!(place.engine, Where::Taken | Where::TakenByWait) && !self.has_thread();
         !in_turn && self.post.close_if_unused()
     }
 
@@ -210,18 +250,30 @@ impl SharedLoop {
     // ---- turned by the program ------------------------------------------------------------
 
     /// One turn, by a thread that makes the loop its own by it: handlers run there from now on.
-    pub(crate) fn turn(&self, timeout: Option<Duration>) -> Result<(), LoopError> {
+    pub(crate) fn turn(self: &Arc<SharedLoop>, timeout: Option<Duration>) -> Result<(), LoopError> {
         if thread::runs_a_loop() {
             return Err(LoopError::WouldDeadlock);
         }
-        let Some(mut turn) = self.take() else {
-            if !self.has_thread() {
-                self.post.claim();
-            }
-            return Err(self.why_not());
-        };
+        let Some(mut turn) = self.take(Where::Taken) else { return Err(self.why_not()) };
+        if !self.post.is_owned_here() {
+            Owned::note(self);
+        }
         self.post.turned_here(true);
         turn.turn(timeout)
+    }
+
+    /// Nobody can call `turn` any more, or `thread` cannot: calls that wait turn the loop by themselves again.
+    fn disown(&self, thread: Option<u64>) {
+        let _place = self.lock();
+        if self.post.disown(thread) {
+            self.turned.notify_all();
+        }
+    }
+
+    /// The one that the program holds is gone: no client comes, and nobody calls `turn`.
+    pub(super) fn abandon(&self) {
+        self.close();
+        self.disown(None);
     }
 
     /// Waits until `done` has an answer: turns the loop meanwhile, or waits for the thread that does. `None` when the
@@ -253,7 +305,7 @@ impl SharedLoop {
                     if let Some(answer) = done() {
                         return Some(answer);
                     }
-                    if matches!(place.engine, Where::Taken) || !self.post.may_be_turned_here() {
+                    if !matches!(place.engine, Where::Here(_)) || !self.post.may_be_turned_here() {
                         place.waiters += 1;
                         let left = left.unwrap_or(Duration::MAX);
                         let waited = self.turned.wait_timeout(place, left);
@@ -271,31 +323,33 @@ impl SharedLoop {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &mut self.lock().engine {
             Where::Here(engine) => engine.next_deadline(),
-            Where::Taken | Where::Gone => None,
+            Where::Taken | Where::TakenByWait | Where::Gone => None,
         }
     }
 
-    /// The engine, if nobody has it.
-    fn take(&self) -> Option<Turn<'_>> {
+    /// The engine, if nobody has it; it is `now` there meanwhile.
+    fn take(&self, now: Where) -> Option<Turn<'_>> {
         let mut place = self.lock();
         if self.has_thread() || !matches!(place.engine, Where::Here(_)) {
             return None;
         }
-        let Where::Here(engine) = std::mem::replace(&mut place.engine, Where::Taken) else { return None };
+        let Where::Here(engine) = std::mem::replace(&mut place.engine, now) else { return None };
         Some(Turn { of: self, engine: Some(engine) })
     }
 
-    /// Why the engine is not to be had.
+    /// Why the engine is not to be had. A call that waits is asked to leave it to this thread.
     fn why_not(&self) -> LoopError {
         match self.lock().engine {
-            Where::Gone => LoopError::System(io::Error::other("the event loop has failed")),
-            Where::Here(_) | Where::Taken => LoopError::Busy,
+            Where::Gone => return LoopError::System(io::Error::other("the event loop has failed")),
+            Where::TakenByWait => self.post.claim(),
+            Where::Here(_) | Where::Taken => {}
         }
+        LoopError::Busy
     }
 
     /// The engine, if nobody has it and this thread may call handlers.
     fn take_here(&self) -> Option<Turn<'_>> {
-        if self.post.may_be_turned_here() { self.take() } else { None }
+        if self.post.may_be_turned_here() { self.take(Where::TakenByWait) } else { None }
     }
 
     fn lock(&self) -> MutexGuard<'_, Place> {

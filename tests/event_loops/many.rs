@@ -4,12 +4,12 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use heartwire::{Dispatch, End, EventLoop, SendError};
+use heartwire::{Dispatch, End, EventLoop, Heartbeat, SendError};
 
 use crate::support::frames::frame;
 use crate::support::upgrade::{read_request_head, switching_protocols};
 use crate::support::{Behaviour, Server, watchdog};
-use crate::{NOW, Running, SOON, to, turn_until, turn_until_open};
+use crate::{NOW, Running, SOON, ms, to, turn_until, turn_until_open};
 
 /// Sends without end, as fast as it is read.
 fn flooding(size: usize) -> Server {
@@ -158,4 +158,37 @@ fn a_logger_that_panics_ends_the_client_of_which_it_was_to_write() {
         all_are_served(&others);
         running.end();
     }
+}
+
+/// More clients than the system tells of at once.
+#[test]
+fn answers_that_came_in_time_count_for_all_clients_however_late_the_loop_is() {
+    const CLIENTS: usize = 600;
+    let _watch = watchdog(90, "a late loop");
+    let server = Server::start(Behaviour::silent());
+    let event_loop = EventLoop::new().unwrap();
+    let beat = Heartbeat::ping().every(ms(1000)).timeout(ms(300)).max_missed(1);
+    let closes = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let client = to(&server, &event_loop).heartbeat(beat.clone()).build().unwrap();
+            let closed = closes.clone();
+            client.on_close(move |_, _| {
+                closed.fetch_add(1, Ordering::SeqCst);
+            });
+            client.connect().unwrap();
+            event_loop.turn(NOW).unwrap();
+            client
+        })
+        .collect();
+    while clients.iter().any(|client| client.ready_state() != 1) {
+        event_loop.turn(Some(ms(10))).unwrap();
+    }
+    let before = closes.load(Ordering::SeqCst);
+    // A slow handler's time: every client has a beat due after it, and the answers to all lie in the kernel after the next.
+    std::thread::sleep(ms(1200));
+    event_loop.turn(NOW).unwrap();
+    std::thread::sleep(ms(800));
+    event_loop.turn(NOW).unwrap();
+    assert_eq!(closes.load(Ordering::SeqCst) - before, 0, "links that are alive were given up");
 }

@@ -241,3 +241,60 @@ fn calls_that_wait_would_deadlock_inside_a_handler() {
         assert!(client.wait_closed(ms(20)).is_err(), "the handler's assertions failed");
     }
 }
+
+#[test]
+fn a_thread_that_turned_before_hands_the_loop_over_when_it_only_waits() {
+    let _watch = watchdog(60, "handed over by a former owner");
+    let server = Server::start(Behaviour::echo());
+    let event_loop = Arc::new(EventLoop::new().unwrap());
+    let client = to(&server, &event_loop).connect().unwrap();
+    let (turned, waiting, (tell, told)) = (event_loop.clone(), client.clone(), mpsc::channel());
+    let thread = thread::spawn(move || {
+        turned.turn(NOW).unwrap();
+        tell.send(()).unwrap();
+        while waiting.recv().is_ok() {}
+    });
+    told.recv_timeout(SOON).unwrap();
+    // Whoever is first: this thread has the loop for good with the second try at the latest, once the other waits.
+    within(SOON, "the loop is handed over", || event_loop.turn(NOW).ok());
+    event_loop.turn(NOW).unwrap();
+    client.close(1000, "").unwrap();
+    while client.ready_state() != 3 {
+        event_loop.turn(Some(ms(10))).unwrap();
+    }
+    event_loop.turn(NOW).unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn waits_turn_again_when_the_thread_that_turned_has_ended() {
+    let _watch = watchdog(60, "the turning thread ended");
+    let server = Server::start(Behaviour::echo());
+    let event_loop = Arc::new(EventLoop::new().unwrap());
+    let client = to(&server, &event_loop).connect().unwrap();
+    let turned = event_loop.clone();
+    thread::spawn(move || turned.turn(NOW).unwrap()).join().unwrap();
+    client.wait_open(SOON).unwrap();
+    client.send_text("still").unwrap();
+    assert_eq!(received(&client).as_text(), Some("still"));
+}
+
+#[test]
+fn waits_turn_again_when_the_loop_is_dropped_before_or_during_them() {
+    let _watch = watchdog(60, "dropped by its owner");
+    let server = Server::start(Behaviour::echo());
+    for before in [true, false] {
+        let event_loop = EventLoop::new().unwrap();
+        let client = to(&server, &event_loop).connect().unwrap();
+        event_loop.turn(NOW).unwrap();
+        let event_loop = (!before).then_some(event_loop);
+        let (waiting, (tell, told)) = (client.clone(), mpsc::channel());
+        let thread = thread::spawn(move || {
+            tell.send(()).unwrap();
+            waiting.wait_open(SOON)
+        });
+        told.recv_timeout(SOON).unwrap();
+        drop(event_loop);
+        thread.join().unwrap().unwrap();
+    }
+}

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -434,6 +435,42 @@ static void options_user_data_goes_with_the_client(void) {
     OK(heartwire_loop_free(event_loop));
 }
 
+/* A thread that waits in one of the ways; it ends with the client, however that ends. */
+static void *wait_for_events(void *user_data) {
+    heartwire_client client = *(heartwire_client *)user_data;
+    heartwire_event *event;
+    heartwire_status status;
+    while ((status = heartwire_next_event(client, -1, &event)) == HEARTWIRE_OK) heartwire_event_free(event);
+    CHECK(status == HEARTWIRE_ERR_CLOSED || status == HEARTWIRE_ERR_HANDLE);
+    return NULL;
+}
+
+static void *wait_for_the_end(void *user_data) {
+    heartwire_status status = heartwire_wait_closed(*(heartwire_client *)user_data, 4000000);
+    CHECK(status == HEARTWIRE_OK || status == HEARTWIRE_ERR_CLOSED || status == HEARTWIRE_ERR_HANDLE);
+    return NULL;
+}
+
+/* Whoever runs these tests ends them where a join does not. */
+static void destroy_ends_the_waits_of_other_threads(void) {
+    void *(*const waits[])(void *) = {wait_for_events, wait_for_the_end};
+    int round;
+    for (round = 0; round < 400; round++) {
+        heartwire_loop *event_loop = heartwire_loop_new();
+        heartwire_client client = client_on(event_loop);
+        struct timespec moment = {0, round % 40 * 10000L};
+        pthread_t thread;
+        OK(heartwire_connect(client));
+        /* Turned by this thread, or by nobody but the call that waits. */
+        if (round % 4 < 2) OK(heartwire_loop_turn(event_loop, 0));
+        CHECK(pthread_create(&thread, NULL, waits[round % 2], &client) == 0);
+        nanosleep(&moment, NULL);
+        OK(heartwire_destroy(client));
+        CHECK(pthread_join(thread, NULL) == 0);
+        OK(heartwire_loop_free(event_loop));
+    }
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     url = argv[1];
@@ -445,6 +482,7 @@ int main(int argc, char **argv) {
     only_one_thread_turns_it();
     the_calls_that_wait_turn_it();
     wait_closed_turns_it_for_callbacks();
+    destroy_ends_the_waits_of_other_threads();
     options_user_data_goes_with_the_client();
     CHECK(threads() == 1 || threads() == -1);
     a_started_loop_serves_two_clients();

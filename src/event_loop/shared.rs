@@ -254,10 +254,15 @@ impl SharedLoop {
         if thread::runs_a_loop() {
             return Err(LoopError::WouldDeadlock);
         }
-        let Some(mut turn) = self.take(Where::Taken) else { return Err(self.why_not()) };
         if !self.post.is_owned_here() {
             Owned::note(self);
         }
+        let Some(mut turn) = self.take(Where::Taken) else {
+            if matches!(self.lock().engine, Where::TakenByWait) {
+                self.post.claim();
+            }
+            return Err(self.why_not());
+        };
         self.post.turned_here(true);
         turn.turn(timeout)
     }
@@ -337,14 +342,12 @@ impl SharedLoop {
         Some(Turn { of: self, engine: Some(engine) })
     }
 
-    /// Why the engine is not to be had. A call that waits is asked to leave it to this thread.
+    /// Why the engine is not to be had.
     fn why_not(&self) -> LoopError {
         match self.lock().engine {
-            Where::Gone => return LoopError::System(io::Error::other("the event loop has failed")),
-            Where::TakenByWait => self.post.claim(),
-            Where::Here(_) | Where::Taken => {}
+            Where::Gone => LoopError::System(io::Error::other("the event loop has failed")),
+            Where::Here(_) | Where::Taken | Where::TakenByWait => LoopError::Busy,
         }
-        LoopError::Busy
     }
 
     /// The engine, if nobody has it and this thread may call handlers.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::net::TcpStream;
 use native_tls::{Certificate, HandshakeError, MidHandshakeTlsStream, Protocol, TlsConnector};
@@ -20,6 +20,8 @@ use crate::process::PerProcess;
 
 /// More than any bundle of authorities.
 const LARGEST_FILE: u64 = 16 << 20;
+/// Connectors that are kept although no client uses them: more distinct settings than one program has.
+const SPARE: usize = 4;
 
 /// Checked settings, ready to begin handshakes. Clients with the same settings share one.
 #[derive(Clone)]
@@ -31,8 +33,9 @@ struct Made {
     native: TlsConnector,
 }
 
-/// The connectors in use: the system's roots take 40 ms to load, and memory for each copy.
-static MADE: PerProcess<Mutex<Vec<Weak<Made>>>> = PerProcess::new();
+/// The connectors, the one used last at the end: the system's roots take 40 ms to load, and memory for each copy.
+/// A client that comes after the last one with its settings has gone finds them here, too.
+static MADE: PerProcess<Mutex<Vec<Arc<Made>>>> = PerProcess::new();
 
 /// Checks the settings, reads their files, and makes a connector of them or finds the one that another client made.
 pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
@@ -49,17 +52,39 @@ pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
     // Outside of the lock: two clients may do this at once, and both connectors are right.
     let native = build(&settings)?;
     let made = Arc::new(Made { settings, native });
-    let mut all = MADE.get().lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|other| other.strong_count() > 0);
-    all.push(Arc::downgrade(&made));
+    let spare = keep(&mut all(), made.clone());
+    drop(spare);
     Ok(Connector(made))
 }
 
+/// The one with these settings; it is the one used last now.
 fn made(settings: &Tls) -> Option<Arc<Made>> {
-    // Upgraded ones are collected, so that none is dropped under the lock.
-    let all: Vec<Arc<Made>> =
-        MADE.get().lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade).collect();
-    all.into_iter().find(|made| made.settings == *settings)
+    let mut all = all();
+    let at = all.iter().position(|made| made.settings == *settings)?;
+    let made = all.remove(at);
+    all.push(made.clone());
+    Some(made)
+}
+
+/// Answers those that are kept no longer, to be dropped outside of the lock: the oldest without a client beyond a few,
+/// and each without a client that holds a private key.
+#[must_use = "dropping them frees memory by the system's library, which takes its time"]
+fn keep(all: &mut Vec<Arc<Made>>, new: Arc<Made>) -> Vec<Arc<Made>> {
+    let unused = |made: &Arc<Made>| Arc::strong_count(made) == 1;
+    let mut gone: Vec<_> =
+        all.extract_if(.., |made| unused(made) && made.settings.identity.is_some()).collect();
+    let mut surplus = all.iter().filter(|made| unused(made)).count().saturating_sub(SPARE);
+    gone.extend(all.extract_if(.., |made| {
+        let goes = surplus > 0 && unused(made);
+        surplus -= usize::from(goes);
+        goes
+    }));
+    all.push(new);
+    gone
+}
+
+fn all() -> MutexGuard<'static, Vec<Arc<Made>>> {
+    MADE.get().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
@@ -219,5 +244,34 @@ fn step(
         Ok(engine) => Ok(Progress::Ready(Stream::tls(engine))),
         Err(HandshakeError::WouldBlock(half)) => Ok(Progress::Blocked(Handshake { half, trouble })),
         Err(HandshakeError::Failure(error)) => Err(trouble.cause(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn make(settings: Tls) -> Arc<Made> {
+        let native = TlsConnector::builder().disable_built_in_roots(true).build().unwrap();
+        Arc::new(Made { settings, native })
+    }
+
+    #[test]
+    fn connectors_wait_for_the_next_client_with_their_settings_a_few_of_them_and_none_with_a_private_key() {
+        let mut all = Vec::new();
+        let used = make(Tls::new());
+        assert!(keep(&mut all, used.clone()).is_empty());
+        let secret = make(Tls::new().client_pem("certificate", "key"));
+        assert!(keep(&mut all, secret.clone()).is_empty(), "a client has it");
+        for _ in 0..SPARE {
+            assert!(keep(&mut all, make(Tls::new().sni(false))).is_empty());
+        }
+        drop(secret);
+        let gone = keep(&mut all, make(Tls::new()));
+        assert!(gone.len() == 1 && gone[0].settings.identity.is_some());
+        let gone = keep(&mut all, make(Tls::new()));
+        assert!(gone.len() == 1 && !gone[0].settings.sni, "the oldest that nobody has");
+        assert!(all.iter().any(|made| Arc::ptr_eq(made, &used)));
+        assert_eq!(all.len(), 1 + SPARE + 1, "in use, waiting, and the new one");
     }
 }

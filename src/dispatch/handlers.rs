@@ -73,6 +73,34 @@ impl<F: ?Sized> Drop for Listener<F> {
     }
 }
 
+type MessageHandler = dyn FnMut(&Client, MessageRef<'_>) + Send;
+
+/// The only handler of messages, taken out for a row of them: to take it out and put it back for each would cost more
+/// than a short message. It counts as running meanwhile, so whoever keeps this asks for changes of the list before each
+/// call, and drops it when the row ends.
+pub(crate) struct Lone {
+    listener: Arc<Listener<MessageHandler>>,
+    /// There until the drop.
+    call: Option<Box<MessageHandler>>,
+}
+
+impl Lone {
+    pub(crate) fn message(&mut self, client: &Client, message: MessageRef<'_>) -> Result<(), Panicked> {
+        match &mut self.call {
+            Some(call) => guarded(|| call(client, message)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Lone {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.listener.put_back(call);
+        }
+    }
+}
+
 macro_rules! kinds {
     ($($kind:ident($argument:ty)),* $(,)?) => {
         /// The handlers of every kind, in the order of their registration.
@@ -144,6 +172,12 @@ kinds!(
 );
 
 impl Registered {
+    /// The handler of messages, if there is one alone and it was not removed.
+    pub(crate) fn lone_message_handler(&self) -> Option<Lone> {
+        let [listener] = &self.message[..] else { return None };
+        Some(Lone { call: Some(listener.take()?), listener: listener.clone() })
+    }
+
     /// Calls the handlers of an owned event.
     pub(crate) fn event(&self, client: &Client, event: &Event) -> Result<(), Panicked> {
         match event {

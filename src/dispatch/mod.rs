@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 use crate::client::Client;
 use crate::config::{Config, Dispatch};
-use crate::dispatch::handlers::{Handlers, Registered};
+use crate::dispatch::handlers::{Handlers, Lone, Registered};
 use crate::dispatch::queue::{Pressure, Queue, Taken};
 use crate::event::{Event, MessageRef};
 use crate::sync::Mutex;
@@ -76,21 +76,50 @@ pub(crate) enum Undelivered {
 pub(crate) struct Snapshot {
     version: Option<u64>,
     list: Arc<Registered>,
+    /// Taken out of the list while messages come in a row.
+    lone: Option<Lone>,
 }
 
 impl Snapshot {
-    fn of(&mut self, handlers: &Handlers) -> &Registered {
+    fn refresh(&mut self, handlers: &Handlers) {
         let version = handlers.version();
         if self.version != Some(version) {
+            self.end_row();
             drop_guarded(std::mem::replace(&mut self.list, handlers.snapshot()));
             self.version = Some(version);
         }
+    }
+
+    fn of(&mut self, handlers: &Handlers) -> &Registered {
+        self.refresh(handlers);
         &self.list
+    }
+
+    fn message(
+        &mut self,
+        handlers: &Handlers,
+        client: &Client,
+        message: MessageRef<'_>,
+    ) -> Result<(), Panicked> {
+        self.refresh(handlers);
+        if self.lone.is_none() {
+            self.lone = self.list.lone_message_handler();
+        }
+        match &mut self.lone {
+            Some(lone) => lone.message(client, message),
+            None => self.list.message(client, message),
+        }
+    }
+
+    /// No further message comes in this row: what was removed meanwhile is freed.
+    pub(crate) fn end_row(&mut self) {
+        self.lone = None;
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
+        self.end_row();
         drop_guarded(std::mem::take(&mut self.list));
     }
 }
@@ -153,11 +182,15 @@ impl Dispatcher {
         Some(receiver)
     }
 
+    #[inline]
     pub(crate) fn pressure(&self) -> Pressure {
-        match self.way() {
-            Way::Unclaimed | Way::Handlers => Pressure::default(),
-            _ => self.queue.pressure(),
-        }
+        if self.is_held_up_by_takers() { self.queue.pressure() } else { Pressure::default() }
+    }
+
+    /// Whether a full queue stops the loop: not where handlers are called on its thread, nor before anyone asked.
+    #[inline]
+    fn is_held_up_by_takers(&self) -> bool {
+        self.way.load(Ordering::Acquire) > Way::Handlers as u8
     }
 
     pub(crate) fn message(
@@ -166,8 +199,8 @@ impl Dispatcher {
         snapshot: &mut Snapshot,
         message: MessageRef<'_>,
     ) -> Result<(), Undelivered> {
-        if self.way() == Way::Handlers {
-            let told = snapshot.of(&self.handlers).message(client, message);
+        if self.way.load(Ordering::Acquire) == Way::Handlers as u8 {
+            let told = snapshot.message(&self.handlers, client, message);
             return told.map_err(|Panicked| Undelivered::Panicked);
         }
         let message = message.try_to_message().ok_or(Undelivered::NoMemory)?;
@@ -260,5 +293,69 @@ fn call_handlers(client: &Client) {
         if snapshot.of(&dispatcher.handlers).event(client, &event).is_err() {
             client.callback_panicked();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// A handler that counts its calls, and by `Arc::strong_count` whether it was freed.
+    fn counting(handlers: &Handlers) -> (handlers::ListenerId, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let id = handlers.message(Box::new(move |_, _| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }));
+        (id, calls)
+    }
+
+    fn is_freed(calls: &Arc<AtomicUsize>) -> bool {
+        Arc::strong_count(calls) == 1
+    }
+
+    #[test]
+    fn a_handler_removed_in_a_row_of_messages_is_not_called_again_and_is_freed_with_the_next_or_the_end() {
+        let client = Client::builder("ws://127.0.0.1:1/").build().unwrap();
+        let (handlers, mut snapshot) = (Handlers::default(), Snapshot::default());
+        let tell = |snapshot: &mut Snapshot, handlers: &Handlers| {
+            snapshot.message(handlers, &client, MessageRef::Text("x")).unwrap();
+        };
+        let (id, calls) = counting(&handlers);
+        tell(&mut snapshot, &handlers);
+        tell(&mut snapshot, &handlers);
+        assert!(handlers.remove(id));
+        tell(&mut snapshot, &handlers);
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+        assert!(is_freed(&calls));
+
+        let (id, calls) = counting(&handlers);
+        tell(&mut snapshot, &handlers);
+        assert!(handlers.remove(id));
+        snapshot.end_row();
+        assert!(is_freed(&calls));
+
+        let (_, calls) = counting(&handlers);
+        tell(&mut snapshot, &handlers);
+        handlers.clear();
+        assert!(!is_freed(&calls), "it counts as running");
+        snapshot.end_row();
+        assert!(is_freed(&calls));
+    }
+
+    #[test]
+    fn a_handler_that_joins_in_a_row_hears_the_next_message_and_so_does_the_first() {
+        let client = Client::builder("ws://127.0.0.1:1/").build().unwrap();
+        let (handlers, mut snapshot) = (Handlers::default(), Snapshot::default());
+        let (_, first) = counting(&handlers);
+        snapshot.message(&handlers, &client, MessageRef::Text("x")).unwrap();
+        let (id, second) = counting(&handlers);
+        snapshot.message(&handlers, &client, MessageRef::Text("x")).unwrap();
+        assert!(handlers.remove(id));
+        assert!(is_freed(&second), "with more than one, each is taken out for its call alone");
+        snapshot.message(&handlers, &client, MessageRef::Text("x")).unwrap();
+        assert_eq!((first.load(Ordering::Relaxed), second.load(Ordering::Relaxed)), (3, 1));
     }
 }

@@ -108,7 +108,9 @@ impl Link {
     pub(crate) fn message(&mut self, message: MessageRef<'_>, now: Instant) -> bool {
         let At::Open { beats, .. } = &mut self.at else { return true };
         let (deliver, round_trip) = beats.message(message, now);
-        self.actions.extend(round_trip.map(|time| Action::Tell(Event::Heartbeat(time))));
+        if let Some(time) = round_trip {
+            self.actions.push_back(Action::Tell(Event::Heartbeat(time)));
+        }
         deliver
     }
 

@@ -163,9 +163,9 @@ impl Reader {
         }))
     }
 
-    /// Gives memory back, as the loop does whenever nothing is left to do.
-    pub fn idle(&mut self) {
-        self.0.idle();
+    /// Gives memory back, as the loop does after a while without need for it.
+    pub fn shrink(&mut self) {
+        self.0.shrink();
     }
 
     /// What the reader holds, in bytes.

@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
                 Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
             }
             self.drain(closes_early);
-            self.reader.idle();
+            self.reader.shrink();
             self.writer.flush();
         }
         self.writer.stream().unblock();

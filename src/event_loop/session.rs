@@ -167,7 +167,6 @@ impl Session {
             }
             let readable = |session: &Session| session.is_readable() && (!session.paused || session.over);
             if (!readable(self) && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
-                self.inbound.idle();
                 if self.shrink_at.is_none() && self.inbound.has_spare() {
                     self.shrink_at = Some(now + QUIET);
                 }
@@ -197,6 +196,11 @@ impl Session {
 
     /// Hands on what is whole in the buffer, until it is empty or the user wants no more.
     fn parse(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
+        self.hand_on(member, registry, now);
+        member.snapshot.end_row();
+    }
+
+    fn hand_on(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
         let core = member.core.clone();
         while !self.over && !self.paused {
             match self.inbound.next() {
@@ -265,7 +269,7 @@ impl Session {
         heard: Option<Instant>,
         now: Instant,
     ) -> bool {
-        if self.shrink_at.is_none() && wire.has_spare() {
+        if self.shrink_at.is_none() && (wire.has_spare() || wire.stream.has_spare()) {
             self.shrink_at = Some(now + QUIET);
         }
         core.mailbox.park(wire, direct, self.shrink_at.is_some(), heard)
@@ -288,6 +292,7 @@ impl Session {
         }
         if let Some(mut wire) = wire {
             wire.shrink();
+            wire.stream.shrink();
             let direct = !self.no_more_data && !self.over;
             self.write_wanted |= self.park(core, wire, direct, None, now);
         }

@@ -7,8 +7,8 @@ use mio::net::TcpStream;
 #[cfg(feature = "native-tls")]
 use {crate::net::tls_fault::Trouble, std::sync::Arc};
 
-/// How far one read goes at first, and at most, in bytes.
-const SHORTEST: usize = 4 << 10;
+/// How far one read ahead goes, and how much is kept for it, in bytes: at first and while little comes, and at most.
+const SHORTEST: usize = 1 << 10;
 const LONGEST: usize = 32 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +19,15 @@ pub(crate) enum Direction {
 
 pub(crate) struct Tap {
     socket: TcpStream,
-    /// Read from the socket, and not yet by TLS: `ahead[at..]`. Freed when empty. Always empty without TLS, whose
-    /// reader has a buffer of its own.
+    /// Read from the socket, and not yet by TLS: `ahead[at..end]`. Always empty without TLS, whose reader has a buffer
+    /// of its own.
     ahead: Vec<u8>,
     at: usize,
-    /// How far the next read ahead goes: it follows the traffic, since the buffer must be zeroed. 0: no reading ahead.
+    end: usize,
+    /// How far the next read ahead goes: it follows the traffic. 0: no reading ahead.
     reach: usize,
+    /// The farthest that a read ahead went since the last `shrink`.
+    peak: usize,
     received: u64,
     sent: u64,
     blocked: Option<Direction>,
@@ -39,7 +42,9 @@ impl Tap {
             socket,
             ahead: Vec::new(),
             at: 0,
+            end: 0,
             reach: 0,
+            peak: 0,
             received: 0,
             sent: 0,
             blocked: None,
@@ -90,7 +95,22 @@ impl Tap {
 
     #[cfg(feature = "native-tls")]
     pub(crate) fn has_ahead(&self) -> bool {
-        !self.ahead.is_empty()
+        self.at < self.end
+    }
+
+    /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn has_spare(&self) -> bool {
+        self.ahead.len() > SHORTEST && !self.has_ahead()
+    }
+
+    /// Gives the read-ahead's memory back where the last stretch did not need it.
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn shrink(&mut self) {
+        if self.has_spare() && std::mem::take(&mut self.peak) <= self.ahead.len() / 4 {
+            self.ahead = Vec::new();
+            self.reach = SHORTEST;
+        }
     }
 
     #[cfg(feature = "native-tls")]
@@ -117,14 +137,10 @@ impl Tap {
     }
 
     fn take_ahead(&mut self, into: &mut [u8]) -> usize {
-        let waiting = &self.ahead[self.at..];
+        let waiting = &self.ahead[self.at..self.end];
         let taken = waiting.len().min(into.len());
         into[..taken].copy_from_slice(&waiting[..taken]);
         self.at += taken;
-        if self.at == self.ahead.len() {
-            self.ahead = Vec::new();
-            self.at = 0;
-        }
         taken
     }
 
@@ -141,21 +157,24 @@ impl Tap {
 
 impl Read for Tap {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if !self.ahead.is_empty() {
+        if self.at < self.end {
             return Ok(self.take_ahead(into));
         }
         if into.len() >= self.reach {
             return self.receive(into);
         }
-        let mut ahead = vec![0; self.reach];
-        let read = self.receive(&mut ahead)?;
-        if read == self.reach {
-            self.reach = LONGEST.min(self.reach * 2);
-        } else if read < self.reach / 4 {
-            self.reach = SHORTEST.max(self.reach / 2);
+        let mut ahead = std::mem::take(&mut self.ahead);
+        if ahead.len() != self.reach {
+            ahead = vec![0; self.reach];
         }
-        ahead.truncate(read);
+        let read = self.receive(&mut ahead);
         self.ahead = ahead;
+        (self.at, self.end) = (0, 0);
+        self.end = read?;
+        self.peak = self.peak.max(self.end);
+        if self.end == self.reach {
+            self.reach = LONGEST.min(self.reach * 2);
+        }
         Ok(self.take_ahead(into))
     }
 }

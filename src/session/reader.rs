@@ -27,10 +27,8 @@ const IDLE: usize = 512;
 const SMALL: usize = 4 * 1024;
 /// As far as the buffer grows for many small messages; only one large message makes it larger.
 const TRAFFIC: usize = 64 * 1024;
-/// What is given back at once when all is handled; less than this is kept until a stretch that did not need it.
-const KEEP: usize = 256 * 1024;
-/// What one read takes at most: as much as stays in the cache until it is looked at.
-const READ_MOST: usize = 256 * 1024;
+/// What one read takes at most, of a large message.
+const READ_MOST: usize = 2 << 20;
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,13 +180,6 @@ impl Inbound {
         self.no_memory.is_some()
     }
 
-    /// Gives more than 256 KiB back; call it when what arrived was handled.
-    pub(crate) fn idle(&mut self) {
-        if self.size > KEEP && self.is_empty() {
-            self.replace(SMALL);
-        }
-    }
-
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
         self.size > IDLE && self.is_empty()
@@ -312,9 +303,11 @@ impl Inbound {
         let live = self.held() + self.end - self.start;
         let size = self.size;
         let wants_more = self.filled && size < TRAFFIC && !self.over;
-        if wants_more || live == size {
-            // With all parsed, no more than one message and a bit of a frame can be in the buffer.
-            let most = self.max_message.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
+        // With all parsed, no more than one message and a bit of a frame can be in the buffer.
+        let most = self.max_message.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
+        // To move almost all of it down for a little room would only be done again, with more.
+        let crowded = self.end == size && live > size - size / 8 && size < most;
+        if wants_more || crowded || live == size {
             let doubled = (size * 2).max(SMALL).min(most);
             let larger = if doubled > live { doubled } else { live * 2 };
             let mut buf = Vec::new();

@@ -1,4 +1,5 @@
-//! The write buffer: frames, masked while they are copied in, up to 64 KiB that the stream has not accepted yet.
+//! The write buffer: frames, masked while they are copied in, up to 64 KiB that the stream has not accepted yet; of one
+//! larger message a larger piece.
 //!
 //! Bytes in here are committed: what stands at the front is offered again and again, with no fewer bytes behind it
 //! than the time before, as OpenSSL demands. Taking bytes off the front moves a cursor; the rest moves up only when
@@ -7,14 +8,17 @@
 use super::frame::{self, HEAD_MAX, Opcode};
 use super::mask::{self, Keys};
 
-/// What waits here at most.
+/// What waits here at most, unless it is of one message that is larger.
 pub(crate) const BOUND: usize = 64 * 1024;
+/// The largest piece of a larger message, its header included: each piece is a system call, and a wake-up of whoever
+/// reads on the same machine, and should be in the cache still when the system copies it.
+pub(crate) const PIECE: usize = 256 * 1024;
 /// What a quiet client holds at most.
 const SMALL: usize = 256;
 
 /// Bytes on their way out.
 pub(crate) struct Outgoing {
-    /// Initialised over its whole length, at most `BOUND`.
+    /// Initialised over its whole length, at most `PIECE`.
     buf: Vec<u8>,
     /// The first byte that was not accepted yet.
     head: usize,
@@ -54,12 +58,16 @@ impl Outgoing {
 
     /// Whether a frame of this size, header included, can be appended whole.
     pub(crate) fn has_room(&mut self, size: usize) -> bool {
-        if self.tail + size > BOUND && self.head >= BOUND / 2 {
+        if self.len() + size > BOUND {
+            return false;
+        }
+        let limit = self.limit();
+        if self.tail + size > limit && self.head >= limit / 2 {
             self.buf.copy_within(self.head..self.tail, 0);
             self.tail -= self.head;
             self.head = 0;
         }
-        self.tail + size <= BOUND
+        self.tail + size <= limit
     }
 
     /// Appends the header of a frame; there is room for it. The key is for [`append`](Self::append).
@@ -75,7 +83,8 @@ impl Outgoing {
     /// Answers how many bytes it took.
     pub(crate) fn append(&mut self, rest: &[u8], key: [u8; 4], at: usize) -> usize {
         self.has_room(rest.len().min(BOUND / 2));
-        let size = rest.len().min(BOUND - self.tail);
+        let limit = if rest.len() > BOUND { PIECE } else { self.limit() };
+        let size = rest.len().min(limit - self.tail);
         self.stretch(size);
         mask::copy(&mut self.buf[self.tail..self.tail + size], &rest[..size], key, at);
         self.tail += size;
@@ -106,9 +115,15 @@ impl Outgoing {
         }
     }
 
+    /// How far small frames are appended: as far as the buffer was made for a large one.
+    fn limit(&self) -> usize {
+        self.buf.len().max(BOUND)
+    }
+
     /// Makes the buffer itself longer, as far as it may be.
     fn stretch(&mut self, more: usize) {
-        let needed = (self.tail + more).min(BOUND);
+        let most = if more > BOUND { PIECE } else { self.limit() };
+        let needed = (self.tail + more).min(most);
         if needed > self.buf.len() {
             self.buf.resize(needed.next_power_of_two().max(SMALL), 0);
         }

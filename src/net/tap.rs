@@ -9,7 +9,7 @@ use {crate::net::tls_fault::Trouble, std::sync::Arc};
 
 /// How far one read ahead goes, and how much is kept for it, in bytes: at first and while little comes, and at most.
 const SHORTEST: usize = 1 << 10;
-const LONGEST: usize = 32 << 10;
+const LONGEST: usize = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {

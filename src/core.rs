@@ -13,7 +13,7 @@ use crate::entry::Kind;
 use crate::error::{SendError, WaitError};
 use crate::event::MessageId;
 use crate::event_loop::{self, shared::SharedLoop};
-use crate::mailbox::{Inner, Mailbox};
+use crate::mailbox::{Inner, Mailbox, News};
 use crate::process;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -85,7 +85,7 @@ impl Core {
             let deadline = now.checked_add(timeout);
             while let Err(SendError::Full) = sent {
                 let has_room = |inner: &Inner| inner.has_room(payload.len()).then_some(());
-                match self.wait_until(deadline, has_room) {
+                match self.wait_until(News::Outbox, deadline, has_room) {
                     Err(WaitError::WouldDeadlock) => return Err(SendError::WouldDeadlock),
                     Err(WaitError::TimedOut) => return Err(SendError::Full),
                     _ => sent = self.mailbox.send(kind, payload, time_to_live, Instant::now()),
@@ -95,9 +95,10 @@ impl Core {
         sent
     }
 
-    /// Waits until `done` has an answer; turns the loop meanwhile, if nobody else does.
+    /// Waits until `done` has an answer, which changes with these news only; turns the loop meanwhile, if nobody else does.
     pub(crate) fn wait_until<T>(
         &self,
+        news: News,
         deadline: Option<Instant>,
         mut done: impl FnMut(&Inner) -> Option<T>,
     ) -> Result<T, WaitError> {
@@ -110,7 +111,7 @@ impl Core {
                 return answer;
             }
         }
-        self.mailbox.wait_until(deadline, done)
+        self.mailbox.wait_until(news, deadline, done)
     }
 
     /// Waits for the next event; turns the loop meanwhile, if nobody else does.

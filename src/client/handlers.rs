@@ -56,10 +56,10 @@ impl Client {
     ///
     /// An outcome may come before the send has returned the message's id.
     pub fn on_outcome(&self, call: impl FnMut(&Client, &Outcome) + Send + 'static) -> ListenerId {
-        self.core.mailbox.update(|inner| {
-            inner.outcomes_wanted = true;
-            inner.outbox.report_outcomes(true);
-        });
+        let mut inner = self.core.mailbox.lock();
+        inner.outcomes_wanted = true;
+        inner.outbox.report_outcomes(true);
+        drop(inner);
         self.listen(|dispatcher| dispatcher.handlers.outcome(Box::new(call)))
     }
 

@@ -19,7 +19,7 @@ use crate::entry::Kind;
 use crate::error::{CloseError, ConnectError, RecvError, SendError, WaitError};
 use crate::event::{End, Event, Message, MessageId, MessageRef, Opened, State};
 use crate::event_loop::shared::SharedLoop;
-use crate::mailbox::CLOSING;
+use crate::mailbox::{CLOSING, News};
 use crate::stats::Stats;
 use crate::thread;
 
@@ -78,22 +78,20 @@ impl Client {
 
     fn begin(&self, first: Option<Message>) -> Result<(), ConnectError> {
         let now = Instant::now();
-        let ordered = self.core.mailbox.update(|inner| {
-            if inner.is_closing() || inner.end.is_some() {
-                return Err(ConnectError::Closed);
-            }
-            if inner.connected {
-                return Err(ConnectError::AlreadyConnected);
-            }
-            if let Some(first) = &first {
-                let accepted = inner.outbox.accept_first(Kind::of(first), first.as_bytes(), now);
-                accepted.map_err(ConnectError::First)?;
-            }
-            inner.connected = true;
-            inner.orders.connect = true;
-            Ok(())
-        });
-        ordered?;
+        let mut inner = self.core.mailbox.lock();
+        if inner.is_closing() || inner.end.is_some() {
+            return Err(ConnectError::Closed);
+        }
+        if inner.connected {
+            return Err(ConnectError::AlreadyConnected);
+        }
+        if let Some(first) = &first {
+            let accepted = inner.outbox.accept_first(Kind::of(first), first.as_bytes(), now);
+            accepted.map_err(ConnectError::First)?;
+        }
+        inner.connected = true;
+        inner.orders.connect = true;
+        drop(inner);
         self.core.start().map_err(|error| {
             self.core.loop_failed("the event loop did not start");
             ConnectError::Start(error)
@@ -120,7 +118,7 @@ impl Client {
         }
         self.core.mailbox.close(code, reason);
         // Never connected: a loop is needed to tell handlers of the end.
-        let start = self.core.mailbox.update(|inner| !std::mem::replace(&mut inner.connected, true));
+        let start = !std::mem::replace(&mut self.core.mailbox.lock().connected, true);
         if start && self.core.start().is_err() {
             self.core.loop_failed("the event loop did not start");
         }
@@ -140,7 +138,7 @@ impl Client {
     /// [`WaitError::TimedOut`]; [`WaitError::Closed`] if the client has ended; [`WaitError::WouldDeadlock`] in a
     /// turn of any event loop, as in most handlers.
     pub fn wait_open(&self, timeout: Duration) -> Result<(), WaitError> {
-        self.wait(timeout, |state, _| (state == State::Open).then_some(()))
+        self.wait(News::Open, timeout, |state, _| (state == State::Open).then_some(()))
     }
 
     /// Waits until the client has ended and its last event was handed on.
@@ -149,16 +147,17 @@ impl Client {
     ///
     /// [`WaitError::TimedOut`]; [`WaitError::WouldDeadlock`] in a turn of any event loop.
     pub fn wait_closed(&self, timeout: Duration) -> Result<End, WaitError> {
-        self.wait(timeout, |_, end| end.cloned())
+        self.wait(News::End, timeout, |_, end| end.cloned())
     }
 
     fn wait<T>(
         &self,
+        news: News,
         timeout: Duration,
         done: impl Fn(State, Option<&End>) -> Option<T>,
     ) -> Result<T, WaitError> {
         let deadline = Instant::now().checked_add(timeout);
-        self.core.wait_until(deadline, |inner| done(inner.state, inner.end.as_ref()))
+        self.core.wait_until(news, deadline, |inner| done(inner.state, inner.end.as_ref()))
     }
 
     // ---- sending -------------------------------------------------------------------------
@@ -230,7 +229,7 @@ impl Client {
     pub fn flush(&self, timeout: Duration) -> Result<(), WaitError> {
         let deadline = Instant::now().checked_add(timeout);
         let mut target = None;
-        self.core.wait_until(deadline, |inner| {
+        self.core.wait_until(News::Outbox, deadline, |inner| {
             let last = *target.get_or_insert_with(|| inner.outbox.last_accepted());
             // Only the end drops them so; whether it came before this call or during it, they are not written.
             if inner.outbox.tally().closed > 0 {

@@ -65,7 +65,7 @@ enum Io {
 impl Member {
     pub(crate) fn new(core: Arc<Core>, home: Home) -> Member {
         let link = Link::new(core.config.rules.clone(), process::rng().random());
-        core.mailbox.update(|inner| inner.home = Some(home.clone()));
+        core.mailbox.lock().home = Some(home.clone());
         Member {
             client: Client::uncounted_of(&core),
             core,
@@ -369,16 +369,15 @@ impl Member {
         }
         self.link.handle(Input::Opened, now);
         // Before the state says open: who waited for that may ask for the headers at once.
-        core.mailbox.update(|inner| {
-            let opened = Opened {
-                attempt,
-                first: inner.counters.sessions == 0,
-                subprotocol: accepted.subprotocol,
-                headers: accepted.headers,
-            };
-            inner.counters.sessions += 1;
-            inner.opened = Some(Arc::new(opened));
-        });
+        let mut inner = core.mailbox.lock();
+        inner.opened = Some(Arc::new(Opened {
+            attempt,
+            first: inner.counters.sessions == 0,
+            subprotocol: accepted.subprotocol,
+            headers: accepted.headers,
+        }));
+        inner.counters.sessions += 1;
+        drop(inner);
         // What waits goes out at once: a new session begins with the wish to write.
         let _ = core.mailbox.park(wire, true, false, None);
         self.io = Io::Open(Box::new(Session::new(core.config.max_message, accepted.rest, token)));
@@ -412,7 +411,7 @@ impl Member {
         match action {
             Action::Dial { attempt } => {
                 log::debug!("[{}] attempt {attempt} to {}", self.name(), self.core.config.shown_url);
-                self.core.mailbox.update(|inner| inner.counters.attempts += 1);
+                self.core.mailbox.lock().counters.attempts += 1;
                 self.in_a_row = attempt;
                 self.attempt = self.attempt.wrapping_add(1);
                 let home = self.home.clone();

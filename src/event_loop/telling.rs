@@ -6,7 +6,7 @@ use crate::error::Cause;
 use crate::event::{Event, Initiator, State};
 use crate::event_loop::member::Member;
 use crate::link::Input;
-use crate::mailbox::DESTROYED;
+use crate::mailbox::{DESTROYED, News};
 
 impl Member {
     /// Hands an event on; what the user can ask for is brought up to date before.
@@ -15,7 +15,10 @@ impl Member {
         match &mut event {
             Event::State(state) => {
                 log::debug!("[{}] {state}", self.name());
-                core.mailbox.update(|inner| inner.state = *state);
+                match state {
+                    State::Open => core.mailbox.update(News::Open, |inner| inner.state = State::Open),
+                    other => core.mailbox.lock().state = *other,
+                }
             }
             Event::Open(opened) => {
                 let answer = core.mailbox.lock().opened.clone();
@@ -28,12 +31,12 @@ impl Member {
             Event::Heartbeat(time) => core.mailbox.lock().counters.round_trip(*time),
             Event::ClosedForGood(end) => {
                 log::info!("[{}] closed for good: {end}", self.name());
-                core.mailbox.update(|inner| inner.outbox.close());
+                core.mailbox.update(News::Outbox, |inner| inner.outbox.close());
                 // All of them, whoever takes them when: a closed outbox has no more to come.
                 while self.tell_outcome(now) {}
                 let end = end.clone();
                 self.deliver(event, now);
-                core.mailbox.update(|inner| {
+                core.mailbox.update(News::End, |inner| {
                     inner.state = State::Closed;
                     inner.end.get_or_insert(end);
                     // The loop's descriptors do not outlive it.
@@ -66,7 +69,7 @@ impl Member {
             self.tell_outcome(now);
         }
         // Outcomes that wait to be told fill the outbox: there may be room for those who wait for it.
-        self.core.mailbox.update(|_| {});
+        self.core.mailbox.update(News::Outbox, |_| {});
     }
 
     /// `false` if there was none.
@@ -91,7 +94,7 @@ impl Member {
 
     pub(super) fn callback_panicked(&mut self, now: Instant) {
         log::error!("[{}] a callback panicked; the client is closed", self.name());
-        self.core.mailbox.update(|inner| self.core.mailbox.shut(inner));
+        self.core.mailbox.update(News::Outbox, |inner| self.core.mailbox.shut(inner));
         self.link.handle(Input::CallbackPanicked, now);
     }
 }

@@ -8,12 +8,12 @@
 
 mod sending;
 mod serving;
+mod waiting;
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::error::WaitError;
 use crate::event::{End, Opened, State};
 use crate::event_loop::post::Home;
 use crate::link::outbox::Outbox;
@@ -22,6 +22,9 @@ use crate::session::wire::{Flush, Wire};
 use crate::stats::{Counters, Stats};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::{Condvar, Mutex, MutexGuard};
+
+pub(crate) use waiting::News;
+use waiting::{Telling, Waiters};
 
 /// How many direct writes a sender has in a burst before the loop takes over and coalesces.
 const CREDIT: u32 = if cfg!(heartwire_model) { 2 } else { 4 };
@@ -35,7 +38,7 @@ pub(crate) const DESTROYED: u32 = 4;
 
 pub(crate) struct Mailbox {
     inner: Mutex<Inner>,
-    /// Notified when `waiters` is not zero and something that they may wait for has changed.
+    /// Notified when something has changed that one of the `waiters` may wait for.
     changed: Condvar,
     /// What the loop asks after each callback, without a lock.
     signals: AtomicU32,
@@ -93,7 +96,7 @@ pub(crate) struct Inner {
     known_expiry: Option<Instant>,
     /// Pings of the user that wait for room in the wire.
     pings: Vec<Vec<u8>>,
-    waiters: usize,
+    waiters: Waiters,
     /// Threads that wait for a change and turn the loop meanwhile, or wait for the one that does.
     turning_waiters: usize,
 }
@@ -135,7 +138,7 @@ impl Mailbox {
                 last_send: None,
                 known_expiry: None,
                 pings: Vec::new(),
-                waiters: 0,
+                waiters: Waiters::default(),
                 turning_waiters: 0,
             }),
             changed: Condvar::new(),
@@ -182,20 +185,6 @@ impl Mailbox {
         self.signals() & DESTROYED != 0
     }
 
-    /// What a wait has come to: `Some` of what was waited for, or of the client's end.
-    pub(crate) fn answer<T>(
-        &self,
-        done: &mut impl FnMut(&Inner) -> Option<T>,
-    ) -> Option<Result<T, WaitError>> {
-        self.lock().answer(done)
-    }
-
-    /// While it lives, somebody waits for a change in a turn of the loop, or for the end of one: senders wake the loop.
-    pub(crate) fn waits_turning(&self) -> TurningWaiter<'_> {
-        self.lock().turning_waiters += 1;
-        TurningWaiter(self)
-    }
-
     /// The loop begins to work for this client, and may call its handlers from here on.
     pub(crate) fn enter(&self) {
         // Before the first look at the signals: either this thread sees that the client is destroyed, or the
@@ -211,55 +200,6 @@ impl Mailbox {
             drop(self.lock());
             self.changed.notify_all();
         }
-    }
-
-    /// Waits until the loop does not work for this client, which was destroyed.
-    pub(crate) fn wait_until_left(&self) {
-        let mut inner = self.lock();
-        fence(Ordering::SeqCst);
-        while self.served.load(Ordering::SeqCst) {
-            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Waits until `done` has an answer. The caller has made sure that this thread may wait.
-    pub(crate) fn wait_until<T>(
-        &self,
-        deadline: Option<Instant>,
-        mut done: impl FnMut(&Inner) -> Option<T>,
-    ) -> Result<T, WaitError> {
-        let mut inner = self.lock();
-        loop {
-            if let Some(answer) = inner.answer(&mut done) {
-                return answer;
-            }
-            let (guard, in_time) = self.wait(inner, deadline);
-            inner = guard;
-            if !in_time {
-                return done(&inner).ok_or(WaitError::TimedOut);
-            }
-        }
-    }
-
-    fn wait<'a>(
-        &self,
-        mut inner: MutexGuard<'a, Inner>,
-        deadline: Option<Instant>,
-    ) -> (MutexGuard<'a, Inner>, bool) {
-        inner.waiters += 1;
-        let mut in_time = true;
-        inner = match deadline {
-            None => self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner),
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let waited = self.changed.wait_timeout(inner, left);
-                let (guard, result) = waited.unwrap_or_else(PoisonError::into_inner);
-                in_time = !result.timed_out();
-                guard
-            }
-        };
-        inner.waiters -= 1;
-        (inner, in_time)
     }
 
     pub(crate) fn stats(&self, events_discarded: u64) -> Stats {
@@ -288,14 +228,6 @@ impl Mailbox {
         }
     }
 
-    /// Changes what the user can ask for, and tells those who wait.
-    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        let mut inner = self.lock();
-        let result = change(&mut inner);
-        self.announce(&mut inner);
-        result
-    }
-
     /// From now on nothing is accepted, and no message is delivered.
     pub(crate) fn shut(&self, inner: &mut Inner) {
         inner.closing = true;
@@ -303,7 +235,7 @@ impl Mailbox {
         self.signals.fetch_or(CLOSING, Ordering::AcqRel);
     }
 
-    fn account(&self, inner: &mut Inner, wire: &mut Wire<Stream>) {
+    fn account(&self, inner: &mut Inner, wire: &mut Wire<Stream>, telling: &mut Telling<'_>) {
         let written = wire.take_written();
         if written.is_empty() {
             return;
@@ -311,34 +243,11 @@ impl Mailbox {
         for run in written.iter() {
             inner.outbox.written(run.first, run.last, run.messages, run.payload_bytes);
         }
-        self.announce(inner);
-    }
-
-    fn announce(&self, inner: &mut Inner) {
-        if inner.waiters > 0 {
-            self.changed.notify_all();
-        }
-    }
-}
-
-/// See [`Mailbox::waits_turning`].
-pub(crate) struct TurningWaiter<'a>(&'a Mailbox);
-
-impl Drop for TurningWaiter<'_> {
-    fn drop(&mut self) {
-        self.0.lock().turning_waiters -= 1;
+        telling.announce(inner, News::Outbox);
     }
 }
 
 impl Inner {
-    fn answer<T>(&self, done: &mut impl FnMut(&Inner) -> Option<T>) -> Option<Result<T, WaitError>> {
-        match (done(self), &self.end) {
-            (Some(result), _) => Some(Ok(result)),
-            (None, Some(end)) => Some(Err(WaitError::Closed(Box::new(end.clone())))),
-            (None, None) => None,
-        }
-    }
-
     /// Whether a message of this length would be accepted, or refused for another reason than want of room.
     pub(crate) fn has_room(&self, len: usize) -> bool {
         self.closing || self.outbox.has_room(len)

@@ -7,7 +7,7 @@ use crate::entry::{Entry, Kind};
 use crate::error::SendError;
 use crate::event::{End, MessageId, State};
 use crate::event_loop::post::Home;
-use crate::mailbox::{CREDIT, DESTROYED, Inner, Mailbox, goodbye, wake};
+use crate::mailbox::{CREDIT, DESTROYED, Inner, Mailbox, News, goodbye, wake};
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
 use crate::sync::atomic::Ordering;
@@ -71,18 +71,20 @@ impl Mailbox {
 
     /// From now on no message is accepted; the loop is told to close. The first call counts.
     pub(crate) fn close(&self, code: u16, reason: &str) {
+        let mut telling = self.telling();
         self.order(|inner| {
             if inner.closing || inner.end.is_some() {
                 return;
             }
             self.shut(inner);
             inner.orders.close = Some((code, reason.to_string()));
-            self.announce(inner);
+            telling.announce(inner, News::Outbox);
         });
     }
 
     /// Silence from here on. Says goodbye on the wire if it is at hand, once, without blocking.
     pub(crate) fn destroy(&self) {
+        let mut telling = self.telling();
         let mut inner = self.lock();
         inner.destroyed = true;
         inner.closing = true;
@@ -92,10 +94,11 @@ impl Mailbox {
         inner.outbox.report_outcomes(false);
         inner.outbox.close();
         self.signals.fetch_or(DESTROYED, Ordering::SeqCst);
-        self.announce(&mut inner);
+        telling.announce(&inner, News::End);
         let wire = inner.wire.take();
         let home = inner.list();
         drop(inner);
+        drop(telling);
         wake(home);
         if let Some(wire) = wire {
             goodbye(wire);
@@ -104,9 +107,10 @@ impl Mailbox {
 
     fn park_after_sending(&self, mut wire: Box<Wire<Stream>>) {
         let mut batch_left = true;
+        let mut telling = self.telling();
         let mut inner = self.lock();
         loop {
-            self.account(&mut inner, &mut wire);
+            self.account(&mut inner, &mut wire, &mut telling);
             // A session that ended took its wire along, so there is an end here only where the loop has failed.
             if inner.destroyed || inner.end.is_some() {
                 drop(inner);

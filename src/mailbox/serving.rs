@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::event::{End, State};
-use crate::mailbox::{CREDIT, Mailbox, Orders, goodbye};
+use crate::mailbox::{CREDIT, Mailbox, News, Orders, goodbye};
 use crate::net::stream::Stream;
 use crate::session::wire::Wire;
 
@@ -30,11 +30,12 @@ impl Mailbox {
     ///
     /// Who waits for room, or for the fate of a message, is told: an expiry is an answer to both.
     pub(crate) fn sweep(&self, now: Instant) -> Swept {
+        let mut telling = self.telling();
         let mut inner = self.lock();
         let before = inner.outbox.unfinished();
         inner.outbox.expire(now);
         if inner.outbox.unfinished() < before {
-            self.announce(&mut inner);
+            telling.announce(&inner, News::Outbox);
         }
         Swept {
             outcomes: inner.outbox.outcomes_pending() > 0,
@@ -58,15 +59,17 @@ impl Mailbox {
         if room == 0 {
             return false;
         }
+        let mut telling = self.telling();
         let mut inner = self.lock();
-        self.account(&mut inner, wire);
+        self.account(&mut inner, wire, &mut telling);
         let before = inner.outbox.unfinished();
         inner.outbox.hand_out(room, now, &mut batch);
         if inner.outbox.unfinished() < before {
-            self.announce(&mut inner);
+            telling.announce(&inner, News::Outbox);
         }
         let pings = std::mem::take(&mut inner.pings);
         drop(inner);
+        drop(telling);
         let any = !batch.is_empty() || !pings.is_empty();
         pings.iter().for_each(|ping| wire.ping(ping));
         batch.into_iter().for_each(|entry| wire.push(entry));
@@ -87,8 +90,9 @@ impl Mailbox {
         shrinking: bool,
         heard: Option<Instant>,
     ) -> bool {
+        let mut telling = self.telling();
         let mut inner = self.lock();
-        self.account(&mut inner, &mut wire);
+        self.account(&mut inner, &mut wire, &mut telling);
         if heard.is_some() {
             inner.counters.last_received = heard;
             inner.credit = CREDIT;
@@ -117,8 +121,9 @@ impl Mailbox {
 
     /// Accounts for what the wire has written while a session ends, and takes back what it has not.
     pub(crate) fn unload(&self, mut wire: Box<Wire<Stream>>) -> Stream {
+        let mut telling = self.telling();
         let mut inner = self.lock();
-        self.account(&mut inner, &mut wire);
+        self.account(&mut inner, &mut wire, &mut telling);
         inner.direct = false;
         inner.pings.clear();
         let (stream, unsent) = wire.into_unsent();
@@ -132,7 +137,7 @@ impl Mailbox {
 
     /// There is no loop any more: nothing is accepted, and the socket is let go of.
     pub(crate) fn loop_failed(&self) {
-        let wire = self.update(|inner| {
+        let wire = self.update(News::End, |inner| {
             inner.state = State::Closed;
             inner.direct = false;
             inner.outbox.close();

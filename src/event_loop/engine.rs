@@ -32,6 +32,9 @@ pub(super) struct Engine {
     timers: Timers,
     /// Members with work left from the last turn: the next one does not wait.
     again: Vec<Slot>,
+    /// Empty between turns, as the next one: they keep their memory for the turn that needs it.
+    ready: Vec<Slot>,
+    listed: Vec<Slot>,
     sleep: Sleep,
     started: Instant,
 }
@@ -55,6 +58,8 @@ impl Engine {
             members: Slots::new(),
             timers: Timers::default(),
             again: Vec::new(),
+            ready: Vec::new(),
+            listed: Vec::new(),
             sleep: Sleep::default(),
             started: Instant::now(),
         })
@@ -72,9 +77,9 @@ impl Engine {
     pub(super) fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let _inside = thread::Loop::enter();
         // Each of them once, however many reasons there are: a second time would be a second share.
-        let mut ready = std::mem::take(&mut self.again);
+        let mut ready = std::mem::replace(&mut self.again, std::mem::take(&mut self.ready));
         let wait = if ready.is_empty() { self.longest_wait(timeout) } else { Some(Duration::ZERO) };
-        let (listed, arrivals) = self.wait_for_events(wait)?;
+        let arrivals = self.wait_for_events(wait)?;
         let now = Instant::now();
         // All that is ready, before any deadline judges: a member whose readiness is still with the system would be
         // taken for silent. Each socket is told of once, so that this comes to an end; the bound is for what is not known.
@@ -83,7 +88,7 @@ impl Engine {
             self.poll(Some(Duration::ZERO))?;
             polls += 1;
         }
-        for slot in listed {
+        for slot in self.listed.drain(..) {
             if let Some(member) = self.members.get_mut(slot) {
                 member.was_listed();
                 if member.lines_up() {
@@ -109,9 +114,10 @@ impl Engine {
                 }
             }
         }
-        for slot in ready {
+        for slot in ready.drain(..) {
             self.serve(slot, now, false);
         }
+        self.ready = ready;
         for slot in self.due(now) {
             self.serve(slot, now, true);
         }
@@ -186,7 +192,8 @@ impl Engine {
         self.next_timer()
     }
 
-    fn wait_for_events(&mut self, wait: Option<Duration>) -> io::Result<(Vec<Slot>, Vec<Arc<Core>>)> {
+    /// What other threads left meanwhile is in `listed` then, and answered.
+    fn wait_for_events(&mut self, wait: Option<Duration>) -> io::Result<Vec<Arc<Core>>> {
         let wait = {
             let mut inbox = self.post.inbox();
             let work = inbox.has_work();
@@ -194,7 +201,7 @@ impl Engine {
             if work { Some(Duration::ZERO) } else { wait }
         };
         self.poll(wait)?;
-        Ok(self.post.inbox().take())
+        Ok(self.post.inbox().take(&mut self.listed))
     }
 
     fn poll(&mut self, wait: Option<Duration>) -> io::Result<()> {

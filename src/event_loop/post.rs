@@ -44,11 +44,13 @@ impl Inbox {
         self.woken |= self.closed && self.clients == 0;
     }
 
-    /// Takes all of it. Whoever leaves something from now on need not wake anybody.
-    pub(super) fn take(&mut self) -> (Vec<Slot>, Vec<Arc<Core>>) {
+    /// Takes all of it, in exchange for an empty list. Whoever leaves something from now on need not wake anybody.
+    pub(super) fn take(&mut self, listed: &mut Vec<Slot>) -> Vec<Arc<Core>> {
+        debug_assert!(listed.is_empty());
         self.asleep = false;
         self.woken = false;
-        (std::mem::take(&mut self.listed), std::mem::take(&mut self.arrivals))
+        std::mem::swap(&mut self.listed, listed);
+        std::mem::take(&mut self.arrivals)
     }
 }
 
@@ -112,7 +114,7 @@ impl Post {
         let mut inbox = self.inbox();
         inbox.closed = true;
         inbox.failed = true;
-        inbox.take().1
+        inbox.take(&mut Vec::new())
     }
 
     /// Counts a client in; `false` if none may come any more.

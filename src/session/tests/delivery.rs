@@ -113,11 +113,9 @@ impl Sender {
 
     /// One turn of the loop.
     fn serve(&mut self, wire: &mut Wire<Brittle>) -> Flush {
-        let mut entries = VecDeque::new();
         if wire.room() > 0 && !self.outbox.is_empty() {
-            self.outbox.hand_out(wire.room(), self.now, &mut entries);
+            self.outbox.hand_out(wire.room(), self.now, |entry| wire.line_up(entry));
         }
-        entries.into_iter().for_each(|entry: Entry| wire.push(entry));
         let flush = wire.flush();
         self.account(wire);
         flush

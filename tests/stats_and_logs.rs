@@ -254,6 +254,42 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
     assert!(log_lines::all().iter().chain(&log_lines::of_others()).all(|line| !line.contains(MARK)));
 }
 
+/// RFC 6455 section 4.2.2 lets a server choose one subprotocol; one that sends all of them back tells a token that is among
+/// them.
+#[test]
+fn what_a_server_makes_of_a_subprotocol_or_an_extension_stays_out_of_logs_and_short() {
+    let _watch = watchdog(60, "logs of a wrong answer");
+    log_lines::keep();
+    let long: &str = "x".repeat(20_000).leak();
+    let both = format!("chat, token-zq, {long}");
+    let answers = [
+        ("echoes", Behaviour::echo().subprotocol(&both)),
+        ("extends", Behaviour::echo().header("Sec-WebSocket-Extensions", long)),
+    ];
+    for (name, behaviour) in answers {
+        let server = Server::start(behaviour);
+        let client = Client::builder(&server.url())
+            .name(name)
+            .subprotocol("chat")
+            .subprotocol("token-zq")
+            .reconnect(Reconnect::never())
+            .build()
+            .unwrap();
+        let told = Told::by(&client);
+        client.connect().unwrap();
+        let text = told.wait_for(|event| match event {
+            Event::ConnectFailed(failed) => Some(failed.to_string()),
+            _ => None,
+        });
+        told.to_the_end();
+        drop(client);
+        assert!(!text.contains(MARK) && text.len() < 1000, "{} bytes: {}", text.len(), &text[..200]);
+        let lines = log_lines::of(name);
+        assert!(lines.iter().any(|line| line.contains("was not asked for")), "{lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains(MARK) && line.len() < 1000), "a secret, or too long");
+    }
+}
+
 #[test]
 fn debug_output_of_client_and_builder_shows_no_secret() {
     let _watch = watchdog(60, "debug output");

@@ -3,6 +3,9 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+/// Characters of a server's word that an error's text shows.
+const SHOWN: usize = 64;
+
 /// A TLS failure: its kind, and the platform's own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFault {
@@ -110,7 +113,8 @@ pub enum UpgradeFault {
     Header(&'static str),
     /// `Sec-WebSocket-Accept` does not match our key: it is not an answer to our request.
     Accept,
-    /// It names a subprotocol that was not asked for.
+    /// It names a subprotocol that was not asked for. The name is left out of the error's text: a server that sends all
+    /// back that was offered tells a token among it.
     Subprotocol(String),
     /// It names an extension that was not asked for.
     Extension(String),
@@ -123,11 +127,11 @@ impl fmt::Display for UpgradeFault {
             UpgradeFault::TooLong => f.write_str("its head is too long"),
             UpgradeFault::Header(name) => write!(f, "the header {name} is missing or wrong"),
             UpgradeFault::Accept => f.write_str("Sec-WebSocket-Accept does not match the key"),
-            UpgradeFault::Subprotocol(name) => {
-                write!(f, "the subprotocol {} was not asked for", name.escape_debug())
-            }
+            UpgradeFault::Subprotocol(_) => f.write_str("its subprotocol was not asked for"),
             UpgradeFault::Extension(name) => {
-                write!(f, "the extension {} was not asked for", name.escape_debug())
+                // A log line, not 64 KiB of the server's.
+                let start: String = name.chars().take(SHOWN).collect();
+                write!(f, "the extension {} was not asked for", start.escape_debug())
             }
         }
     }

@@ -194,6 +194,7 @@ impl Member {
                 session.shrink(&self.core, now);
             }
             if self.link.deadline().is_some_and(|at| at <= now) {
+                self.give_up_upgrade(now);
                 let acknowledged = self.acknowledged();
                 self.link.handle(Input::Tick { acknowledged }, now);
             }
@@ -345,6 +346,17 @@ impl Member {
                 };
                 self.link.handle(Input::DialFailed(error), now);
             }
+        }
+    }
+
+    /// The attempt's time is up. Whoever was refused by then, but for the rest of the body, was refused.
+    fn give_up_upgrade(&mut self, now: Instant) {
+        if let Io::Upgrading(both, address) = &mut self.io
+            && let Some(cause) = both.1.give_up()
+        {
+            self.avoid = *address;
+            self.io = Io::Nothing;
+            self.link.handle(Input::DialFailed(LinkError::new(Phase::Upgrade, cause)), now);
         }
     }
 

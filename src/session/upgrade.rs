@@ -134,6 +134,12 @@ impl Upgrade {
         }
     }
 
+    /// Time is up: the refusal whose body is still coming, with what there is of that. It explains more than a time-out.
+    pub(crate) fn give_up(&mut self) -> Option<Cause> {
+        let refused = self.refused.take()?;
+        Some(self.refusal(refused))
+    }
+
     fn write(&mut self, stream: &mut impl Write) {
         while self.written < self.request.len() && self.write_error.is_none() {
             match stream.write(&self.request[self.written..]) {

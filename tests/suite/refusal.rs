@@ -1,10 +1,12 @@
 //! Servers that answer the upgrade with another status than 101.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use heartwire::{Cause, End, Phase};
 
 use crate::net::{Net, ended, failed, ms, opened, quick};
+use crate::support::upgrade::read_request_head;
 use crate::support::{Behaviour, Setup};
 
 fn refuse(status: u16) -> Behaviour {
@@ -107,6 +109,33 @@ fn the_body_of_a_refusal_is_kept_up_to_its_bound(net: &Net) {
     assert!(kept.len() <= 4096 && kept.iter().all(|byte| *byte == b'x'), "{}", kept.len());
 }
 
+fn a_refusal_whose_body_never_comes_is_told_as_such_when_the_time_is_up(net: &Net) {
+    // RFC 9110 section 6.1: the status stands before the content and does not depend on it.
+    for (sent, end, body) in [
+        ("HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\n", "fatal", ""),
+        ("HTTP/1.1 401 No\r\nContent-Length: 9999999\r\n\r\nbecause", "fatal", "because"),
+        ("HTTP/1.1 503 No\r\nContent-Length: 9\r\nRetry-After: 100\r\n\r\nlat", "retried", "lat"),
+    ] {
+        let server = net.server(Behaviour::raw(move |stream, _| {
+            let Ok(_) = read_request_head(stream) else { return };
+            let _ = stream.write_all(sent.as_bytes()).and_then(|()| stream.flush());
+            while stream.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
+        }));
+        let client = net.to(&server).connect_timeout(ms(300)).connect().unwrap();
+        let failed = failed(&client);
+        assert_eq!(failed.error().phase(), Phase::Upgrade, "{failed}");
+        let Cause::Refused(refusal) = failed.error().cause() else { panic!("{sent:?}: {failed}") };
+        assert_eq!(refusal.body(), body.as_bytes());
+        match failed.retry_in() {
+            None => assert!(end == "fatal" && matches!(ended(&client), End::Fatal(_)), "{sent:?}"),
+            Some(delay) => {
+                assert!(end == "retried" && delay >= Duration::from_secs(100), "{sent:?}: {delay:?}")
+            }
+        }
+        assert_eq!(server.connections(), 1);
+    }
+}
+
 fn a_redirect_is_a_refusal_and_is_not_followed(net: &Net) {
     let server = net.server(Behaviour::refuse(301, &[("Location", "ws://elsewhere.invalid/")], ""));
     let client = net.to(&server).connect().unwrap();
@@ -123,5 +152,6 @@ stamp! {
     a_long_retry_after_can_be_cut_short_by_the_user,
     a_refusal_keeps_status_headers_and_the_start_of_the_body,
     the_body_of_a_refusal_is_kept_up_to_its_bound,
+    a_refusal_whose_body_never_comes_is_told_as_such_when_the_time_is_up,
     a_redirect_is_a_refusal_and_is_not_followed,
 }

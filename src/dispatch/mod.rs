@@ -193,19 +193,19 @@ impl Dispatcher {
         self.way.load(Ordering::Acquire) > Way::Handlers as u8
     }
 
+    /// Delivers a message; answers whether the user has no room for a further one.
     pub(crate) fn message(
         &self,
         client: &Client,
         snapshot: &mut Snapshot,
         message: MessageRef<'_>,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<bool, Undelivered> {
         if self.way.load(Ordering::Acquire) == Way::Handlers as u8 {
             let told = snapshot.message(&self.handlers, client, message);
-            return told.map_err(|Panicked| Undelivered::Panicked);
+            return told.map(|()| false).map_err(|Panicked| Undelivered::Panicked);
         }
         let message = message.try_to_message().ok_or(Undelivered::NoMemory)?;
-        self.queue.push(Event::Message(message));
-        Ok(())
+        Ok(self.queue.push(Event::Message(message)))
     }
 
     pub(crate) fn event(

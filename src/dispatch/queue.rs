@@ -75,17 +75,18 @@ impl Queue {
         self.lock().claimed = true;
     }
 
-    pub(crate) fn push(&self, event: Event) {
+    /// Adds an event; answers whether the loop has to stop reading.
+    pub(crate) fn push(&self, event: Event) -> bool {
         let mut inner = self.lock();
         if inner.ended {
-            return;
+            return false;
         }
         match &event {
             Event::Message(message) => inner.bytes += message.len(),
             Event::Close(_) | Event::ConnectFailed(_) => inner.holding += 1,
             Event::Outcome(outcome) => {
                 if inner.merge(outcome) {
-                    return;
+                    return self.is_full(&mut inner);
                 }
                 inner.outcomes += 1;
             }
@@ -101,11 +102,13 @@ impl Queue {
             }
         }
         inner.ring();
+        let full = self.is_full(&mut inner);
         let awaited = inner.takers > 0;
         drop(inner);
         if awaited {
             self.came.notify_one();
         }
+        full
     }
 
     /// A descriptor that is readable while something is to be had: an event, or the news that none comes any more.
@@ -125,13 +128,20 @@ impl Queue {
         if !inner.claimed {
             return Pressure::default();
         }
-        let outcomes = inner.outcomes >= MOST_OUTCOMES;
-        inner.full = if inner.full {
-            !self.has_room(&inner)
-        } else {
-            inner.events.len() >= self.most_events || inner.bytes >= self.most_bytes || outcomes
-        };
-        Pressure { full: inner.full, holding: inner.holding > 0, outcomes }
+        let full = self.is_full(&mut inner);
+        Pressure { full, holding: inner.holding > 0, outcomes: inner.outcomes >= MOST_OUTCOMES }
+    }
+
+    fn is_full(&self, inner: &mut Inner) -> bool {
+        inner.full = inner.claimed
+            && if inner.full {
+                !self.has_room(inner)
+            } else {
+                inner.events.len() >= self.most_events
+                    || inner.bytes >= self.most_bytes
+                    || inner.outcomes >= MOST_OUTCOMES
+            };
+        inner.full
     }
 
     /// Waits until an event, the end, or the deadline comes; `None` waits for ever.

@@ -21,8 +21,10 @@ use crate::sync::{self, Poll};
 use crate::thread;
 use crate::user_code::{Panicked, guarded};
 
-/// Readiness events taken from the system at once.
+/// Readiness events taken from the system at once, on a loop for many.
 const EVENTS: usize = 256;
+/// And on that of one client: its sockets while it dials, and the waker.
+const EVENTS_OF_ONE: usize = 16;
 
 pub(super) struct Engine {
     poll: Poll,
@@ -49,11 +51,20 @@ pub(super) struct Destroyed {
 
 impl Engine {
     pub(super) fn new() -> io::Result<Engine> {
+        Engine::for_events(EVENTS)
+    }
+
+    /// One that will have a single client.
+    pub(super) fn for_one() -> io::Result<Engine> {
+        Engine::for_events(EVENTS_OF_ONE)
+    }
+
+    fn for_events(most: usize) -> io::Result<Engine> {
         let poll = Poll::new()?;
         let post = Arc::new(Post::new(sync::waker(&poll, WAKER)?));
         Ok(Engine {
             poll,
-            events: Events::with_capacity(EVENTS),
+            events: Events::with_capacity(most),
             post,
             members: Slots::new(),
             timers: Timers::default(),
@@ -84,7 +95,7 @@ impl Engine {
         // All that is ready, before any deadline judges: a member whose readiness is still with the system would be
         // taken for silent. Each socket is told of once, so that this comes to an end; the bound is for what is not known.
         let mut polls = 0;
-        while self.line_up_ready(&mut ready) && polls <= self.members.len() / EVENTS {
+        while self.line_up_ready(&mut ready) && polls <= self.members.len() / self.events.capacity() {
             self.poll(Some(Duration::ZERO))?;
             polls += 1;
         }
@@ -140,7 +151,7 @@ impl Engine {
                 ready.push(slot);
             }
         }
-        told == EVENTS
+        told >= self.events.capacity()
     }
 
     /// The members whose deadline has come. Taken together before any is served: a deadline that stays

@@ -58,8 +58,16 @@ pub(crate) struct Member {
 enum Io {
     Nothing,
     Dialing(Dial),
-    Upgrading(Box<(Stream, Upgrade)>, Option<std::net::SocketAddr>),
+    Upgrading(Box<Upgrading>),
     Open(Box<Session>),
+}
+
+struct Upgrading {
+    stream: Stream,
+    upgrade: Upgrade,
+    address: Option<std::net::SocketAddr>,
+    /// The socket has told of something since the last try.
+    ready: bool,
 }
 
 impl Member {
@@ -94,8 +102,10 @@ impl Member {
         if !slots::is_of(event.token(), self.home.slot.index, self.attempt) {
             return false;
         }
-        if let Io::Open(session) = &mut self.io {
-            session.is_ready(event);
+        match &mut self.io {
+            Io::Open(session) => session.is_ready(event),
+            Io::Upgrading(half) => half.ready = true,
+            Io::Nothing | Io::Dialing(_) => {}
         }
         true
     }
@@ -285,7 +295,8 @@ impl Member {
         match std::mem::replace(&mut self.io, Io::Nothing) {
             Io::Nothing => {}
             Io::Dialing(dial) => self.dial(dial, registry, now),
-            Io::Upgrading(both, address) => self.upgrade(both, address, registry, now),
+            Io::Upgrading(half) if half.ready => self.upgrade(half, registry, now),
+            Io::Upgrading(half) => self.io = Io::Upgrading(half),
             Io::Open(mut session) => {
                 self.again |= session.move_bytes(self, registry, now);
                 let drained = !session.paused && !session.is_readable();
@@ -313,7 +324,8 @@ impl Member {
             Ok(Some(stream)) => {
                 self.link.handle(Input::Phase(Phase::Upgrade), now);
                 let upgrade = Upgrade::new(&self.core.config.request);
-                self.upgrade(Box::new((stream, upgrade)), dial.address(), registry, now);
+                let half = Upgrading { stream, upgrade, address: dial.address(), ready: true };
+                self.upgrade(Box::new(half), registry, now);
             }
             Err(error) => {
                 self.avoid = dial.address();
@@ -323,23 +335,17 @@ impl Member {
         }
     }
 
-    fn upgrade(
-        &mut self,
-        mut both: Box<(Stream, Upgrade)>,
-        address: Option<std::net::SocketAddr>,
-        registry: &Registry,
-        now: Instant,
-    ) {
-        let (stream, upgrade) = &mut *both;
-        match upgrade.advance(stream) {
-            Ok(None) => self.io = Io::Upgrading(both, address),
-            Ok(Some(accepted)) => self.open(both.0, accepted, registry, now),
+    fn upgrade(&mut self, mut half: Box<Upgrading>, registry: &Registry, now: Instant) {
+        half.ready = false;
+        match half.upgrade.advance(&mut half.stream) {
+            Ok(None) => self.io = Io::Upgrading(half),
+            Ok(Some(accepted)) => self.open(half.stream, accepted, registry, now),
             Err(cause) => {
-                self.avoid = address;
+                self.avoid = half.address;
                 let error = match cause {
                     // TLS may fail as late as here, and hides in an I/O error.
                     Cause::Io(error) => match Arc::try_unwrap(error) {
-                        Ok(error) => stream.link_error(Phase::Upgrade, error),
+                        Ok(error) => half.stream.link_error(Phase::Upgrade, error),
                         Err(shared) => LinkError::new(Phase::Upgrade, Cause::Io(shared)),
                     },
                     cause => LinkError::new(Phase::Upgrade, cause),
@@ -351,10 +357,10 @@ impl Member {
 
     /// The attempt's time is up. Whoever was refused by then, but for the rest of the body, was refused.
     fn give_up_upgrade(&mut self, now: Instant) {
-        if let Io::Upgrading(both, address) = &mut self.io
-            && let Some(cause) = both.1.give_up()
+        if let Io::Upgrading(half) = &mut self.io
+            && let Some(cause) = half.upgrade.give_up()
         {
-            self.avoid = *address;
+            self.avoid = half.address;
             self.io = Io::Nothing;
             self.link.handle(Input::DialFailed(LinkError::new(Phase::Upgrade, cause)), now);
         }

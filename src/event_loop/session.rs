@@ -16,7 +16,7 @@ use crate::error::{Cause, LinkError, Phase, ProtocolFault};
 use crate::event_loop::member::Member;
 
 use crate::link::{Action, Beat, Input};
-use crate::mailbox::{CLOSING, DESTROYED};
+use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::stream::Stream;
 use crate::net::tap::Direction;
 use crate::session::reader::{Inbound, Item};
@@ -24,6 +24,8 @@ use crate::session::wire::{Flush, Wire};
 
 /// Reads, and batches written, in one turn: a flood from one peer starves neither writes nor other clients.
 const BUDGET: u32 = 16;
+/// What one read takes at most of what is thrown away.
+const SCRAP: usize = 4 * 1024;
 /// Buffers that grew are looked at again after this time, until they have shrunk: traffic with breaks shorter than this
 /// does not grow them anew after each.
 const QUIET: Duration = Duration::from_secs(2);
@@ -208,9 +210,10 @@ impl Session {
                 Ok(Some(Item::Message(message))) => {
                     core.mailbox.received.count(message.as_bytes().len());
                     let wanted = member.link.message(message, now);
+                    let mut full = false;
                     if wanted && core.mailbox.signals() & CLOSING == 0 {
                         match core.dispatcher.message(&member.client, &mut member.snapshot, message) {
-                            Ok(()) => {}
+                            Ok(no_room) => full = no_room,
                             Err(Undelivered::Panicked) => member.callback_panicked(now),
                             Err(Undelivered::NoMemory) => {
                                 let fault = ProtocolFault::NoMemory(message.as_bytes().len() as u64);
@@ -222,7 +225,7 @@ impl Session {
                     if signals & DESTROYED != 0 {
                         return;
                     }
-                    self.paused = member.holds_messages_back();
+                    self.paused = signals & CLOSING == 0 && (full || signals & PAUSED != 0);
                 }
                 Ok(Some(Item::Ping(payload))) => {
                     self.pong = Some(payload.to_vec());
@@ -300,8 +303,7 @@ impl Session {
 
     fn read(&mut self, wire: &mut Wire<Stream>) -> Gave {
         let read = if self.over {
-            let mut scrap = [0; 4096];
-            wire.stream.read(&mut scrap)
+            wire.stream.read(&mut vec![0; SCRAP])
         } else {
             self.inbound.fill(&mut wire.stream).map(|fill| fill.bytes)
         };

@@ -141,7 +141,13 @@ impl Race {
 
 /// Begins to connect; nothing has come of it yet.
 fn connect(target: &Target, address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let domain = Domain::for_address(address);
+    // Where the system can make it so at once, that saves two calls.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     socket.set_nonblocking(true)?;
     if let Some(local) = target.local {
         socket.bind(&SocketAddr::new(local, 0).into())?;

@@ -53,7 +53,8 @@ pub(crate) fn head_end(bytes: &[u8], scanned: usize) -> Option<usize> {
 
 /// Takes a whole head apart.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Head, UpgradeFault> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    // Not on the stack, whose pages a thread keeps for good.
+    let mut headers = vec![httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     match response.parse(bytes) {
         Ok(httparse::Status::Complete(size)) if size == bytes.len() => {}

@@ -111,8 +111,9 @@ impl Upgrade {
     /// The server refused, broke the protocol, or the stream failed or ended.
     pub(crate) fn advance(&mut self, stream: &mut (impl Read + Write)) -> Result<Option<Accepted>, Cause> {
         self.write(stream);
+        // Not on the stack, whose pages a thread keeps for good.
+        let mut chunk = vec![0; READ];
         loop {
-            let mut chunk = [0; READ];
             match stream.read(&mut chunk) {
                 Ok(0) => return Err(self.ended(Cause::EndOfStream)),
                 Ok(bytes) => {

@@ -3,7 +3,6 @@
 //! This is what the event loop does with the two, in small, with the network's part in memory: a stream takes what it
 //! likes, blocks when it likes, breaks after so many bytes, and the last of those that it took may never arrive.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::frames::{BINARY, TEXT, client};
 use crate::config::outbox::OutboxLimits;
-use crate::entry::{Entry, Kind};
+use crate::entry::Kind;
 use crate::event::{DropReason, Fate, Level};
 use crate::link::outbox::Outbox;
 use crate::session::wire::{Flush, Wire};

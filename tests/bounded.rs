@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use heartwire::{Builder, Cause, Client, End, Event, Heartbeat, ProtocolFault, Reconnect};
+use heartwire::{Builder, Cause, Client, End, Event, Heartbeat, OutboxLimits, ProtocolFault, Reconnect};
 use support::crowd::{Crowd, serve_if_asked};
 use support::frames::{FrameReader, Incoming, frame, ping_frame, raw_frame, raw_header};
 use support::heap::{self, Counting};
@@ -202,6 +202,60 @@ fn a_hundred_thousand_pings_to_which_nobody_reads_the_pongs_are_bounded_and_the_
         assert!(grown < FLAT, "{grown} bytes for pings");
         assert!((2..=PINGS).contains(&answered), "{answered}");
         assert_eq!(client.stats().sessions(), 1);
+    }
+}
+
+/// RFC 9293 section 3.8.6: who does not read closes his window, and what we have to say stays with us.
+#[test]
+fn a_server_that_stops_reading_costs_what_the_outbox_may_hold_and_a_close_is_on_time() {
+    const LIMIT: usize = 1 << 20;
+    let _watch = watchdog(110, "a server that stops reading");
+    let _alone = alone();
+    let limits = || OutboxLimits::new().bytes(LIMIT).messages(1000);
+    // Refused when full, or else the oldest make room; long messages, and short ones, each with a ping.
+    for (limits, size) in [
+        (limits(), 100_000),
+        (limits(), 10),
+        (limits().evict_oldest_when_full(), 100_000),
+        (limits().evict_oldest_when_full(), 10),
+    ] {
+        let (over, wait_for_end) = crossbeam_channel::bounded::<()>(0);
+        let behaviour = || {
+            let wait_for_end = wait_for_end.clone();
+            Behaviour::raw(move |stream, _| {
+                let Ok(head) = read_request_head(stream) else { return };
+                let _ = stream.write_all(switching_protocols(&head, "").as_bytes());
+                let _ = wait_for_end.recv_timeout(SOON);
+            })
+        };
+        for (_server, builder) in kinds(behaviour) {
+            let client =
+                builder.outbox(limits.clone()).close_timeout(Duration::from_millis(200)).build().unwrap();
+            client.connect().unwrap();
+            client.wait_open(SOON).unwrap();
+            let message = vec![b'm'; size];
+            let grown = growth(|| {
+                // As long as the system takes any, and 20 MB more; or 100 000 short messages and as many pings.
+                let mut left = (20_000_000 / size).min(100_000);
+                while left > 0 {
+                    let sent = client.send_binary(&message).is_ok();
+                    let pinged = client.ping(&[b'p'; 125]).is_ok();
+                    let full = !(sent || pinged) || client.buffered_amount() > LIMIT - 2 * size;
+                    left -= usize::from(full || size < 100);
+                }
+                assert!(client.buffered_amount() <= LIMIT);
+            });
+            println!("{grown} bytes for messages of {size} bytes");
+            assert!(grown < LIMIT as isize + FLAT, "{grown} bytes for an outbox of {LIMIT}");
+            let began = Instant::now();
+            client.close(1000, "").unwrap();
+            assert!(matches!(client.wait_closed(SOON).unwrap(), End::Closed));
+            assert!(began.elapsed() < Duration::from_millis(1200), "{:?}", began.elapsed());
+            let stats = client.stats();
+            let ends = [stats.messages_sent(), stats.evicted(), stats.dropped_on_close()].iter().sum::<u64>();
+            assert_eq!(ends, stats.accepted(), "each message has its end");
+            over.send_timeout((), SOON).unwrap();
+        }
     }
 }
 

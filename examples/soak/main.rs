@@ -72,10 +72,10 @@ fn soak(length: Duration, seed: u64) -> Result<Vec<String>, Box<dyn std::error::
     // Memory settles in the beginning: buffers, caches of the allocator's, the tables of the TLS library.
     break_and_mend(&mut links, &mut random, length / 10, &mut failed);
     for part in [length / 2 - length / 10, length / 2] {
-        held.push(at_rest(&links));
+        held.push(at_rest(&links, &mut failed));
         break_and_mend(&mut links, &mut random, part, &mut failed);
     }
-    held.push(at_rest(&links));
+    held.push(at_rest(&links, &mut failed));
     failed.extend(flat(&held));
     for link in links {
         failed.extend(link.traffic.finish());
@@ -109,12 +109,14 @@ impl Link {
 }
 
 /// What is held when nothing is on its way, and all connections are new: no buffer tells of what was before.
-fn at_rest(links: &[Link]) -> Held {
+fn at_rest(links: &[Link], failed: &mut Vec<String>) -> Held {
     for Link { traffic, relay } in links {
         traffic.rest();
         let sessions = traffic.sessions();
         relay.cut();
-        traffic.wait_until(HEALED, |open, now| open && now > sessions);
+        if !traffic.wait_until(HEALED, |open, now| open && now > sessions) {
+            failed.push(format!("{} did not heal at rest: {:?}", traffic.name(), traffic.state()));
+        }
     }
     let traffic: Vec<&Traffic> = links.iter().map(|link| &link.traffic).collect();
     let held = Held::settled(&traffic);

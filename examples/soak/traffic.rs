@@ -46,8 +46,10 @@ struct What {
     /// The last number that came back in this session.
     last: Option<u64>,
     outcomes: HashMap<Fate, u64>,
-    /// The next id without an outcome: each has one, and they come in order but for what was dropped at the end.
+    /// Up to this id each has its outcome: one thread sends, and so they come in order.
     reported: u64,
+    /// Outcomes of other ids than the next one: of a message that has one already, or behind one that has none.
+    out_of_turn: u64,
 }
 
 impl Seen {
@@ -75,7 +77,8 @@ impl Traffic {
         client.on_outcome(move |_, outcome| {
             at.change(|what| {
                 *what.outcomes.entry(outcome.fate()).or_default() += outcome.count();
-                what.reported += outcome.count();
+                what.out_of_turn += u64::from(outcome.first().get() != what.reported + 1);
+                what.reported = outcome.last().get();
             });
         });
         let at = seen.clone();
@@ -174,7 +177,10 @@ impl Traffic {
             failed.push(format!("{}: {} opens, {} closes", self.name, what.sessions, what.closes));
         }
         if what.reported != accepted {
-            failed.push(format!("{}: {accepted} messages, {} outcomes", self.name, what.reported));
+            failed.push(format!("{}: {accepted} messages, outcomes up to {}", self.name, what.reported));
+        }
+        if what.out_of_turn > 0 {
+            failed.push(format!("{}: {} times an outcome twice, or none", self.name, what.out_of_turn));
         }
         if self.received() > accepted {
             failed.push(format!("{}: more came back than went out", self.name));

@@ -39,6 +39,10 @@ impl Address {
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
             "wss" => true,
+            // Without its own scheme a URL may have another's behind a password or in its query.
+            other if !other.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+                return wrong("it must begin with ws:// or wss://");
+            }
             other => {
                 let problem = format!("the scheme {other} is not ws or wss");
                 return Err(ConfigError::new("url", problem));
@@ -156,6 +160,14 @@ mod tests {
         let address = Address::parse("ws://al%20ice:s%3Acret@h/?q").unwrap();
         assert_eq!(address.authorization.as_deref(), Some("Basic YWwgaWNlOnM6Y3JldA=="));
         assert_eq!(address.for_logs(), "ws://h/");
+    }
+
+    #[test]
+    fn a_url_without_its_scheme_is_not_repeated_with_its_secrets() {
+        for url in ["h/?token=secret&next=http://h/", "user:secret@h/a://b", "secret.h/feed?back=ws://h"] {
+            assert_eq!(problem(url), "it must begin with ws:// or wss://", "{url}");
+        }
+        assert_eq!(problem("https://h"), "the scheme https is not ws or wss");
     }
 
     #[test]

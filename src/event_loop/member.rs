@@ -437,11 +437,12 @@ impl Member {
                 let target = self.core.config.target.clone();
                 self.io = Io::Dialing(Dial::start(target, self.avoid, wake, now));
             }
-            Action::AbandonDial => {
-                if matches!(self.io, Io::Dialing(_) | Io::Upgrading(..)) {
-                    self.io = Io::Nothing;
-                }
-            }
+            // An address whose TLS or upgrade took too long has failed as well as one that said so.
+            Action::AbandonDial => match std::mem::replace(&mut self.io, Io::Nothing) {
+                Io::Dialing(dial) => self.avoid = dial.address(),
+                Io::Upgrading(_, address) => self.avoid = address,
+                other => self.io = other,
+            },
             Action::Tell(event) => self.tell(event, now),
             // The wire may be out: what the session is asked for is done when it is at hand.
             of_session => {

@@ -2,6 +2,8 @@
 //! lookup.
 
 use std::io;
+#[cfg(target_os = "linux")]
+use std::net::TcpListener;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 
@@ -79,4 +81,29 @@ fn a_name_that_resolves_slowly_ends_at_its_limit_or_at_once_with_a_close() {
     drop(dropped);
     assert!(drop_began.elapsed() < 100 * MS, "{:?}", drop_began.elapsed());
     drop(release);
+}
+
+/// RFC 8305 races TCP alone: an address where all is silent above TCP would win each time, unless it goes last after that.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_that_is_silent_after_tcp_goes_last_in_the_next_attempt() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let good = TcpListener::bind(("127.0.0.2", port)).unwrap();
+    let server = std::thread::spawn(move || tungstenite::accept(good.accept().unwrap().0).is_ok());
+    let _names = resolve::tests::replace(|_, port| {
+        Ok(vec![([127, 0, 0, 1], port).into(), ([127, 0, 0, 2], port).into()])
+    });
+    let event_loop = EventLoop::new().unwrap();
+    let builder = Client::builder(&format!("ws://two.test:{port}/")).event_loop(&event_loop);
+    let client = builder.connect_timeout(300 * MS).reconnect(Reconnect::fixed(MS)).connect().unwrap();
+    let error = failure(&client);
+    assert!(error.phase() == Phase::Upgrade && matches!(error.cause(), Cause::TimedOut), "{error}");
+    let next = wait(&client, |event| match event {
+        Event::Open(opened) => Some(Ok(opened.attempt())),
+        Event::ConnectFailed(failed) => Some(Err(failed.to_string())),
+        _ => None,
+    });
+    assert_eq!(next, Ok(2));
+    assert!(server.join().unwrap());
 }

@@ -45,6 +45,7 @@ macro_rules! stamp_mode {
     };
 }
 
+mod absent;
 mod close;
 mod connect;
 mod cuts;

@@ -24,18 +24,26 @@ use crate::net::stream::Stream;
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A loop for one dial and its stream.
+/// The one of the integration tests: servers and peers here wait without a limit.
+#[path = "../../../tests/support/watch.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the rest of it is theirs")]
+mod watch;
+
+/// A loop for one dial and its stream, and the test's deadline.
 struct Loop {
     poll: Poll,
     waker: Arc<Waker>,
     deadline: Instant,
+    _watch: watch::Watchdog,
 }
 
 impl Loop {
     fn new() -> Loop {
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(99)).unwrap());
-        Loop { poll, waker, deadline: Instant::now() + PATIENCE }
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        let watch = watch::watchdog(60, &name);
+        Loop { poll, waker, deadline: Instant::now() + PATIENCE, _watch: watch }
     }
 
     fn start(&self, target: Target, avoid: Option<SocketAddr>) -> Dial {

@@ -440,7 +440,7 @@ impl Member {
             // An address whose TLS or upgrade took too long has failed as well as one that said so.
             Action::AbandonDial => match std::mem::replace(&mut self.io, Io::Nothing) {
                 Io::Dialing(dial) => self.avoid = dial.address(),
-                Io::Upgrading(_, address) => self.avoid = address,
+                Io::Upgrading(half) => self.avoid = half.address,
                 other => self.io = other,
             },
             Action::Tell(event) => self.tell(event, now),

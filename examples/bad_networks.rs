@@ -1,13 +1,18 @@
 //! What `.ci/black_hole` and `.ci/old_tls` examine: networks and servers that a test cannot make in its own process.
 //!
 //!   bad_networks black-hole ADDRESS:PORT NAME   the network drops what goes to either, name servers included
+//!   bad_networks dark INTERFACE                 the network is the loopback INTERFACE, which is switched off and on
 //!   bad_networks old-tls URL                    the server speaks TLS 1.0 or 1.1 only
 //!
 //! It prints a line for each thing that held, and panics at the first that did not.
 
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use heartwire::{Builder, Cause, Client, End, Event, LinkError, Phase, Reconnect, State};
+use heartwire::{Builder, Cause, Client, End, Event, Heartbeat, LinkError, Phase, Reconnect, State};
 
 const LIMIT: Duration = Duration::from_millis(500);
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
@@ -25,6 +30,7 @@ fn main() {
             #[cfg(feature = "native-tls")]
             black_hole(&format!("wss://{address}/"), Phase::Connect);
         }
+        ["dark", interface] => dark(interface),
         #[cfg(feature = "native-tls")]
         ["old-tls", url] => old_tls(url),
         _ => panic!("black-hole ADDRESS:PORT NAME, or old-tls URL"),
@@ -87,6 +93,56 @@ fn black_hole(url: &str, phase: Phase) {
     let dropped = began.elapsed();
     assert!(dropped < AT_ONCE, "{dropped:?}");
     println!("{url}: a drop in the middle took {dropped:?}");
+}
+
+/// A link whose network takes every packet and gives none, not even an acknowledgement: found dead in the heartbeat's
+/// time, by it or by the kernel, and healed when the network is back; while it is idle, and while much is sent.
+fn dark(interface: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("ws://{}/", listener.local_addr().expect("its address"));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let Ok(mut socket) = tungstenite::accept(stream) else { return };
+                while let Ok(message) = socket.read() {
+                    if message.is_text() && socket.send(message).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let [interval, timeout, misses] = [300, 300, 2];
+    let patience = Duration::from_millis(interval + timeout * misses);
+    let beat = Heartbeat::ping().after_silence(Duration::from_millis(interval));
+    let beat = beat.timeout(Duration::from_millis(timeout)).max_missed(misses as u32);
+    let builder = Client::builder(&url).heartbeat(beat).connect_timeout(LIMIT);
+    let client = builder.reconnect(Reconnect::fixed(Duration::from_millis(50))).connect().expect("a client");
+    for sends in [false, true] {
+        wait(&client, |event| matches!(event, Event::Open(_)).then_some(()));
+        client.send_text("there and back").expect("an open link");
+        wait(&client, |event| matches!(event, Event::Message(_)).then_some(()));
+        switch(interface, "down");
+        let began = Instant::now();
+        while sends && client.send_binary(&[0; 10_000]).is_ok() {}
+        let error = wait(&client, |event| match event {
+            Event::Close(closed) => Some(closed.error().expect("why").clone()),
+            _ => None,
+        });
+        let took = began.elapsed();
+        let by_the_kernel = |cause: &Cause| matches!(cause, Cause::Io(e) if e.kind() == ErrorKind::TimedOut);
+        assert!(matches!(error.cause(), Cause::Silent { .. }) || by_the_kernel(error.cause()), "{error}");
+        assert!(took <= patience + LATE, "{took:?}, not {patience:?}");
+        switch(interface, "up");
+        println!("dark, {}: {error}, after {took:?}", if sends { "while sending" } else { "idle" });
+    }
+    wait(&client, |event| matches!(event, Event::Open(_)).then_some(()));
+    println!("open again, {} sessions", client.stats().sessions());
+}
+
+fn switch(interface: &str, to: &str) {
+    let done = Command::new("ip").args(["link", "set", interface, to]).status();
+    assert!(done.expect("ip, of iproute2").success());
 }
 
 /// Whatever certificate the server has: it is its version that is refused.

@@ -125,10 +125,10 @@ impl Outbox {
         Ok(id)
     }
 
-    /// Moves the oldest to the back of `to`, to be framed: at least one if any waits, then up to `max_bytes` in frames.
+    /// Gives the oldest to `to`, to be framed: at least one if any waits, then up to `max_bytes` in frames.
     ///
     /// What has expired by now is dropped on the way.
-    pub(crate) fn hand_out(&mut self, max_bytes: usize, now: Instant, to: &mut VecDeque<Entry>) {
+    pub(crate) fn hand_out(&mut self, max_bytes: usize, now: Instant, mut to: impl FnMut(Entry)) {
         let mut bytes = 0_usize;
         while let Some(entry) = self.waiting.front() {
             let len = entry.payload.len();
@@ -143,7 +143,7 @@ impl Outbox {
                 self.finish(entry.id.0, entry.id.0, Fate::Dropped(DropReason::Expired));
             } else {
                 self.hand(entry.id, len);
-                to.push_back(entry);
+                to(entry);
             }
         }
         if self.waiting.is_empty() {

@@ -1,6 +1,5 @@
 //! The user's side of the mailbox: sends that write at once or queue, pings, close and destroy.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::entry::{Entry, Kind};
@@ -118,11 +117,9 @@ impl Mailbox {
             }
             // What others queued meanwhile: one batch on this thread, the rest is the loop's.
             batch_left = false;
-            let mut batch = VecDeque::new();
             let Some(now) = inner.last_send else { break };
-            inner.outbox.hand_out(wire.room(), now, &mut batch);
+            inner.outbox.hand_out(wire.room(), now, |entry| wire.line_up(entry));
             drop(inner);
-            batch.into_iter().for_each(|entry| wire.push(entry));
             let _: Flush = wire.flush();
             inner = self.lock();
         }

@@ -1,6 +1,5 @@
 //! The loop's side of the mailbox: orders, the wire, and what it takes from the outbox and gives back.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::event::{End, State};
@@ -53,23 +52,22 @@ impl Mailbox {
 
     /// Moves pings and waiting messages into the wire, as many as its bounded buffer takes. `true` if it got any.
     pub(crate) fn load(&self, wire: &mut Wire<Stream>, now: Instant) -> bool {
-        let mut batch = VecDeque::new();
         let room = wire.room();
         if room == 0 {
             return false;
         }
         let mut inner = self.lock();
         self.account(&mut inner, wire);
+        let mut any = !inner.pings.is_empty();
+        inner.pings.drain(..).for_each(|ping| wire.ping(&ping));
         let before = inner.outbox.unfinished();
-        inner.outbox.hand_out(room, now, &mut batch);
+        inner.outbox.hand_out(room, now, |entry| {
+            any = true;
+            wire.line_up(entry);
+        });
         if inner.outbox.unfinished() < before {
             self.announce(&mut inner);
         }
-        let pings = std::mem::take(&mut inner.pings);
-        drop(inner);
-        let any = !batch.is_empty() || !pings.is_empty();
-        pings.iter().for_each(|ping| wire.ping(ping));
-        batch.into_iter().for_each(|entry| wire.push(entry));
         any
     }
 

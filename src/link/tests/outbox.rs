@@ -28,7 +28,7 @@ fn put_for(outbox: &mut Outbox, time_to_live: Duration, now: Instant) -> u64 {
 
 fn hand_out(outbox: &mut Outbox, max_bytes: usize, now: Instant) -> VecDeque<Entry> {
     let mut entries = VecDeque::new();
-    outbox.hand_out(max_bytes, now, &mut entries);
+    outbox.hand_out(max_bytes, now, |entry| entries.push_back(entry));
     entries
 }
 

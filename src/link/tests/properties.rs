@@ -203,7 +203,7 @@ impl World {
             }
             Step::HandOut(bytes) => {
                 if self.session {
-                    self.outbox.hand_out(bytes, self.now, &mut self.framed);
+                    self.outbox.hand_out(bytes, self.now, |entry| self.framed.push_back(entry));
                 }
                 return self.check_outbox();
             }

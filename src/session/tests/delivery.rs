@@ -3,7 +3,6 @@
 //! This is what the event loop does with the two, in small, with the network's part in memory: a stream takes what it
 //! likes, blocks when it likes, breaks after so many bytes, and the last of those that it took may never arrive.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::frames::{BINARY, TEXT, client};
 use crate::config::outbox::OutboxLimits;
-use crate::entry::{Entry, Kind};
+use crate::entry::Kind;
 use crate::event::{DropReason, Fate, Level};
 use crate::link::outbox::Outbox;
 use crate::session::wire::{Flush, Wire};
@@ -113,11 +112,9 @@ impl Sender {
 
     /// One turn of the loop.
     fn serve(&mut self, wire: &mut Wire<Brittle>) -> Flush {
-        let mut entries = VecDeque::new();
         if wire.room() > 0 && !self.outbox.is_empty() {
-            self.outbox.hand_out(wire.room(), self.now, &mut entries);
+            self.outbox.hand_out(wire.room(), self.now, |entry| wire.line_up(entry));
         }
-        entries.into_iter().for_each(|entry: Entry| wire.push(entry));
         let flush = wire.flush();
         self.account(wire);
         flush

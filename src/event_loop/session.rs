@@ -265,7 +265,7 @@ impl Session {
         heard: Option<Instant>,
         now: Instant,
     ) -> bool {
-        if self.shrink_at.is_none() && wire.has_spare() {
+        if self.shrink_at.is_none() && (wire.has_spare() || wire.stream.has_spare()) {
             self.shrink_at = Some(now + QUIET);
         }
         core.mailbox.park(wire, direct, self.shrink_at.is_some(), heard)
@@ -288,6 +288,7 @@ impl Session {
         }
         if let Some(mut wire) = wire {
             wire.shrink();
+            wire.stream.shrink();
             let direct = !self.no_more_data && !self.over;
             self.write_wanted |= self.park(core, wire, direct, None, now);
         }

@@ -72,6 +72,16 @@ impl Stream {
         self.tap().read_was_short()
     }
 
+    /// Whether [`shrink`](Stream::shrink), called now and then again, would give something back.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.tap().has_spare()
+    }
+
+    /// Gives memory back that the last stretch did not need.
+    pub(crate) fn shrink(&mut self) {
+        self.tap_mut().shrink();
+    }
+
     pub(crate) fn socket(&self) -> &TcpStream {
         self.tap().socket()
     }

@@ -7,8 +7,9 @@ use mio::net::TcpStream;
 #[cfg(feature = "native-tls")]
 use {crate::net::tls_fault::Trouble, std::sync::Arc};
 
-/// How far one read goes at first, and at most, in bytes.
-const SHORTEST: usize = 4 << 10;
+/// How far one read ahead goes, in bytes: of a quiet client, at first, and at most.
+const IDLE: usize = 512;
+const FIRST: usize = 4 << 10;
 const LONGEST: usize = 32 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,12 +20,15 @@ pub(crate) enum Direction {
 
 pub(crate) struct Tap {
     socket: TcpStream,
-    /// Read from the socket, and not yet by TLS: `ahead[at..]`. Freed when empty. Always empty without TLS, whose
-    /// reader has a buffer of its own.
+    /// `ahead[at..end]` was read from the socket, and not yet by TLS. Its length is how far a read goes; without TLS,
+    /// whose reader has a buffer of its own, it has none.
     ahead: Vec<u8>,
     at: usize,
-    /// How far the next read ahead goes: it follows the traffic, since the buffer must be zeroed. 0: no reading ahead.
-    reach: usize,
+    end: usize,
+    /// The last read took all the room there was.
+    filled: bool,
+    /// How far it was used since the last `shrink`.
+    peak: usize,
     received: u64,
     sent: u64,
     blocked: Option<Direction>,
@@ -39,7 +43,9 @@ impl Tap {
             socket,
             ahead: Vec::new(),
             at: 0,
-            reach: 0,
+            end: 0,
+            filled: false,
+            peak: 0,
             received: 0,
             sent: 0,
             blocked: None,
@@ -52,7 +58,7 @@ impl Tap {
     /// TLS asks for five bytes, then for the record they announce; reading ahead saves every second call.
     #[cfg(feature = "native-tls")]
     pub(crate) fn below_tls(socket: TcpStream, trouble: Arc<Trouble>) -> Tap {
-        Tap { reach: SHORTEST, trouble, ..Tap::plain(socket) }
+        Tap { ahead: vec![0; FIRST], trouble, ..Tap::plain(socket) }
     }
 
     /// Forgets what the operation before said.
@@ -90,7 +96,24 @@ impl Tap {
 
     #[cfg(feature = "native-tls")]
     pub(crate) fn has_ahead(&self) -> bool {
-        !self.ahead.is_empty()
+        self.at < self.end
+    }
+
+    /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.ahead.len() > IDLE && self.at == self.end
+    }
+
+    /// Gives back what the last stretch did not need: where not even a quarter was used since the last call.
+    pub(crate) fn shrink(&mut self) {
+        if !self.has_spare() {
+            return;
+        }
+        let peak = std::mem::take(&mut self.peak);
+        if peak <= self.ahead.len() / 4 {
+            self.ahead = vec![0; (2 * peak).next_power_of_two().max(IDLE)];
+            self.filled = false;
+        }
     }
 
     #[cfg(feature = "native-tls")]
@@ -117,14 +140,10 @@ impl Tap {
     }
 
     fn take_ahead(&mut self, into: &mut [u8]) -> usize {
-        let waiting = &self.ahead[self.at..];
+        let waiting = &self.ahead[self.at..self.end];
         let taken = waiting.len().min(into.len());
         into[..taken].copy_from_slice(&waiting[..taken]);
         self.at += taken;
-        if self.at == self.ahead.len() {
-            self.ahead = Vec::new();
-            self.at = 0;
-        }
         taken
     }
 
@@ -141,21 +160,22 @@ impl Tap {
 
 impl Read for Tap {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if !self.ahead.is_empty() {
+        if self.at < self.end {
             return Ok(self.take_ahead(into));
         }
-        if into.len() >= self.reach {
+        if into.len() >= self.ahead.len() {
             return self.receive(into);
         }
-        let mut ahead = vec![0; self.reach];
-        let read = self.receive(&mut ahead)?;
-        if read == self.reach {
-            self.reach = LONGEST.min(self.reach * 2);
-        } else if read < self.reach / 4 {
-            self.reach = SHORTEST.max(self.reach / 2);
+        let mut ahead = std::mem::take(&mut self.ahead);
+        if self.filled && ahead.len() < LONGEST {
+            ahead = vec![0; (2 * ahead.len()).clamp(FIRST, LONGEST)];
         }
-        ahead.truncate(read);
+        let read = self.receive(&mut ahead);
         self.ahead = ahead;
+        let read = read?;
+        self.filled = read == self.ahead.len();
+        self.peak = self.peak.max(read);
+        (self.at, self.end) = (0, read);
         Ok(self.take_ahead(into))
     }
 }

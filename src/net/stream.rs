@@ -72,21 +72,14 @@ impl Stream {
         self.tap().read_was_short()
     }
 
-    /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
+    /// Whether [`shrink`](Stream::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
-        match &self.bytes {
-            Bytes::Plain(_) => false,
-            #[cfg(feature = "native-tls")]
-            Bytes::Tls(engine) => engine.get_ref().has_spare(),
-        }
+        self.tap().has_spare()
     }
 
     /// Gives memory back that the last stretch did not need.
     pub(crate) fn shrink(&mut self) {
-        #[cfg(feature = "native-tls")]
-        if let Bytes::Tls(engine) = &mut self.bytes {
-            engine.get_mut().shrink();
-        }
+        self.tap_mut().shrink();
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {

@@ -7,8 +7,9 @@ use mio::net::TcpStream;
 #[cfg(feature = "native-tls")]
 use {crate::net::tls_fault::Trouble, std::sync::Arc};
 
-/// How far one read ahead goes, and how much is kept for it, in bytes: at first and while little comes, and at most.
-const SHORTEST: usize = 1 << 10;
+/// How far one read ahead goes, in bytes: of a quiet client, at first, and at most.
+const IDLE: usize = 512;
+const FIRST: usize = 4 << 10;
 const LONGEST: usize = 64 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +20,14 @@ pub(crate) enum Direction {
 
 pub(crate) struct Tap {
     socket: TcpStream,
-    /// Read from the socket, and not yet by TLS: `ahead[at..end]`. Always empty without TLS, whose reader has a buffer
-    /// of its own.
+    /// `ahead[at..end]` was read from the socket, and not yet by TLS. Its length is how far a read goes; without TLS,
+    /// whose reader has a buffer of its own, it has none.
     ahead: Vec<u8>,
     at: usize,
     end: usize,
-    /// How far the next read ahead goes: it follows the traffic. 0: no reading ahead.
-    reach: usize,
-    /// The farthest that a read ahead went since the last `shrink`.
+    /// The last read took all the room there was.
+    filled: bool,
+    /// How far it was used since the last `shrink`.
     peak: usize,
     received: u64,
     sent: u64,
@@ -43,7 +44,7 @@ impl Tap {
             ahead: Vec::new(),
             at: 0,
             end: 0,
-            reach: 0,
+            filled: false,
             peak: 0,
             received: 0,
             sent: 0,
@@ -57,7 +58,7 @@ impl Tap {
     /// TLS asks for five bytes, then for the record they announce; reading ahead saves every second call.
     #[cfg(feature = "native-tls")]
     pub(crate) fn below_tls(socket: TcpStream, trouble: Arc<Trouble>) -> Tap {
-        Tap { reach: SHORTEST, trouble, ..Tap::plain(socket) }
+        Tap { ahead: vec![0; FIRST], trouble, ..Tap::plain(socket) }
     }
 
     /// Forgets what the operation before said.
@@ -99,17 +100,19 @@ impl Tap {
     }
 
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
-    #[cfg(feature = "native-tls")]
     pub(crate) fn has_spare(&self) -> bool {
-        self.ahead.len() > SHORTEST && !self.has_ahead()
+        self.ahead.len() > IDLE && self.at == self.end
     }
 
-    /// Gives the read-ahead's memory back where the last stretch did not need it.
-    #[cfg(feature = "native-tls")]
+    /// Gives back what the last stretch did not need: where not even a quarter was used since the last call.
     pub(crate) fn shrink(&mut self) {
-        if self.has_spare() && std::mem::take(&mut self.peak) <= self.ahead.len() / 4 {
-            self.ahead = Vec::new();
-            self.reach = SHORTEST;
+        if !self.has_spare() {
+            return;
+        }
+        let peak = std::mem::take(&mut self.peak);
+        if peak <= self.ahead.len() / 4 {
+            self.ahead = vec![0; (2 * peak).next_power_of_two().max(IDLE)];
+            self.filled = false;
         }
     }
 
@@ -160,21 +163,19 @@ impl Read for Tap {
         if self.at < self.end {
             return Ok(self.take_ahead(into));
         }
-        if into.len() >= self.reach {
+        if into.len() >= self.ahead.len() {
             return self.receive(into);
         }
         let mut ahead = std::mem::take(&mut self.ahead);
-        if ahead.len() != self.reach {
-            ahead = vec![0; self.reach];
+        if std::mem::take(&mut self.filled) && ahead.len() < LONGEST {
+            ahead = vec![0; (2 * ahead.len()).clamp(FIRST, LONGEST)];
         }
         let read = self.receive(&mut ahead);
         self.ahead = ahead;
-        (self.at, self.end) = (0, 0);
-        self.end = read?;
-        self.peak = self.peak.max(self.end);
-        if self.end == self.reach {
-            self.reach = LONGEST.min(self.reach * 2);
-        }
+        let read = read?;
+        self.filled = read == self.ahead.len();
+        self.peak = self.peak.max(read);
+        (self.at, self.end) = (0, read);
         Ok(self.take_ahead(into))
     }
 }

@@ -380,7 +380,7 @@ impl Peer {
 }
 
 /// The first byte of a masked frame, where its payload begins and ends; `None` until it is whole.
-fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+pub(super) fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     let (first, len) = (*bytes.first()?, *bytes.get(1)? & 0x7f);
     let (len, body) = match len {
         126 => (u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 8),

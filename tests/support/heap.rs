@@ -1,14 +1,15 @@
-//! An allocator that counts what is alive: `#[global_allocator] static HEAP: Counting = Counting;` in the program.
+//! An allocator that counts what is alive, and how often it was asked: `#[global_allocator] static HEAP: Counting = Counting;` in the program.
 #![allow(dead_code, reason = "each program uses its own part of it")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// The system's allocator, and the count.
 pub struct Counting;
 
 static LIVE: AtomicIsize = AtomicIsize::new(0);
 static PEAK: AtomicIsize = AtomicIsize::new(0);
+static REQUESTS: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes that are allocated now, as they were asked for.
 pub fn live() -> isize {
@@ -25,6 +26,16 @@ pub fn forget_peak() {
     PEAK.store(live(), Ordering::Relaxed);
 }
 
+/// How often memory was asked for since the start: a vector that grows counts each time.
+pub fn requests() -> usize {
+    REQUESTS.load(Ordering::Relaxed)
+}
+
+fn requested(bytes: usize, instead_of: usize) {
+    REQUESTS.fetch_add(1, Ordering::Relaxed);
+    count(bytes as isize - instead_of as isize);
+}
+
 fn count(bytes: isize) {
     let now = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
     if bytes > 0 {
@@ -35,13 +46,13 @@ fn count(bytes: isize) {
 // SAFETY: the system's allocator does the work; a layout's size is at most `isize::MAX`.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
+        requested(layout.size(), 0);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
+        requested(layout.size(), 0);
         // SAFETY: the caller's promise.
         unsafe { System.alloc_zeroed(layout) }
     }
@@ -53,7 +64,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size as isize - layout.size() as isize);
+        requested(size, layout.size());
         // SAFETY: the caller's promise.
         unsafe { System.realloc(at, layout, size) }
     }

@@ -13,6 +13,7 @@ pub mod behaviour;
 pub mod certs;
 mod connection;
 pub mod crowd;
+pub mod elsewhere;
 pub mod frames;
 pub mod heap;
 pub mod log_lines;

@@ -44,7 +44,7 @@ fn a_clear_ends_the_wait_of_a_taker() {
         let queue = Arc::new(Queue::new(4, 1000));
         queue.claim();
         let (pushes, clears) = (queue.clone(), queue.clone());
-        let pusher = spawn(move || pushes.push(Event::State(State::Open)));
+        let pusher = spawn(move || drop(pushes.push(Event::State(State::Open))));
         let clearer = spawn(move || clears.clear());
         assert!(taken_to_the_end(&queue) <= 1);
         pusher.join().unwrap();

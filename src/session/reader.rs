@@ -15,7 +15,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use simdutf8::compat::from_utf8;
+use simdutf8::{basic, compat};
 
 use super::frame::{self, CONTROL_MAX, HEAD_MAX, Opcode};
 use crate::error::ProtocolFault;
@@ -272,7 +272,7 @@ impl Inbound {
         }
         if message.text {
             // Fails at once, and not when the message ends: Autobahn 6.4. A character may end in the next piece.
-            match from_utf8(&self.buf[message.valid..message.end]) {
+            match compat::from_utf8(&self.buf[message.valid..message.end]) {
                 Ok(_) => message.valid = message.end,
                 Err(error) if error.error_len().is_none() => message.valid += error.valid_up_to(),
                 Err(_) => return Err(ProtocolFault::Utf8),
@@ -363,7 +363,10 @@ impl Inbound {
 fn item(buf: &[u8], (opcode, place): (Opcode, Range<usize>)) -> Result<Item<'_>, ProtocolFault> {
     let payload = &buf[place];
     Ok(match opcode {
-        Opcode::Text => Item::Message(MessageRef::Text(from_utf8(payload).map_err(|_| ProtocolFault::Utf8)?)),
+        // Where it is wrong nobody asks.
+        Opcode::Text => {
+            Item::Message(MessageRef::Text(basic::from_utf8(payload).map_err(|_| ProtocolFault::Utf8)?))
+        }
         Opcode::Binary | Opcode::Continuation => Item::Message(MessageRef::Binary(payload)),
         Opcode::Ping => Item::Ping(payload),
         Opcode::Pong => Item::Pong(payload),

@@ -199,3 +199,58 @@ impl Write for Tap {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "native-tls"))]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// A tap and the peer's socket.
+    fn pair() -> (Tap, std::net::TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // Blocking, so that a read waits for what was written.
+        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (Tap::below_tls(TcpStream::from_std(socket), Arc::default()), listener.accept().unwrap().0)
+    }
+
+    /// Reads as TLS does: five bytes, then the record, here of that size in all.
+    fn read_record(tap: &mut Tap, size: usize) {
+        let mut record = vec![0; size];
+        tap.read_exact(&mut record[..5]).unwrap();
+        tap.read_exact(&mut record[5..]).unwrap();
+        assert!(record.iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
+    fn the_buffer_below_tls_grows_with_the_traffic_and_shrinks_to_what_a_pong_needs() {
+        let (mut tap, mut peer) = pair();
+        peer.write_all(&vec![7; 64 * 1024]).unwrap();
+        for _ in 0..64 {
+            read_record(&mut tap, 1024);
+        }
+        assert!((FIRST..=LONGEST).contains(&tap.ahead.len()) && tap.has_spare());
+        tap.shrink();
+        assert!(tap.has_spare(), "it was used just now");
+        for _ in 0..3 {
+            peer.write_all(&[7; 50]).unwrap();
+            read_record(&mut tap, 50);
+            tap.shrink();
+            assert_eq!(tap.ahead.len(), IDLE);
+            assert!(!tap.has_spare(), "a pong is no reason to come back");
+        }
+        peer.write_all(&[7; 5000]).unwrap();
+        read_record(&mut tap, 5000);
+        assert!(!tap.has_ahead());
+    }
+
+    #[test]
+    fn what_tls_has_not_taken_is_not_given_back() {
+        let (mut tap, mut peer) = pair();
+        peer.write_all(&[7; 100]).unwrap();
+        tap.read_exact(&mut [0; 5]).unwrap();
+        assert!(tap.has_ahead() && !tap.has_spare());
+        tap.shrink();
+        read_record(&mut tap, 95);
+    }
+}

@@ -6,6 +6,7 @@
 //! ends a session only with the wire in its hands: a sender that holds it is never left with a wire
 //! of a session that is over, unless the client was destroyed.
 
+mod credit;
 mod sending;
 mod serving;
 mod waiting;
@@ -23,11 +24,9 @@ use crate::stats::{Counters, Stats};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
+use credit::Credit;
 pub(crate) use waiting::News;
 use waiting::{Telling, Waiters};
-
-/// How many direct writes a sender has in a burst before the loop takes over and coalesces.
-const CREDIT: u32 = if cfg!(heartwire_model) { 2 } else { 4 };
 
 /// The user wants no messages for now.
 pub(crate) const PAUSED: u32 = 1;
@@ -90,8 +89,7 @@ pub(crate) struct Inner {
     listed: bool,
     closing: bool,
     destroyed: bool,
-    credit: u32,
-    last_send: Option<Instant>,
+    credit: Credit,
     /// The earliest expiry that the loop knows of.
     known_expiry: Option<Instant>,
     /// Pings of the user that wait for room in the wire.
@@ -134,8 +132,7 @@ impl Mailbox {
                 listed: false,
                 closing: false,
                 destroyed: false,
-                credit: CREDIT,
-                last_send: None,
+                credit: Credit::new(),
                 known_expiry: None,
                 pings: Vec::new(),
                 waiters: Waiters::default(),

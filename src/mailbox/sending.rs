@@ -6,13 +6,11 @@ use crate::entry::{Entry, Kind};
 use crate::error::SendError;
 use crate::event::{End, MessageId, State};
 use crate::event_loop::post::Home;
-use crate::mailbox::{CREDIT, DESTROYED, Inner, Mailbox, News, goodbye, wake};
+use crate::mailbox::{DESTROYED, Inner, Mailbox, News, goodbye, wake};
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
 use crate::sync::atomic::Ordering;
 
-/// A pause this long refills the credit. In a model time does not pass.
-const CREDIT_PAUSE: Duration = if cfg!(heartwire_model) { Duration::MAX } else { Duration::from_micros(20) };
 /// Pings of the user that may wait for the wire.
 const MOST_PINGS: usize = 16;
 
@@ -48,7 +46,7 @@ impl Mailbox {
                 wire.flush()
             }
         };
-        self.park_after_sending(wire);
+        self.park_after_sending(wire, now);
         Ok(id)
     }
 
@@ -104,10 +102,12 @@ impl Mailbox {
         }
     }
 
-    fn park_after_sending(&self, mut wire: Box<Wire<Stream>>) {
+    fn park_after_sending(&self, mut wire: Box<Wire<Stream>>, now: Instant) {
         let mut batch_left = true;
+        let written = Instant::now();
         let mut telling = self.telling();
         let mut inner = self.lock();
+        inner.credit.written(written);
         loop {
             self.account(&mut inner, &mut wire, &mut telling);
             // A session that ended took its wire along, so there is an end here only where the loop has failed.
@@ -121,7 +121,6 @@ impl Mailbox {
             }
             // What others queued meanwhile: one batch on this thread, the rest is the loop's.
             batch_left = false;
-            let Some(now) = inner.last_send else { break };
             inner.outbox.hand_out(wire.room(), now, |entry| wire.line_up(entry));
             drop(inner);
             let _: Flush = wire.flush();
@@ -147,23 +146,15 @@ impl Mailbox {
 
 impl Inner {
     fn may_write_directly(&mut self, now: Instant) -> bool {
-        let paused = self.last_send.is_none_or(|at| now.saturating_duration_since(at) >= CREDIT_PAUSE);
-        self.last_send = Some(now);
-        if paused {
-            self.credit = CREDIT;
-        }
+        self.credit.send(now);
         let free = self.direct
             && self.outbox.is_empty()
             && self.wire.as_ref().is_some_and(|wire| wire.is_idle() && wire.error.is_none());
         if !free {
             return false;
         }
-        if self.credit == 0 {
-            // Left to a loop that this very thread turns, it would wait for the next turn.
-            return self.home.as_ref().is_some_and(Home::is_turned_here);
-        }
-        self.credit -= 1;
-        true
+        // Left to a loop that this very thread turns, it would wait for the next turn.
+        self.credit.take() || self.home.as_ref().is_some_and(Home::is_turned_here)
     }
 
     /// After queueing: the loop has to write it if the wire lies idle; whoever has the wire will see it anyway.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::event::{End, State};
-use crate::mailbox::{CREDIT, Mailbox, News, Orders, goodbye};
+use crate::mailbox::{Mailbox, News, Orders, goodbye};
 use crate::net::stream::Stream;
 use crate::session::wire::Wire;
 
@@ -92,7 +92,7 @@ impl Mailbox {
         self.account(&mut inner, &mut wire, &mut telling);
         if heard.is_some() {
             inner.counters.last_received = heard;
-            inner.credit = CREDIT;
+            inner.credit.refill();
         }
         if inner.destroyed {
             drop(inner);

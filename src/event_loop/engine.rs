@@ -259,7 +259,7 @@ impl Engine {
 
     fn has_slept(&mut self, now: Instant) -> bool {
         let awake = now.saturating_duration_since(self.started);
-        os::boot_clock().is_some_and(|boot| self.sleep.noticed(boot, awake))
+        self.sleep.is_due(awake) && os::boot_clock().is_some_and(|boot| self.sleep.noticed(boot, awake))
     }
 
     /// Begins a time in which nobody may wait here: the program polls the descriptor, or does something else. What

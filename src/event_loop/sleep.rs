@@ -6,14 +6,26 @@ use std::time::Duration;
 
 /// A boot clock that ran ahead of the monotonic one by this much means that the machine slept.
 const SUSPENDED: Duration = Duration::from_secs(1);
+/// A loop that turns all the time looks at the boot clock no more often than this.
+const PERIOD: Duration = Duration::from_millis(100);
 
 /// How far the boot clock was ahead when it was last looked at.
 #[derive(Default)]
 pub(super) struct Sleep {
     ahead: Option<Duration>,
+    looked: Option<Duration>,
 }
 
 impl Sleep {
+    /// Whether to look again; `awake` as below.
+    pub(super) fn is_due(&mut self, awake: Duration) -> bool {
+        let due = self.looked.is_none_or(|looked| awake.saturating_sub(looked) >= PERIOD);
+        if due {
+            self.looked = Some(awake);
+        }
+        due
+    }
+
     /// Whether the machine slept since the last question; `awake` is what the monotonic clock shows since any fixed time.
     pub(super) fn noticed(&mut self, boot: Duration, awake: Duration) -> bool {
         let ahead = boot.saturating_sub(awake);
@@ -45,6 +57,14 @@ mod tests {
             assert!(!sleep.noticed((110 + second) * SEC + 8 * HOUR, (10 + second) * SEC));
         }
         assert!(sleep.noticed(210 * SEC + 9 * HOUR, 110 * SEC), "the next night, too");
+    }
+
+    #[test]
+    fn a_busy_loop_looks_ten_times_a_second_and_an_idle_one_at_each_turn() {
+        let mut sleep = Sleep::default();
+        let looks = (0..1000).filter(|milli| sleep.is_due(Duration::from_millis(*milli))).count();
+        assert_eq!(looks, 10);
+        assert!((2..9).all(|second| sleep.is_due(second * SEC)));
     }
 
     #[test]

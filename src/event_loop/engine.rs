@@ -108,12 +108,7 @@ impl Engine {
             }
         }
         for core in arrivals {
-            let slot = self.members.reserve();
-            let home = Home { post: self.post.clone(), slot };
-            let mut member = Box::new(Member::new(core, home));
-            member.lines_up();
-            self.members.put_back(slot, member);
-            ready.push(slot);
+            ready.push(self.take_in(core));
         }
         if self.has_slept(now) {
             for slot in self.members.all().collect::<Vec<_>>() {
@@ -134,6 +129,18 @@ impl Engine {
         }
         self.members.end_of_turn();
         Ok(())
+    }
+
+    /// Makes a client a member, which lines up.
+    // A member is made on the stack; a turn's frame need not be so large.
+    #[inline(never)]
+    fn take_in(&mut self, core: Arc<Core>) -> Slot {
+        let slot = self.members.reserve();
+        let home = Home { post: self.post.clone(), slot };
+        let mut member = Box::new(Member::new(core, home));
+        member.lines_up();
+        self.members.put_back(slot, member);
+        slot
     }
 
     /// Lines up the members that the system told of; `true` if it may have more to tell.

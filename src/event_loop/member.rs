@@ -57,7 +57,7 @@ pub(crate) struct Member {
 /// What the member's sockets are at.
 enum Io {
     Nothing,
-    Dialing(Dial),
+    Dialing(Box<Dial>),
     Upgrading(Box<Upgrading>),
     Open(Box<Session>),
 }
@@ -143,7 +143,7 @@ impl Member {
     }
 
     /// Its loop can do nothing for it any more.
-    pub(crate) fn fail(self, why: &str) {
+    pub(crate) fn fail(&self, why: &str) {
         self.core.loop_failed(why);
     }
 
@@ -312,7 +312,7 @@ impl Member {
         }
     }
 
-    fn dial(&mut self, mut dial: Dial, registry: &Registry, now: Instant) {
+    fn dial(&mut self, mut dial: Box<Dial>, registry: &Registry, now: Instant) {
         let (index, attempt) = (self.home.slot.index, self.attempt);
         let token = |racer| slots::token(index, attempt, racer);
         let advanced = dial.advance(registry, &token, now);
@@ -435,7 +435,7 @@ impl Member {
                 let home = self.home.clone();
                 let wake = Arc::new(move || home.wake());
                 let target = self.core.config.target.clone();
-                self.io = Io::Dialing(Dial::start(target, self.avoid, wake, now));
+                self.io = Io::Dialing(Box::new(Dial::start(target, self.avoid, wake, now)));
             }
             // An address whose TLS or upgrade took too long has failed as well as one that said so.
             Action::AbandonDial => match std::mem::replace(&mut self.io, Io::Nothing) {

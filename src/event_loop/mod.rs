@@ -134,7 +134,8 @@ impl EventLoop {
 
 /// Starts a loop with a thread of its own for one client; both end with it.
 pub(crate) fn start_for(core: Arc<Core>) -> io::Result<JoinHandle<()>> {
-    let mut engine = Engine::for_one()?;
+    // Boxed: it moves to the thread's stack otherwise.
+    let mut engine = Box::new(Engine::for_one()?);
     let builder =
         Builder::new().name(format!("heartwire-{}", core.config.name)).stack_size(core.config.stack_size);
     engine.post().arrive(core);

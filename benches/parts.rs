@@ -107,7 +107,7 @@ mod outbox {
     }
 
     /// Several threads and one outbox.
-    #[divan::bench(threads = [1, 2, 4])]
+    #[divan::bench(threads = [1, 2, 4], sample_size = 1000)]
     fn send_64_bytes_from_threads(bencher: Bencher) {
         let client = unconnected(4096);
         bencher.bench(|| client.send_binary(black_box(&[7; 64])));

@@ -40,7 +40,11 @@ pub(crate) fn conditions(rounds: usize, quick: bool) -> String {
     let rustc = words(output("rustc", &["--version"]), 2);
     let openssl = if cfg!(feature = "native-tls") { words(output("openssl", &["version"]), 2) } else { None };
     let cores = std::thread::available_parallelism().map(|cores| format!("{cores} processors")).ok();
-    let runs = format!("{rounds} rounds{}", if quick { " of a tenth" } else { "" });
+    let runs = format!(
+        "{rounds} {}{}",
+        if rounds == 1 { "round" } else { "rounds" },
+        if quick { " of a tenth" } else { "" }
+    );
     let known = [date, Some(runs), Some(system()), cores, rustc, tungstenite(), openssl];
     format!("{}.", known.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }

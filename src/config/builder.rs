@@ -14,6 +14,7 @@ use crate::config::greeting::Greeting;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
 use crate::config::reconnect::Reconnect;
+use crate::config::route::Ground;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
 use crate::config::{Config, Dispatch, STACK_SIZE};
@@ -21,8 +22,6 @@ use crate::error::{ConfigError, Error};
 use crate::event_loop::EventLoop;
 use crate::event_loop::shared::SharedLoop;
 use crate::link::Rules;
-use crate::net::dial::Target;
-use crate::session::upgrade::UpgradeRequest;
 
 /// Collects a client's settings; made by [`Client::builder`].
 ///
@@ -275,39 +274,22 @@ impl Builder {
         let name = self.name.unwrap_or_else(|| address.authority.clone());
         check::name(&name)?;
         check_subprotocols(&self.subprotocols)?;
-        let request = UpgradeRequest {
-            host: address.authority.clone(),
-            target: address.target.clone(),
-            headers: headers(self.headers, address.authorization.clone())?,
-            subprotocols: self.subprotocols,
-        };
-        let target = Target {
-            host: address.host.clone(),
-            port: address.port,
+        let ground = Ground {
+            // Of no use without TLS, but a mistake in the settings is told all the same.
             #[cfg(feature = "native-tls")]
-            tls: if address.secure {
-                Some((crate::net::tls::connector(&self.tls)?, address.server_name()))
+            connector: if address.secure || self.tls != Tls::default() {
+                Some(crate::net::tls::connector(&self.tls)?)
             } else {
-                // Of no use, but a mistake in them is told all the same.
-                if self.tls != Tls::default() {
-                    crate::net::tls::connector(&self.tls)?;
-                }
                 None
             },
             local: self.local_address,
             user_timeout: self.heartbeat.patience(),
             resolve_timeout: self.resolve_timeout,
         };
-        #[cfg(not(feature = "native-tls"))]
-        if address.secure {
-            return Err(ConfigError::new("url", "wss:// needs the feature native-tls"));
-        }
-        let shown_url = address.for_logs();
+        let route = ground.route(&address, self.headers, self.subprotocols)?;
         Ok(Config {
             name,
-            shown_url,
-            request,
-            target: Arc::new(target),
+            route: Arc::new(route),
             rules: Arc::new(Rules {
                 heartbeat: self.heartbeat,
                 reconnect: self.reconnect,
@@ -339,30 +321,6 @@ const OURS: [&str; 10] = [
     "sec-websocket-extensions",
     "sec-websocket-protocol",
 ];
-
-fn headers(
-    given: Vec<(String, String)>,
-    authorization: Option<String>,
-) -> Result<Vec<(String, String)>, ConfigError> {
-    for (name, value) in &given {
-        check_header(name, value)?;
-    }
-    let has = |name: &str| given.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-    let mut all = Vec::with_capacity(given.len() + 2);
-    if let Some(value) = authorization {
-        if has("authorization") {
-            let problem = "Authorization is given, and the URL has a user name, too";
-            return Err(ConfigError::new("header", problem));
-        }
-        all.push(("Authorization".to_string(), value));
-    }
-    if !has("user-agent") {
-        let agent = concat!("heartwire/", env!("CARGO_PKG_VERSION"));
-        all.push(("User-Agent".to_string(), agent.to_string()));
-    }
-    all.extend(given);
-    Ok(all)
-}
 
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), ConfigError> {
     let shown = name.escape_debug();
@@ -427,7 +385,7 @@ mod tests {
     #[test]
     fn the_last_origin_and_user_agent_count() {
         let twice = builder().origin("http://a").origin("http://b").user_agent("one").user_agent("two");
-        let sent = twice.config().unwrap().request.headers;
+        let sent = twice.config().unwrap().route.request.headers.clone();
         let expected = [("Origin", "http://b"), ("User-Agent", "two")];
         assert_eq!(sent, expected.map(|(name, value)| (name.to_string(), value.to_string())));
     }

@@ -9,6 +9,7 @@ pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
 pub(crate) mod reconnect;
+pub(crate) mod route;
 #[cfg(any(feature = "native-tls", feature = "capi"))]
 #[cfg_attr(
     not(feature = "native-tls"),
@@ -17,10 +18,9 @@ pub(crate) mod reconnect;
 pub(crate) mod tls;
 
 use crate::link::Rules;
-use crate::net::dial::Target;
-use crate::session::upgrade::UpgradeRequest;
 use greeting::Greeting;
 use outbox::OutboxLimits;
+use route::Route;
 
 /// Where handlers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -41,10 +41,7 @@ pub(crate) const STACK_SIZE: usize = 1 << 20;
 /// A builder's settings, checked. No `Debug`: it holds secrets.
 pub(crate) struct Config {
     pub(crate) name: String,
-    /// The URL without its secrets.
-    pub(crate) shown_url: String,
-    pub(crate) request: UpgradeRequest,
-    pub(crate) target: Arc<Target>,
+    pub(crate) route: Arc<Route>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) outbox: OutboxLimits,
     pub(crate) greetings: Vec<Greeting>,

@@ -8,6 +8,7 @@ use mio::{Registry, Token};
 use rand::RngExt;
 
 use crate::client::Client;
+use crate::config::route::Route;
 use crate::core::Core;
 use crate::dispatch::Snapshot;
 use crate::dispatch::queue::Pressure;
@@ -37,6 +38,8 @@ pub(crate) struct Member {
     in_a_row: u32,
     /// Counts attempts: sockets of the one before have other tokens.
     attempt: u32,
+    /// Where this attempt goes.
+    route: Arc<Route>,
     /// The address whose TLS or upgrade failed last: raced last next time.
     avoid: Option<std::net::SocketAddr>,
     pressure: Pressure,
@@ -76,6 +79,7 @@ impl Member {
         core.mailbox.lock().home = Some(home.clone());
         Member {
             client: Client::uncounted_of(&core),
+            route: core.config.route.clone(),
             core,
             link,
             snapshot: Snapshot::default(),
@@ -323,7 +327,7 @@ impl Member {
             }
             Ok(Some(stream)) => {
                 self.link.handle(Input::Phase(Phase::Upgrade), now);
-                let upgrade = Upgrade::new(&self.core.config.request);
+                let upgrade = Upgrade::new(&self.route.request);
                 let half = Upgrading { stream, upgrade, address: dial.address(), ready: true };
                 self.upgrade(Box::new(half), registry, now);
             }
@@ -428,13 +432,14 @@ impl Member {
     fn act(&mut self, action: Action, now: Instant) {
         match action {
             Action::Dial { attempt } => {
-                log::debug!("[{}] attempt {attempt} to {}", self.name(), self.core.config.shown_url);
+                self.route = self.core.config.route.clone();
+                log::debug!("[{}] attempt {attempt} to {}", self.name(), self.route.shown_url);
                 self.core.mailbox.lock().counters.attempts += 1;
                 self.in_a_row = attempt;
                 self.attempt = self.attempt.wrapping_add(1);
                 let home = self.home.clone();
                 let wake = Arc::new(move || home.wake());
-                let target = self.core.config.target.clone();
+                let target = self.route.target.clone();
                 self.io = Io::Dialing(Dial::start(target, self.avoid, wake, now));
             }
             // An address whose TLS or upgrade took too long has failed as well as one that said so.

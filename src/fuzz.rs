@@ -32,9 +32,9 @@ pub struct Settings {
 pub fn settings(builder: Builder) -> Result<Settings, ConfigError> {
     let config = builder.config()?;
     let mut stream = Sink(Vec::new());
-    let answer = Upgrade::with_key(&config.route.request, SAMPLE_KEY).advance(&mut stream);
+    let answer = Upgrade::with_key(&config.routes[0].request, SAMPLE_KEY).advance(&mut stream);
     assert!(matches!(answer, Ok(None)), "the stream takes all and gives nothing");
-    let route = &config.route;
+    let route = &config.routes[0];
     Ok(Settings {
         request: stream.0,
         headers: route.request.headers.clone(),
@@ -116,6 +116,9 @@ pub fn delay_after(failure: &LinkError, seed: u64) -> Option<Duration> {
         reconnect: Reconnect::default(),
         connect_timeout: second,
         close_timeout: second,
+        before_connect: false,
+        urls: 1,
+        url_penalty: second,
     };
     let now = Instant::now();
     let mut link = Link::new(Arc::new(rules), seed);

@@ -1,5 +1,6 @@
 //! The builder: every setting with its default, checked all together by [`Builder::build`].
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::before_connect::{Attempt, Hook};
 use crate::client::Client;
 use crate::config::address::Address;
 use crate::config::check;
@@ -17,7 +19,7 @@ use crate::config::reconnect::Reconnect;
 use crate::config::route::Ground;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
-use crate::config::{Config, Dispatch, STACK_SIZE};
+use crate::config::{BeforeConnect, Config, Dispatch, STACK_SIZE};
 use crate::error::{ConfigError, Error};
 use crate::event_loop::EventLoop;
 use crate::event_loop::shared::SharedLoop;
@@ -28,7 +30,10 @@ use crate::link::Rules;
 /// Nothing is checked before [`build`](Builder::build), which names the first setting that cannot be.
 #[must_use = "a builder does nothing until build or connect"]
 pub struct Builder {
-    url: String,
+    urls: Vec<String>,
+    url_penalty: Duration,
+    redirects: u32,
+    before_connect: Option<Hook>,
     name: Option<String>,
     headers: Vec<(String, String)>,
     subprotocols: Vec<String>,
@@ -61,7 +66,10 @@ impl fmt::Debug for Builder {
 impl Builder {
     pub(crate) fn new(url: &str) -> Builder {
         Builder {
-            url: url.to_string(),
+            urls: vec![url.to_string()],
+            url_penalty: Duration::from_secs(60),
+            redirects: 5,
+            before_connect: None,
             name: None,
             headers: Vec::new(),
             subprotocols: Vec::new(),
@@ -89,6 +97,71 @@ impl Builder {
     /// the scheme's own.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Adds a further URL of the same service; may be called repeatedly, for up to 64 in all.
+    ///
+    /// They are of equal rank and take turns: one that works is kept, and after a failed attempt, or a session
+    /// that was not [stable](Reconnect::stable_after), the next one is tried. Delays and limits of
+    /// [`reconnect`](Builder::reconnect) count over all of them, but a failure that is not worth another attempt, a TLS
+    /// failure and a server's `Retry-After` concern the one URL only as long as there is another to try.
+    /// [`Opened::url`](crate::Opened::url) tells which one it is.
+    pub fn add_url(mut self, url: impl Into<String>) -> Builder {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// How long a URL that failed comes after those that have not. Default: 60 s.
+    ///
+    /// That is twice the longest usual delay between attempts, so that a dead server is passed over while others are
+    /// tried, and one that restarts has its turn within the minute. If all have failed lately, they take turns.
+    pub fn url_penalty(mut self, time: Duration) -> Builder {
+        self.url_penalty = time;
+        self
+    }
+
+    /// How many redirects (301, 302, 303, 307, 308) an attempt follows, up to 20; 0 follows none. Default: 5.
+    ///
+    /// `http:` and `https:` stand for `ws:` and `wss:`. None is followed from `wss:` to `ws:`, nor in a circle. Where the
+    /// origin changes (scheme, host or port, RFC 6454), `Authorization`, `Cookie` and the URL's user name and password
+    /// are left out; all other headers go along. The next attempt begins with the configured URL again.
+    pub fn redirects(mut self, most: u32) -> Builder {
+        self.redirects = most;
+        self
+    }
+
+    /// Asks this ahead of every attempt, which it may change: a fresh token in a header or in the URL, other
+    /// subprotocols and greetings; it may put the attempt off, or stop the client for good. An error fails the
+    /// attempt, and the next one comes after the usual delay.
+    ///
+    /// It runs on a thread of a small pool, so it may take its time, to fetch a token for example, within the
+    /// [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one waits for
+    /// the call that still runs. It is never called twice at once for one client, and a close does not wait for it.
+    /// Eight run at once in a process.
+    ///
+    /// With it the HTTP statuses 401, 403 and 407, and the close code 1008, are not fatal at once: it gets one chance
+    /// to do something about them. They are when they come again, a status before a session has opened, the
+    /// close code before one was [stable](Reconnect::stable_after).
+    ///
+    /// A panic in it closes the client. The last one given counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn fetch_token() -> Result<String, std::io::Error> { Ok("abc".into()) }
+    /// let builder = heartwire::Client::builder("wss://example.com/feed").before_connect(|attempt| {
+    ///     let token = fetch_token()?;
+    ///     attempt.set_header("Authorization", &format!("Bearer {token}"))?;
+    ///     Ok(())
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn before_connect(
+        mut self,
+        call: impl FnMut(&mut Attempt) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + 'static,
+    ) -> Builder {
+        self.before_connect = Some(Hook::new(call));
         self
     }
 
@@ -260,10 +333,12 @@ impl Builder {
     }
 
     pub(crate) fn config(self) -> Result<Config, ConfigError> {
-        let address = Address::parse(&self.url)?;
+        let addresses = check_urls(&self.urls)?;
         self.heartbeat.check()?;
         self.reconnect.check()?;
         self.outbox.check()?;
+        check::time_or_zero("url_penalty", self.url_penalty)?;
+        check::count("redirects", self.redirects, 0..=20)?;
         check::time("connect_timeout", self.connect_timeout)?;
         check::time("resolve_timeout", self.resolve_timeout)?;
         check::time("close_timeout", self.close_timeout)?;
@@ -271,13 +346,13 @@ impl Builder {
         check::size("inbound_queue", self.inbound_events, 1)?;
         check::size("inbound_queue", self.inbound_bytes, 1)?;
         check::size("stack_size", self.stack_size, 64 << 10)?;
-        let name = self.name.unwrap_or_else(|| address.authority.clone());
+        let name = self.name.unwrap_or_else(|| addresses[0].authority.clone());
         check::name(&name)?;
         check_subprotocols(&self.subprotocols)?;
         let ground = Ground {
             // Of no use without TLS, but a mistake in the settings is told all the same.
             #[cfg(feature = "native-tls")]
-            connector: if address.secure || self.tls != Tls::default() {
+            connector: if addresses.iter().any(|address| address.secure) || self.tls != Tls::default() {
                 Some(crate::net::tls::connector(&self.tls)?)
             } else {
                 None
@@ -286,15 +361,28 @@ impl Builder {
             user_timeout: self.heartbeat.patience(),
             resolve_timeout: self.resolve_timeout,
         };
-        let route = ground.route(&address, self.headers, self.subprotocols)?;
+        let route =
+            |address| ground.route(address, self.headers.clone(), self.subprotocols.clone()).map(Arc::new);
+        let routes = addresses.iter().map(route).collect::<Result<Vec<_>, _>>()?;
         Ok(Config {
             name,
-            route: Arc::new(route),
+            routes,
+            ground: Arc::new(ground),
+            redirects: self.redirects,
             rules: Arc::new(Rules {
                 heartbeat: self.heartbeat,
                 reconnect: self.reconnect,
                 connect_timeout: self.connect_timeout,
                 close_timeout: self.close_timeout,
+                before_connect: self.before_connect.is_some(),
+                urls: self.urls.len(),
+                url_penalty: self.url_penalty,
+            }),
+            before_connect: self.before_connect.map(|hook| BeforeConnect {
+                hook,
+                urls: self.urls,
+                headers: self.headers,
+                subprotocols: self.subprotocols,
             }),
             outbox: self.outbox,
             greetings: self.greetings,
@@ -307,6 +395,21 @@ impl Builder {
         })
     }
 }
+
+pub(crate) fn check_urls(urls: &[String]) -> Result<Vec<Address>, ConfigError> {
+    if urls.len() > MOST_URLS {
+        return Err(ConfigError::new("url", format!("there are more than {MOST_URLS}")));
+    }
+    for (i, url) in urls.iter().enumerate() {
+        if urls[..i].contains(url) {
+            return Err(ConfigError::new("url", format!("number {} is there already", i + 1)));
+        }
+    }
+    urls.iter().map(|url| Address::parse(url)).collect()
+}
+
+/// More than that is taken for a mistake.
+const MOST_URLS: usize = 64;
 
 /// Headers that the handshake sets itself; a second one would make a request that servers refuse or misread.
 const OURS: [&str; 10] = [
@@ -385,7 +488,7 @@ mod tests {
     #[test]
     fn the_last_origin_and_user_agent_count() {
         let twice = builder().origin("http://a").origin("http://b").user_agent("one").user_agent("two");
-        let sent = twice.config().unwrap().route.request.headers.clone();
+        let sent = twice.config().unwrap().routes[0].request.headers.clone();
         let expected = [("Origin", "http://b"), ("User-Agent", "two")];
         assert_eq!(sent, expected.map(|(name, value)| (name.to_string(), value.to_string())));
     }

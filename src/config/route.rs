@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::config::address::Address;
 use crate::config::builder::check_header;
 use crate::error::ConfigError;
@@ -19,6 +21,8 @@ pub(crate) struct Route {
     pub(crate) shown_url: String,
     pub(crate) request: UpgradeRequest,
     pub(crate) target: Arc<Target>,
+    /// What a redirect is relative to.
+    pub(crate) url: Url,
 }
 
 /// What all routes of a client share.
@@ -58,7 +62,21 @@ impl Ground {
             user_timeout: self.user_timeout,
             resolve_timeout: self.resolve_timeout,
         };
-        Ok(Route { shown_url: address.for_logs(), request, target: Arc::new(target) })
+        Ok(Route {
+            shown_url: address.for_logs(),
+            request,
+            target: Arc::new(target),
+            url: address.url.clone(),
+        })
+    }
+
+    /// Whether [`route`](Ground::route) is sure not to read the system's roots.
+    pub(crate) fn is_ready_for(&self, address: &Address) -> bool {
+        #[cfg(feature = "native-tls")]
+        let ready = self.connector.is_some();
+        #[cfg(not(feature = "native-tls"))]
+        let ready = true;
+        ready || !address.secure
     }
 
     #[cfg(feature = "native-tls")]

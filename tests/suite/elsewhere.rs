@@ -1,8 +1,11 @@
 //! Redirects, and several URLs that take turns.
 
+use std::io::{Read, Write};
+
 use heartwire::{Cause, End, Phase, Reconnect, RedirectFault};
 
 use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, received};
+use crate::support::upgrade::read_request_head;
 use crate::support::{Behaviour, ServerEvent, Setup};
 
 fn moved(status: u16, location: &str) -> Behaviour {
@@ -106,6 +109,21 @@ fn redirects_can_be_turned_off(net: &Net) {
     assert_eq!(server.connections(), 1);
 }
 
+fn nobody_waits_for_the_body_of_a_redirect(net: &Net) {
+    let target = net.server(Behaviour::echo());
+    let away = net.url(target.address());
+    let server = net.server(Behaviour::raw(move |stream, _| {
+        read_request_head(stream).unwrap();
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {away}\r\nContent-Length: 100\r\n\r\n");
+        stream.write_all(head.as_bytes()).and_then(|()| stream.flush()).unwrap();
+        // Nothing comes until the client goes.
+        let _ = stream.read(&mut [0; 64]);
+    }));
+    let client = net.to(&server).connect_timeout(SOON).connect().unwrap();
+    assert_eq!(opened(&client).attempt(), 1);
+    close(&client);
+}
+
 fn redirects_count_into_the_deadline_of_the_attempt(net: &Net) {
     let silent = net.server(Behaviour::never_upgrade());
     let away = net.url(silent.address());
@@ -181,6 +199,7 @@ stamp! {
     credentials_go_along_within_their_origin,
     a_redirect_that_leads_nowhere_is_a_clear_error,
     redirects_can_be_turned_off,
+    nobody_waits_for_the_body_of_a_redirect,
     redirects_count_into_the_deadline_of_the_attempt,
     urls_take_turns_after_failures_and_the_open_tells_which_one_it_is,
     a_stable_url_is_tried_again_first_and_the_next_one_when_it_stays_away,

@@ -81,9 +81,12 @@ fn attempts_go_where_the_program_and_servers_send_them() {
     let away = Server::start(Behaviour::refuse(302, &[("Location", &echo.url())], ""));
     let circle = Server::start(Behaviour::refuse(302, &[("Location", "/")], ""));
     for linked in BOTH {
-        let refusing = support::Setup::each(|n| {
-            if n == 1 { Behaviour::refuse(401, &[], "") } else { Behaviour::echo() }
-        });
+        let refusing =
+            support::Setup::each(
+                |n| {
+                    if n == 1 { Behaviour::refuse(401, &[], "") } else { Behaviour::echo() }
+                },
+            );
         let refusing = refusing.start();
         run(&program("attempts", linked), &[&echo.url(), &refusing.url(), &away.url(), &circle.url()]);
         refusing.wait_for(std::time::Duration::from_secs(10), |event| match event {

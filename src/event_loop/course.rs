@@ -80,6 +80,7 @@ impl Member {
         core.mailbox.lock().counters.attempts += 1;
         // The link asks for it only where there is one.
         let Some(before) = &core.config.before_connect else { return };
+        log::debug!("[{}] asking before_connect about attempt {number}", core.config.name);
         let attempt = Attempt::new(
             number,
             error,

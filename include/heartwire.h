@@ -1160,7 +1160,8 @@ heartwire_status heartwire_options_set_local_address(struct heartwire_options *o
                                                      const char *address);
 
 /**
- * Sets the deadline of a whole attempt to connect, from the name lookup to the upgrade's answer. Default: 15 s.
+ * Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name lookup,
+ * to the upgrade's answer, redirects included. Default: 15 s.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1493,7 +1494,8 @@ heartwire_status heartwire_options_set_reconnect_retry_first_connect(struct hear
 /**
  * Sets whether to dial again after the server closed with this code.
  *
- * Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others.
+ * Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others. With
+ * heartwire_options_set_before_connect(), 1008 asks that once before it is final.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1508,7 +1510,8 @@ heartwire_status heartwire_options_set_reconnect_retry_close_code(struct heartwi
  * Sets whether to dial again after the server refused the upgrade with this HTTP status.
  *
  * Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to
- * half of it), no for all others.
+ * half of it), no for all others. With heartwire_options_set_before_connect(), 401, 403 and 407 ask that once before they
+ * are final. A redirect that can be followed is, whatever is set here.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.

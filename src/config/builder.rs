@@ -239,7 +239,8 @@ impl Builder {
         self
     }
 
-    /// The deadline of a whole attempt, from the name lookup to the upgrade's answer. Default: 15 s.
+    /// The deadline of a whole attempt, from [`before_connect`](Builder::before_connect), or else the name lookup, to the
+    /// upgrade's answer, redirects included. Default: 15 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Builder {
         self.connect_timeout = timeout;
         self

@@ -313,7 +313,8 @@ pub unsafe extern "C" fn heartwire_options_set_local_address(
     })
 }
 
-/// Sets the deadline of a whole attempt to connect, from the name lookup to the upgrade's answer. Default: 15 s.
+/// Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name lookup,
+/// to the upgrade's answer, redirects included. Default: 15 s.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

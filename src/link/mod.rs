@@ -471,7 +471,9 @@ impl Link {
     fn down(&mut self, failed: Failed, now: Instant) {
         let error = failed.error.clone();
         let weight = self.backoff.weigh(&self.rules, &error);
-        let weight = self.turns.failed(weight, now);
+        // That the program could not prepare an attempt says nothing against its URL.
+        let of_url = error.phase() != Phase::Prepare;
+        let weight = if of_url { self.turns.failed(weight, now) } else { weight };
         self.last_error = Some(error.clone());
         let delay = match self.backoff.follows(&self.rules.reconnect, weight, now) {
             Next::Retry(delay) => delay,

@@ -298,8 +298,9 @@ static void asks_before_it_connects(const std::string &url) {
             attempt.set_header("Authorization", "Bearer abc").value();
             attempt.add_greeting("login").value();
             if (attempt.number() == 1) throw std::runtime_error("no token");
-            CHECK(attempt.last_error()->cause == heartwire::Cause::before_connect);
-            CHECK(attempt.url() == url);
+            if (attempt.number() == 2) CHECK(attempt.last_error()->cause == heartwire::Cause::before_connect);
+            /* The turn of the other URL comes when this one was tried. */
+            CHECK((attempt.url() == url) == (attempt.number() > 2));
         });
     std::atomic<int> thrown{0};
     heartwire::set_exception_hook([&thrown](heartwire::ClientRef, std::exception_ptr) { thrown++; });
@@ -309,7 +310,8 @@ static void asks_before_it_connects(const std::string &url) {
         for (;;) {
             const heartwire::Event event = client.next_event(10s).value();
             if (event.kind() == heartwire::EventKind::connect_failed) {
-                CHECK(event.error()->phase == heartwire::Phase::prepare && event.url_index() == 0);
+                CHECK((event.error()->phase == heartwire::Phase::prepare) == (event.attempt() == 1));
+                CHECK(event.url_index() == 0);
             }
             if (event.kind() != heartwire::EventKind::open) continue;
             CHECK(event.url() == url && event.url_index() == 1 && event.redirects().empty());

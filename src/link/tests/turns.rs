@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::link::Verdict;
 use crate::link::reconnect::Weight;
 use crate::link::turns::Turns;
 
@@ -79,6 +80,15 @@ fn an_open_session_gives_the_hopeless_another_chance() {
     bench.after(Input::SessionFailed(reset()));
     assert_eq!(bench.at_deadline(), "connecting Resolve, dial 3");
     assert!(bench.after(Input::DialFailed(refused(404, &[]))).contains("retries"));
+}
+
+#[test]
+fn an_attempt_that_the_program_could_not_prepare_says_nothing_against_its_url() {
+    let mut bench = Bench::new(Rules { before_connect: true, ..several(2) });
+    bench.after(Input::Connect);
+    bench.after(Input::DialFailed(LinkError::new(Phase::Prepare, Cause::TimedOut)));
+    bench.at_deadline();
+    assert_eq!(bench.after(Input::Prepared(Verdict::Go)), "connecting Resolve, dial 2");
 }
 
 #[test]

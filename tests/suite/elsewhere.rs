@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use heartwire::{Cause, End, Phase, Reconnect, RedirectFault};
+use heartwire::{Cause, End, Phase, RedirectFault};
 
 use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, received};
 use crate::support::upgrade::read_request_head;
@@ -142,7 +142,7 @@ fn a_plain_url_may_lead_to_tls(net: &Net) {
         Setup::new(Behaviour::echo()).tls(crate::support::certs::Certs::shared().server_config()).start();
     let away = format!("https://localhost:{}/", target.port());
     let server = Setup::new(moved(302, &away)).start();
-    let plain = heartwire::Client::builder(&server.url()).reconnect(Reconnect::never());
+    let plain = heartwire::Client::builder(&server.url()).reconnect(heartwire::Reconnect::never());
     let client = plain.connect().unwrap();
     let failed = failed(&client);
     assert_eq!(failed.error().phase(), Phase::Tls, "{failed}");

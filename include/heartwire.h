@@ -346,6 +346,11 @@
 #define HEARTWIRE_PHASE_CLOSE 6
 
 /**
+ * Asking the program, by heartwire_options_set_before_connect(); comes ahead of all others.
+ */
+#define HEARTWIRE_PHASE_PREPARE 8
+
+/**
  * The step took longer than its deadline.
  */
 #define HEARTWIRE_CAUSE_TIMED_OUT 1
@@ -389,6 +394,41 @@
  * No answer to the heartbeats: the link is dead although TCP has not noticed.
  */
 #define HEARTWIRE_CAUSE_SILENT 9
+
+/**
+ * The server redirected the upgrade to where it is not followed.
+ */
+#define HEARTWIRE_CAUSE_BAD_REDIRECT 11
+
+/**
+ * The program's heartwire_before_connect_fn let the attempt fail.
+ */
+#define HEARTWIRE_CAUSE_BEFORE_CONNECT 12
+
+/**
+ * No such failure.
+ */
+#define HEARTWIRE_REDIRECT_FAULT_NONE 0
+
+/**
+ * Location is no URL that a WebSocket can be opened to.
+ */
+#define HEARTWIRE_REDIRECT_FAULT_LOCATION 1
+
+/**
+ * It leads from "wss:" to "ws:".
+ */
+#define HEARTWIRE_REDIRECT_FAULT_DOWNGRADE 2
+
+/**
+ * It leads to where the attempt has been.
+ */
+#define HEARTWIRE_REDIRECT_FAULT_LOOP 3
+
+/**
+ * There were as many as heartwire_options_set_redirects() allows.
+ */
+#define HEARTWIRE_REDIRECT_FAULT_TOO_MANY 4
 
 /**
  * No TLS failure.
@@ -526,6 +566,11 @@
 #define HEARTWIRE_END_LOOP_FAILED 5
 
 /**
+ * The program's heartwire_before_connect_fn said so.
+ */
+#define HEARTWIRE_END_STOPPED 6
+
+/**
  * On the thread that turns the client's event loop: the fastest way. A callback that takes long delays the
  * heartbeat, and on a shared loop other clients, too.
  */
@@ -600,6 +645,12 @@
  * Everything there is.
  */
 #define HEARTWIRE_LOG_TRACE 5
+
+/**
+ * An attempt that is about to be made, for a heartwire_before_connect_fn to look at and to change; valid during that
+ * call only. It begins with what the client was created with; what is changed counts for this attempt only.
+ */
+typedef struct heartwire_attempt heartwire_attempt;
 
 /**
  * Something that a client tells, from heartwire_next_event() or in a callback. The accessors may be asked of every
@@ -698,6 +749,79 @@ typedef void (*heartwire_greeting_fn)(struct heartwire_client client,
                                       uint32_t attempt,
                                       struct heartwire_greeting *greeting,
                                       void *user_data);
+
+/**
+ * Prepares an attempt, by the functions whose names begin with heartwire_attempt. Called on a thread of the library's,
+ * where it may take its time, to fetch a token for example. A C++ exception or a longjmp must not leave it.
+ */
+typedef void (*heartwire_before_connect_fn)(struct heartwire_client client,
+                                            struct heartwire_attempt *attempt,
+                                            void *user_data);
+
+/**
+ * A step of a connection: one of HEARTWIRE_PHASE_…
+ */
+typedef int32_t heartwire_phase;
+
+/**
+ * What went wrong in a phase: one of HEARTWIRE_CAUSE_…; a later version may have more.
+ */
+typedef int32_t heartwire_cause;
+
+/**
+ * What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
+ */
+typedef int32_t heartwire_tls_fault;
+
+/**
+ * Why a link is down.
+ */
+typedef struct heartwire_error_info {
+    /**
+     * sizeof(heartwire_error_info), set by the caller.
+     */
+    size_t size;
+    /**
+     * The step that failed: one of HEARTWIRE_PHASE_…
+     */
+    heartwire_phase phase;
+    /**
+     * What went wrong in it: one of HEARTWIRE_CAUSE_…
+     */
+    heartwire_cause kind;
+    /**
+     * The operating system's error number; 0 if there is none.
+     */
+    int32_t os_error;
+    /**
+     * The HTTP status with which the server refused the upgrade; 0 if it did not.
+     */
+    int32_t http_status;
+    /**
+     * What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
+     */
+    heartwire_tls_fault tls_fault;
+    /**
+     * The code with which the server closed, or with which we answered its breach of the protocol; 0 if neither.
+     */
+    int32_t close_code;
+    /**
+     * 1 if another attempt follows, 0 if none does, -1 if that is not known yet: the HEARTWIRE_EVENT_CLOSE tells.
+     */
+    int32_t will_retry;
+    /**
+     * The heartbeats that stayed without an answer, if the link is down for that; else 0.
+     */
+    uint32_t missed_beats;
+    /**
+     * How long until the next attempt, in milliseconds; -1 if there is none, or it is not known yet.
+     */
+    int64_t delay_ms;
+    /**
+     * All of it in words. Belongs to the event.
+     */
+    const char *text;
+} heartwire_error_info;
 
 /**
  * What applies to one message only. Set it to zeros, then `size`, then what is needed.
@@ -816,71 +940,6 @@ typedef struct heartwire_stats_info {
 typedef int32_t heartwire_event_type;
 
 /**
- * A step of a connection: one of HEARTWIRE_PHASE_…
- */
-typedef int32_t heartwire_phase;
-
-/**
- * What went wrong in a phase: one of HEARTWIRE_CAUSE_…; a later version may have more.
- */
-typedef int32_t heartwire_cause;
-
-/**
- * What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
- */
-typedef int32_t heartwire_tls_fault;
-
-/**
- * Why a link is down.
- */
-typedef struct heartwire_error_info {
-    /**
-     * sizeof(heartwire_error_info), set by the caller.
-     */
-    size_t size;
-    /**
-     * The step that failed: one of HEARTWIRE_PHASE_…
-     */
-    heartwire_phase phase;
-    /**
-     * What went wrong in it: one of HEARTWIRE_CAUSE_…
-     */
-    heartwire_cause kind;
-    /**
-     * The operating system's error number; 0 if there is none.
-     */
-    int32_t os_error;
-    /**
-     * The HTTP status with which the server refused the upgrade; 0 if it did not.
-     */
-    int32_t http_status;
-    /**
-     * What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
-     */
-    heartwire_tls_fault tls_fault;
-    /**
-     * The code with which the server closed, or with which we answered its breach of the protocol; 0 if neither.
-     */
-    int32_t close_code;
-    /**
-     * 1 if another attempt follows, 0 if none does, -1 if that is not known yet: the HEARTWIRE_EVENT_CLOSE tells.
-     */
-    int32_t will_retry;
-    /**
-     * The heartbeats that stayed without an answer, if the link is down for that; else 0.
-     */
-    uint32_t missed_beats;
-    /**
-     * How long until the next attempt, in milliseconds; -1 if there is none, or it is not known yet.
-     */
-    int64_t delay_ms;
-    /**
-     * All of it in words. Belongs to the event.
-     */
-    const char *text;
-} heartwire_error_info;
-
-/**
  * Who began the end of a session: one of HEARTWIRE_BY_…
  */
 typedef int32_t heartwire_initiator;
@@ -933,6 +992,11 @@ typedef struct heartwire_outcome_info {
  * Why a client has ended: one of HEARTWIRE_END_…
  */
 typedef int32_t heartwire_end;
+
+/**
+ * Why a redirect was not followed: one of HEARTWIRE_REDIRECT_FAULT_…
+ */
+typedef int32_t heartwire_redirect_fault;
 
 /**
  * Gets an event, which is valid during the call. A C++ exception or a longjmp must not leave it.
@@ -1096,7 +1160,8 @@ heartwire_status heartwire_options_set_local_address(struct heartwire_options *o
                                                      const char *address);
 
 /**
- * Sets the deadline of a whole attempt to connect, from the name lookup to the upgrade's answer. Default: 15 s.
+ * Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name lookup,
+ * to the upgrade's answer, redirects included. Default: 15 s.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1429,7 +1494,8 @@ heartwire_status heartwire_options_set_reconnect_retry_first_connect(struct hear
 /**
  * Sets whether to dial again after the server closed with this code.
  *
- * Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others.
+ * Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others. With
+ * heartwire_options_set_before_connect(), 1008 asks that once before it is final.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1444,7 +1510,8 @@ heartwire_status heartwire_options_set_reconnect_retry_close_code(struct heartwi
  * Sets whether to dial again after the server refused the upgrade with this HTTP status.
  *
  * Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to
- * half of it), no for all others.
+ * half of it), no for all others. With heartwire_options_set_before_connect(), 401, 403 and 407 ask that once before they
+ * are final. A redirect that can be followed is, whatever is set here.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1631,6 +1698,49 @@ heartwire_status heartwire_options_set_tls_danger_accept_invalid_hostnames(struc
                                                                            bool yes);
 
 /**
+ * Adds a further URL of the same service, beside the one of heartwire_create(); may be called repeatedly, for up to 64 in
+ * all.
+ *
+ * They are of equal rank and take turns: one that works is kept, and after a failed attempt, or a session that was
+ * not stable, the next one is tried. Delays and limits count over all of them, but a failure that is not worth another
+ * attempt, a TLS failure and a server's Retry-After concern the one URL only as long as there is another to try.
+ * heartwire_event_url() tells which one it is.
+ *
+ * Ownership: `url` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be, or is
+ * there already.
+ */
+heartwire_status heartwire_options_add_url(struct heartwire_options *options,
+                                           const char *url);
+
+/**
+ * Sets how long a URL that failed comes after those that have not. Default: 60 s.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
+ */
+heartwire_status heartwire_options_set_url_penalty(struct heartwire_options *options, uint32_t time_ms);
+
+/**
+ * Sets how many redirects (301, 302, 303, 307, 308) an attempt follows, up to 20; 0 follows none. Default: 5.
+ *
+ * "http:" and "https:" stand for "ws:" and "wss:". None is followed from "wss:" to "ws:", nor in a circle. Where the
+ * origin changes (scheme, host or port), Authorization, Cookie and the URL's user name and password are left out; all
+ * other headers go along. The next attempt begins with the client's URL again.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than 20.
+ */
+heartwire_status heartwire_options_set_redirects(struct heartwire_options *options,
+                                                 uint32_t most);
+
+/**
  * Adds a message that is sent first on every open, before anything that waits: a login, a subscription. May be
  * called repeatedly.
  *
@@ -1674,6 +1784,177 @@ heartwire_status heartwire_greeting_set(struct heartwire_greeting *greeting,
                                         heartwire_message_kind kind);
 
 /**
+ * Sets what is asked ahead of every attempt, which it may change: a fresh token in a header or in the URL, other
+ * subprotocols and greetings; it may put the attempt off, let it fail, or stop the client for good. NULL, the default,
+ * for none.
+ *
+ * It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up fails,
+ * and the next one waits for the call that still runs. It is never called twice at once for one client, and
+ * heartwire_close() does not wait for it. Eight run at once in a process.
+ *
+ * With it the HTTP statuses 401, 403 and 407, and the close code 1008, are not fatal at once: it gets one chance to do
+ * something about them. They are when they come again, a status before a session has opened, the close code before
+ * one was stable.
+ *
+ * Clients that are created with these options share `user_data` and may call from several threads at once.
+ *
+ * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
+ * `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs. When
+ * this fails nothing was kept.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_options_set_before_connect(struct heartwire_options *options,
+                                                      heartwire_before_connect_fn call,
+                                                      void *user_data,
+                                                      heartwire_free_fn free_user_data);
+
+/**
+ * Tells which attempt in a row it is, from 1.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns the number; 0 for NULL.
+ */
+uint32_t heartwire_attempt_number(struct heartwire_attempt *attempt);
+
+/**
+ * Tells the URL to connect to, whole: the one whose turn it is, unless it was set.
+ *
+ * Ownership: the text belongs to the attempt, until this is asked again.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns the URL; NULL for NULL.
+ */
+const char *heartwire_attempt_url(struct heartwire_attempt *attempt);
+
+/**
+ * Tells why the attempt or the session before failed. Set `out->size` first.
+ *
+ * Ownership: `out` is the caller's; `out->text` belongs to the attempt.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND ahead of
+ * the very first attempt.
+ */
+heartwire_status heartwire_attempt_error(struct heartwire_attempt *attempt,
+                                         struct heartwire_error_info *out);
+
+/**
+ * Connects to another URL this time.
+ *
+ * Ownership: `url` is copied.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be; then it
+ * stays as it was.
+ */
+heartwire_status heartwire_attempt_set_url(struct heartwire_attempt *attempt,
+                                           const char *url);
+
+/**
+ * Sets a header of the upgrade request, in the place of all of this name. Authorization takes the place of the URL's
+ * user name and password, too.
+ *
+ * Ownership: both texts are copied.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns as heartwire_options_add_header() does.
+ */
+heartwire_status heartwire_attempt_set_header(struct heartwire_attempt *attempt,
+                                              const char *name,
+                                              const char *value);
+
+/**
+ * Leaves all headers of this name out.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT or HEARTWIRE_ERR_UTF8.
+ */
+heartwire_status heartwire_attempt_remove_header(struct heartwire_attempt *attempt, const char *name);
+
+/**
+ * Asks for a further subprotocol, after those that are there. See heartwire_attempt_clear_subprotocols().
+ *
+ * Ownership: `name` is copied.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns as heartwire_options_add_subprotocol() does.
+ */
+heartwire_status heartwire_attempt_add_subprotocol(struct heartwire_attempt *attempt, const char *name);
+
+/**
+ * Asks for no subprotocol, or only for those that are added after this.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_attempt_clear_subprotocols(struct heartwire_attempt *attempt);
+
+/**
+ * Adds a greeting, which is sent first when this attempt opens. The first call of this takes the place of all the
+ * client's greetings.
+ *
+ * Ownership: the bytes are copied.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
+ */
+heartwire_status heartwire_attempt_add_greeting(struct heartwire_attempt *attempt,
+                                                const void *data,
+                                                size_t len,
+                                                heartwire_message_kind kind);
+
+/**
+ * Sends no greeting when this attempt opens, or only those that are added after this.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_attempt_clear_greetings(struct heartwire_attempt *attempt);
+
+/**
+ * Puts the attempt off for this time, as prepared: it is not asked about again. Its deadline begins anew then;
+ * heartwire_reconnect_now() skips the wait.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for more than a week.
+ */
+heartwire_status heartwire_attempt_set_delay(struct heartwire_attempt *attempt,
+                                             uint32_t delay_ms);
+
+/**
+ * Lets the attempt fail, with HEARTWIRE_CAUSE_BEFORE_CONNECT; the next one comes after the usual delay. For a token that
+ * could not be fetched.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_attempt_fail(struct heartwire_attempt *attempt);
+
+/**
+ * Makes no attempt, neither this one nor another: the client ends with HEARTWIRE_END_STOPPED.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   the thread of the callback that got `attempt`.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_attempt_stop(struct heartwire_attempt *attempt);
+
+/**
  * Creates a client for this "ws:" or "wss:" URL. No thread is started and no socket opened before
  * heartwire_connect(); the first use of TLS in a process reads the system's certificates (about 40 ms).
  *
@@ -1693,11 +1974,11 @@ heartwire_status heartwire_create(const char *url,
  * Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
  *
  * Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
- * callbacks it waits for a callback of this client that runs, and the free_user_data of every heartwire_on_…() was called
+ * callbacks it waits for a callback of this client that runs, a heartwire_before_connect_fn included, and the free_user_data of every heartwire_on_…() was called
  * when it returns. Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it
  * has returned.
  *
- * What the options own, heartwire_options_add_greeting_callback() and heartwire_options_set_reconnect_custom(), is freed
+ * What the options own, heartwire_options_add_greeting_callback() and its like, is freed
  * with the last of the options object and the clients created with it: before this returns, too, unless a thread
  * turns a loop that the client shares just then; that thread frees it, as soon as no callback holds it up.
  *
@@ -2172,6 +2453,59 @@ heartwire_phase heartwire_event_phase(const struct heartwire_event *event);
  * Returns one of HEARTWIRE_END_…; HEARTWIRE_END_NOT for other events.
  */
 heartwire_end heartwire_event_end(const struct heartwire_event *event);
+
+/**
+ * Tells the URL that the session is with, or that failed, without user name, password and query: of
+ * HEARTWIRE_EVENT_OPEN and HEARTWIRE_EVENT_CONNECT_FAILED. After redirects it is the last one.
+ *
+ * Ownership: the text belongs to the event.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the URL; NULL for other events.
+ */
+const char *heartwire_event_url(const struct heartwire_event *event);
+
+/**
+ * Tells which of the client's URLs it was, of HEARTWIRE_EVENT_OPEN and HEARTWIRE_EVENT_CONNECT_FAILED: 0 is the one of
+ * heartwire_create(), 1 the first of heartwire_options_add_url(), and so on.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the number; -1 for other events.
+ */
+int32_t heartwire_event_url_index(const struct heartwire_event *event);
+
+/**
+ * Tells how many redirects the attempt has followed, of HEARTWIRE_EVENT_OPEN and HEARTWIRE_EVENT_CONNECT_FAILED.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the number; 0 for other events.
+ */
+uint32_t heartwire_event_redirects(const struct heartwire_event *event);
+
+/**
+ * Tells a URL that redirected the attempt, without user name, password and query; `index` counts from 0.
+ *
+ * Ownership: the text belongs to the event.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the URL; NULL if there is none.
+ */
+const char *heartwire_event_redirect(const struct heartwire_event *event, uint32_t index);
+
+/**
+ * Tells why a redirect was not followed, of failures with HEARTWIRE_CAUSE_BAD_REDIRECT. Where it leads to is told by
+ * heartwire_event_header(): Location.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns one of HEARTWIRE_REDIRECT_FAULT_…; HEARTWIRE_REDIRECT_FAULT_NONE for other events.
+ */
+heartwire_redirect_fault heartwire_event_redirect_fault(const struct heartwire_event *event);
 
 /**
  * Takes the next event, and waits for it: `timeout_ms` milliseconds, -1 for as long as it takes, 0 not at all (then it

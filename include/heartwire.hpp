@@ -148,6 +148,7 @@ enum class Phase : heartwire_phase {
     upgrade = HEARTWIRE_PHASE_UPGRADE,
     open = HEARTWIRE_PHASE_OPEN,
     close = HEARTWIRE_PHASE_CLOSE,
+    prepare = HEARTWIRE_PHASE_PREPARE,
 };
 
 /* What went wrong in a phase. */
@@ -161,6 +162,17 @@ enum class Cause : heartwire_cause {
     end_of_stream = HEARTWIRE_CAUSE_END_OF_STREAM,
     closed = HEARTWIRE_CAUSE_CLOSED,
     silent = HEARTWIRE_CAUSE_SILENT,
+    bad_redirect = HEARTWIRE_CAUSE_BAD_REDIRECT,
+    before_connect = HEARTWIRE_CAUSE_BEFORE_CONNECT,
+};
+
+/* Why a redirect was not followed. */
+enum class RedirectFault : heartwire_redirect_fault {
+    none = HEARTWIRE_REDIRECT_FAULT_NONE,
+    location = HEARTWIRE_REDIRECT_FAULT_LOCATION,
+    downgrade = HEARTWIRE_REDIRECT_FAULT_DOWNGRADE,
+    loop = HEARTWIRE_REDIRECT_FAULT_LOOP,
+    too_many = HEARTWIRE_REDIRECT_FAULT_TOO_MANY,
 };
 
 /* What TLS objected to. */
@@ -209,6 +221,7 @@ enum class End : heartwire_end {
     fatal = HEARTWIRE_END_FATAL,
     callback_panicked = HEARTWIRE_END_CALLBACK_PANICKED,
     loop_failed = HEARTWIRE_END_LOOP_FAILED,
+    stopped = HEARTWIRE_END_STOPPED,
 };
 
 /* Where callbacks run. */
@@ -492,6 +505,25 @@ struct LinkError {
     std::string_view text;
 };
 
+namespace detail {
+
+inline LinkError link_error(const heartwire_error_info &info) {
+    std::optional<bool> will_retry;
+    if (info.will_retry >= 0) will_retry = info.will_retry != 0;
+    return LinkError{static_cast<Phase>(info.phase),
+                     static_cast<Cause>(info.kind),
+                     info.os_error,
+                     info.http_status,
+                     static_cast<TlsFault>(info.tls_fault),
+                     info.close_code,
+                     will_retry,
+                     info.missed_beats,
+                     milliseconds(info.delay_ms),
+                     view(info.text)};
+}
+
+}  // namespace detail
+
 /* The same fate for a range of consecutive messages, `last` included. */
 struct Outcome {
     MessageId first;
@@ -556,18 +588,7 @@ public:
         heartwire_error_info info{};
         info.size = sizeof info;
         if (heartwire_event_error(event_, &info) != HEARTWIRE_OK) return std::nullopt;
-        std::optional<bool> will_retry;
-        if (info.will_retry >= 0) will_retry = info.will_retry != 0;
-        return LinkError{static_cast<Phase>(info.phase),
-                         static_cast<Cause>(info.kind),
-                         info.os_error,
-                         info.http_status,
-                         static_cast<TlsFault>(info.tls_fault),
-                         info.close_code,
-                         will_retry,
-                         info.missed_beats,
-                         detail::milliseconds(info.delay_ms),
-                         detail::view(info.text)};
+        return detail::link_error(info);
     }
 
     /* The first bytes of the body with which the server refused the upgrade. */
@@ -585,6 +606,26 @@ public:
     }
 
     std::uint32_t attempt() const noexcept { return heartwire_event_attempt(event_); }
+
+    /* The URL that the session is with, or that failed, without user name, password and query. */
+    std::string_view url() const noexcept { return detail::view(heartwire_event_url(event_)); }
+
+    /* Which of the client's URLs it was; 0 is the one that it was created with, -1 none. */
+    std::int32_t url_index() const noexcept { return heartwire_event_url_index(event_); }
+
+    /* The URLs that redirected the attempt, in order. */
+    std::vector<std::string_view> redirects() const {
+        std::vector<std::string_view> urls(heartwire_event_redirects(event_));
+        for (std::size_t i = 0; i < urls.size(); i++) {
+            urls[i] = detail::view(heartwire_event_redirect(event_, static_cast<std::uint32_t>(i)));
+        }
+        return urls;
+    }
+
+    RedirectFault redirect_fault() const noexcept {
+        return static_cast<RedirectFault>(heartwire_event_redirect_fault(event_));
+    }
+
     bool is_first() const noexcept { return heartwire_event_is_first(event_); }
     std::string_view subprotocol() const noexcept { return detail::view(heartwire_event_subprotocol(event_)); }
     std::uint16_t code() const noexcept { return heartwire_event_code(event_); }
@@ -637,6 +678,10 @@ public:
     std::string_view refusal_body() const noexcept { return view().refusal_body(); }
     std::optional<std::string> header(const std::string &name) const { return view().header(name); }
     std::uint32_t attempt() const noexcept { return view().attempt(); }
+    std::string_view url() const noexcept { return view().url(); }
+    std::int32_t url_index() const noexcept { return view().url_index(); }
+    std::vector<std::string_view> redirects() const { return view().redirects(); }
+    RedirectFault redirect_fault() const noexcept { return view().redirect_fault(); }
     bool is_first() const noexcept { return view().is_first(); }
     std::string_view subprotocol() const noexcept { return view().subprotocol(); }
     std::uint16_t code() const noexcept { return view().code(); }
@@ -658,12 +703,74 @@ private:
     std::unique_ptr<heartwire_event, Free> event_;
 };
 
+/* An attempt that is about to be made, for a BeforeConnectHandler to look at and to change, during that call only. */
+class Attempt {
+public:
+    explicit Attempt(heartwire_attempt *attempt) noexcept : attempt_(attempt) {}
+
+    /* Which attempt in a row it is, from 1. */
+    std::uint32_t number() const noexcept { return heartwire_attempt_number(attempt_); }
+
+    /* The URL to connect to, whole; until this is asked again. */
+    std::string_view url() const noexcept { return detail::view(heartwire_attempt_url(attempt_)); }
+
+    /* Why the attempt or the session before failed; nothing ahead of the very first attempt. */
+    std::optional<LinkError> last_error() const {
+        heartwire_error_info info{};
+        info.size = sizeof info;
+        if (heartwire_attempt_error(attempt_, &info) != HEARTWIRE_OK) return std::nullopt;
+        return detail::link_error(info);
+    }
+
+    Result<void> set_url(const std::string &url) {
+        if (detail::has_nul(url)) return detail::nul();
+        return detail::done(heartwire_attempt_set_url(attempt_, url.c_str()));
+    }
+    Result<void> set_header(const std::string &name, const std::string &value) {
+        if (detail::has_nul(name) || detail::has_nul(value)) return detail::nul();
+        return detail::done(heartwire_attempt_set_header(attempt_, name.c_str(), value.c_str()));
+    }
+    Result<void> remove_header(const std::string &name) {
+        if (detail::has_nul(name)) return detail::nul();
+        return detail::done(heartwire_attempt_remove_header(attempt_, name.c_str()));
+    }
+    Result<void> add_subprotocol(const std::string &name) {
+        if (detail::has_nul(name)) return detail::nul();
+        return detail::done(heartwire_attempt_add_subprotocol(attempt_, name.c_str()));
+    }
+    Result<void> clear_subprotocols() { return detail::done(heartwire_attempt_clear_subprotocols(attempt_)); }
+    Result<void> add_greeting(std::string_view data, Kind kind = Kind::text) {
+        return detail::done(heartwire_attempt_add_greeting(attempt_, detail::address(data), data.size(),
+                                                           static_cast<heartwire_message_kind>(kind)));
+    }
+    Result<void> clear_greetings() { return detail::done(heartwire_attempt_clear_greetings(attempt_)); }
+
+    /* Puts the attempt off, as prepared. */
+    Result<void> set_delay(std::chrono::milliseconds delay) {
+        return detail::done(heartwire_attempt_set_delay(attempt_, detail::wait_ms(delay)));
+    }
+
+    /* Lets the attempt fail; the next one comes after the usual delay. */
+    Result<void> fail() { return detail::done(heartwire_attempt_fail(attempt_)); }
+
+    /* Ends the client. */
+    Result<void> stop() { return detail::done(heartwire_attempt_stop(attempt_)); }
+
+    /* The C object, for functions of heartwire.h. */
+    heartwire_attempt *get() const noexcept { return attempt_; }
+
+private:
+    heartwire_attempt *attempt_;
+};
+
 using EventHandler = std::function<void(ClientRef, EventView)>;
 using MessageHandler = std::function<void(ClientRef, std::string_view, Kind)>;
 /* Answers how long to wait after so many failures in a row; if it throws, 30 s. */
 using DelayHandler = std::function<std::chrono::milliseconds(ClientRef, std::uint32_t failures)>;
 /* Makes a greeting; nothing is sent if it gives none, or throws. */
 using GreetingHandler = std::function<std::optional<std::string>(ClientRef, std::uint32_t attempt)>;
+/* Prepares an attempt, on a thread of the library's where it may take its time; if it throws, the attempt fails. */
+using BeforeConnectHandler = std::function<void(ClientRef, Attempt)>;
 /* Gets the library's log lines, on any thread, perhaps on several at once. */
 using LogHandler = detail::LogHandler;
 /* Gets what a callback has thrown, on the thread of that callback. */
@@ -1131,6 +1238,18 @@ public:
         return function(heartwire_options_add_greeting_callback, &call_greeting, std::move(handler));
     }
 
+    /* A further URL of the same service; they take turns after a failure. */
+    Options &add_url(const std::string &url) { return text(heartwire_options_add_url, url); }
+    Options &url_penalty(std::chrono::milliseconds penalty) {
+        return time(heartwire_options_set_url_penalty, penalty);
+    }
+    /* How many redirects an attempt follows; 0 for none. */
+    Options &redirects(std::uint32_t most) { return keep(heartwire_options_set_redirects(get(), most)); }
+    /* Asked ahead of every attempt, which it may change: a fresh token. */
+    Options &before_connect(BeforeConnectHandler handler) {
+        return function(heartwire_options_set_before_connect, &call_before_connect, std::move(handler));
+    }
+
     /* The C object, for functions of heartwire.h. */
     heartwire_options *get() const noexcept { return options_.get(); }
 
@@ -1181,6 +1300,15 @@ private:
             ms = detail::wait_ms((*static_cast<DelayHandler *>(user_data))(ClientRef(client), failures));
         });
         return ms;
+    }
+
+    static void call_before_connect(heartwire_client client, heartwire_attempt *attempt, void *user_data) {
+        bool returned = false;
+        detail::guard(client, [&] {
+            (*static_cast<BeforeConnectHandler *>(user_data))(ClientRef(client), Attempt(attempt));
+            returned = true;
+        });
+        if (!returned) static_cast<void>(heartwire_attempt_fail(attempt));
     }
 
     static void call_greeting(heartwire_client client, std::uint32_t attempt, heartwire_greeting *greeting,

@@ -135,6 +135,9 @@ impl Core {
         self.mailbox.destroy();
         // Before the wait: a call that runs is the last one, even where several handlers listen.
         self.dispatcher.handlers.clear();
+        // No call from here on; one that runs is the last one.
+        let hook = self.config.before_connect.as_ref().map(|before| &before.hook);
+        hook.inspect(|hook| hook.close());
         // Before those who wait for an event are told to look again.
         self.dispatcher.queue.clear();
         if let Some(event_loop) = &self.event_loop {
@@ -149,6 +152,9 @@ impl Core {
             thread::join(running);
         }
         self.dispatcher.destroy(wait);
+        if let Some(hook) = hook.filter(|_| wait) {
+            hook.wait_until_returned();
+        }
     }
 }
 

@@ -32,9 +32,14 @@ pub struct Settings {
 pub fn settings(builder: Builder) -> Result<Settings, ConfigError> {
     let config = builder.config()?;
     let mut stream = Sink(Vec::new());
-    let answer = Upgrade::with_key(&config.request, SAMPLE_KEY).advance(&mut stream);
+    let answer = Upgrade::with_key(&config.routes[0].request, SAMPLE_KEY).advance(&mut stream);
     assert!(matches!(answer, Ok(None)), "the stream takes all and gives nothing");
-    Ok(Settings { request: stream.0, headers: config.request.headers, shown_url: config.shown_url })
+    let route = &config.routes[0];
+    Ok(Settings {
+        request: stream.0,
+        headers: route.request.headers.clone(),
+        shown_url: route.shown_url.clone(),
+    })
 }
 
 /// The key of RFC 6455 section 1.3; the answer to it is `s3pPLMBiTxaQ9kYGzzhZRbK+xOo=`.
@@ -111,6 +116,9 @@ pub fn delay_after(failure: &LinkError, seed: u64) -> Option<Duration> {
         reconnect: Reconnect::default(),
         connect_timeout: second,
         close_timeout: second,
+        before_connect: false,
+        urls: 1,
+        url_penalty: second,
     };
     let now = Instant::now();
     let mut link = Link::new(Arc::new(rules), seed);

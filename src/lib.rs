@@ -88,6 +88,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // a library speaks through `log`, or not at all
 
+mod before_connect;
 mod client;
 mod config;
 mod core;
@@ -106,6 +107,7 @@ mod mailbox;
 #[cfg(all(test, heartwire_model))]
 mod model;
 mod net;
+mod pool;
 mod process;
 mod session;
 mod stats;
@@ -113,6 +115,7 @@ mod sync;
 mod thread;
 mod user_code;
 
+pub use before_connect::Attempt;
 pub use client::{Client, SendOptions, WeakClient};
 pub use config::Dispatch;
 pub use config::builder::Builder;

@@ -1,6 +1,6 @@
 //! Calls and drops the user's closures: no panic of theirs gets past here. Does not know what they are for.
 
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::thread::Callback;
@@ -40,6 +40,13 @@ impl<T> Deref for Kept<T> {
 
     fn deref(&self) -> &T {
         let Some(closure) = &self.0 else { unreachable!("it is taken out only to be dropped") };
+        closure
+    }
+}
+
+impl<T> DerefMut for Kept<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        let Some(closure) = &mut self.0 else { unreachable!("it is taken out only to be dropped") };
         closure
     }
 }

@@ -75,6 +75,31 @@ fn the_headers_numbers_are_the_librarys() {
 }
 
 #[test]
+fn attempts_go_where_the_program_and_servers_send_them() {
+    let _watch = watchdog(60, "attempts");
+    let echo = Server::start(Behaviour::echo());
+    let away = Server::start(Behaviour::refuse(302, &[("Location", &echo.url())], ""));
+    let circle = Server::start(Behaviour::refuse(302, &[("Location", "/")], ""));
+    for linked in BOTH {
+        let refusing =
+            support::Setup::each(
+                |n| {
+                    if n == 1 { Behaviour::refuse(401, &[], "") } else { Behaviour::echo() }
+                },
+            );
+        let refusing = refusing.start();
+        run(&program("attempts", linked), &[&echo.url(), &refusing.url(), &away.url(), &circle.url()]);
+        refusing.wait_for(std::time::Duration::from_secs(10), |event| match event {
+            support::ServerEvent::Connected { request, .. } => {
+                assert_eq!(request.header("Authorization"), Some("Bearer fresh"));
+                Some(())
+            }
+            _ => None,
+        });
+    }
+}
+
+#[test]
 fn a_loop_that_is_shared_keeps_its_promises() {
     let _watch = watchdog(120, "loops");
     let server = Server::start(Behaviour::echo());

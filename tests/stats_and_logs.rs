@@ -157,19 +157,28 @@ fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
         .subprotocol("token-zq")
         .greeting(r#"{"login":"greeting-zq"}"#)
         .reconnect(Reconnect::fixed(5 * MS).retry_status(302, true))
+        .before_connect(|attempt| {
+            if attempt.number() == 1 {
+                return Err("the token's server said: zq".into());
+            }
+            attempt.set_header("X-Token", "fresh-zq")?;
+            assert!(!format!("{attempt:?}").contains(MARK));
+            Ok(())
+        })
         .heartbeat(Heartbeat::text("beat-zq").any_reply().after_silence(20 * MS).timeout(SOON))
         .build()
         .unwrap();
     let told = Told::by(&client);
     client.connect_with("first-zq").unwrap();
-    told.wait_for(|event| matches!(event, Event::ConnectFailed(_)).then_some(()));
-    told.wait_for(|event| matches!(event, Event::ConnectFailed(_)).then_some(()));
+    for _ in 0..3 {
+        told.wait_for(|event| matches!(event, Event::ConnectFailed(_)).then_some(()));
+    }
     told.wait_for(is_open);
     client.send_text("text-zq").unwrap();
     client.send_binary(b"binary-zq").unwrap();
     client.ping(b"ping-zq").unwrap();
     told.wait_for(|event| matches!(event, Event::Heartbeat(_)).then_some(()));
-    server.cut(3);
+    server.cut(4);
     told.wait_for(is_open);
     client.close(1000, "reason-zq").unwrap();
     told.to_the_end();
@@ -181,7 +190,8 @@ fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
 fn setup() -> Setup {
     Setup::each(|n| match n {
         1 => Behaviour::refuse(503, &[("Set-Cookie", "set-zq")], "body-zq"),
-        2 => Behaviour::refuse(302, &[("Location", "wss://a-zq:b-zq@h/zq?token=zq")], "moved-zq"),
+        2 => Behaviour::refuse(302, &[("Location", "ftp://a-zq:b-zq@h/zq?token=zq")], "moved-zq"),
+        3 => Behaviour::refuse(302, &[("Location", "/there?token=zq")], "moved-zq"),
         _ => Behaviour::echo().header("Set-Cookie", "set-zq").subprotocol("token-zq").greeting("server-zq"),
     })
 }
@@ -189,9 +199,11 @@ fn setup() -> Setup {
 #[track_caller]
 fn assert_discreet(lines: &[String]) {
     for part in [
-        "attempt 1 to ws",
+        "attempt 2 to ws",
         "HTTP status 503",
+        "before_connect failed",
         "HTTP status 302",
+        "redirected with 302 to ws",
         "open (attempt",
         "open again",
         "closed for good",

@@ -18,6 +18,8 @@ pub(crate) struct Address {
     pub(crate) target: String,
     /// `Basic …` from the userinfo.
     pub(crate) authorization: Option<String>,
+    /// All of it but the userinfo.
+    pub(crate) url: Url,
 }
 
 impl Address {
@@ -55,7 +57,7 @@ impl Address {
         if rest.is_empty() || rest.starts_with(['/', '?', ':', '@']) {
             return wrong("it has no host");
         }
-        let url = Url::parse(text).map_err(|error| ConfigError::new("url", error.to_string()))?;
+        let mut url = Url::parse(text).map_err(|error| ConfigError::new("url", error.to_string()))?;
         let Some(host) = url.host() else {
             return wrong("it has no host");
         };
@@ -77,7 +79,9 @@ impl Address {
             target.push_str(query);
         }
         let authorization = authorization(&url)?;
-        Ok(Address { secure, host, port, authority, target, authorization })
+        // They fail for URLs without a host only.
+        let _ = (url.set_username(""), url.set_password(None));
+        Ok(Address { secure, host, port, authority, target, authorization, url })
     }
 
     /// The name for TLS to verify: an address without its brackets.

@@ -1,5 +1,6 @@
 //! The builder: every setting with its default, checked all together by [`Builder::build`].
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::before_connect::{Attempt, Hook};
 use crate::client::Client;
 use crate::config::address::Address;
 use crate::config::check;
@@ -14,22 +16,24 @@ use crate::config::greeting::Greeting;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
 use crate::config::reconnect::Reconnect;
+use crate::config::route::Ground;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
-use crate::config::{Config, Dispatch, STACK_SIZE};
+use crate::config::{BeforeConnect, Config, Dispatch, STACK_SIZE};
 use crate::error::{ConfigError, Error};
 use crate::event_loop::EventLoop;
 use crate::event_loop::shared::SharedLoop;
 use crate::link::Rules;
-use crate::net::dial::Target;
-use crate::session::upgrade::UpgradeRequest;
 
 /// Collects a client's settings; made by [`Client::builder`].
 ///
 /// Nothing is checked before [`build`](Builder::build), which names the first setting that cannot be.
 #[must_use = "a builder does nothing until build or connect"]
 pub struct Builder {
-    url: String,
+    urls: Vec<String>,
+    url_penalty: Duration,
+    redirects: u32,
+    before_connect: Option<Hook>,
     name: Option<String>,
     headers: Vec<(String, String)>,
     subprotocols: Vec<String>,
@@ -62,7 +66,10 @@ impl fmt::Debug for Builder {
 impl Builder {
     pub(crate) fn new(url: &str) -> Builder {
         Builder {
-            url: url.to_string(),
+            urls: vec![url.to_string()],
+            url_penalty: Duration::from_secs(60),
+            redirects: 5,
+            before_connect: None,
             name: None,
             headers: Vec::new(),
             subprotocols: Vec::new(),
@@ -90,6 +97,71 @@ impl Builder {
     /// the scheme's own.
     pub fn name(mut self, name: impl Into<String>) -> Builder {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Adds a further URL of the same service; may be called repeatedly, for up to 64 in all.
+    ///
+    /// They are of equal rank and take turns: one that works is kept, and after a failed attempt, or a session
+    /// that was not [stable](Reconnect::stable_after), the next one is tried. Delays and limits of
+    /// [`reconnect`](Builder::reconnect) count over all of them, but a failure that is not worth another attempt, a TLS
+    /// failure and a server's `Retry-After` concern the one URL only as long as there is another to try.
+    /// [`Opened::url`](crate::Opened::url) tells which one it is.
+    pub fn add_url(mut self, url: impl Into<String>) -> Builder {
+        self.urls.push(url.into());
+        self
+    }
+
+    /// How long a URL that failed comes after those that have not. Default: 60 s.
+    ///
+    /// That is twice the longest usual delay between attempts, so that a dead server is passed over while others are
+    /// tried, and one that restarts has its turn within the minute. If all have failed lately, they take turns.
+    pub fn url_penalty(mut self, time: Duration) -> Builder {
+        self.url_penalty = time;
+        self
+    }
+
+    /// How many redirects (301, 302, 303, 307, 308) an attempt follows, up to 20; 0 follows none. Default: 5.
+    ///
+    /// `http:` and `https:` stand for `ws:` and `wss:`. None is followed from `wss:` to `ws:`, nor in a circle. Where the
+    /// origin changes (scheme, host or port, RFC 6454), `Authorization`, `Cookie` and the URL's user name and password
+    /// are left out; all other headers go along. The next attempt begins with the configured URL again.
+    pub fn redirects(mut self, most: u32) -> Builder {
+        self.redirects = most;
+        self
+    }
+
+    /// Asks this ahead of every attempt, which it may change: a fresh token in a header or in the URL, other
+    /// subprotocols and greetings; it may put the attempt off, or stop the client for good. An error fails the
+    /// attempt, and the next one comes after the usual delay.
+    ///
+    /// It runs on a thread of a small pool, so it may take its time, to fetch a token for example, within the
+    /// [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one waits for
+    /// the call that still runs. It is never called twice at once for one client, and a close does not wait for it.
+    /// Eight run at once in a process.
+    ///
+    /// With it the HTTP statuses 401, 403 and 407, and the close code 1008, are not fatal at once: it gets one chance
+    /// to do something about them. They are when they come again, a status before a session has opened, the
+    /// close code before one was [stable](Reconnect::stable_after).
+    ///
+    /// A panic in it closes the client. The last one given counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn fetch_token() -> Result<String, std::io::Error> { Ok("abc".into()) }
+    /// let builder = heartwire::Client::builder("wss://example.com/feed").before_connect(|attempt| {
+    ///     let token = fetch_token()?;
+    ///     attempt.set_header("Authorization", &format!("Bearer {token}"))?;
+    ///     Ok(())
+    /// });
+    /// # let _ = builder;
+    /// ```
+    pub fn before_connect(
+        mut self,
+        call: impl FnMut(&mut Attempt) -> Result<(), Box<dyn StdError + Send + Sync>> + Send + 'static,
+    ) -> Builder {
+        self.before_connect = Some(Hook::new(call));
         self
     }
 
@@ -167,7 +239,8 @@ impl Builder {
         self
     }
 
-    /// The deadline of a whole attempt, from the name lookup to the upgrade's answer. Default: 15 s.
+    /// The deadline of a whole attempt, from [`before_connect`](Builder::before_connect), or else the name lookup, to the
+    /// upgrade's answer, redirects included. Default: 15 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Builder {
         self.connect_timeout = timeout;
         self
@@ -261,10 +334,12 @@ impl Builder {
     }
 
     pub(crate) fn config(self) -> Result<Config, ConfigError> {
-        let address = Address::parse(&self.url)?;
+        let addresses = check_urls(&self.urls)?;
         self.heartbeat.check()?;
         self.reconnect.check()?;
         self.outbox.check()?;
+        check::time_or_zero("url_penalty", self.url_penalty)?;
+        check::count("redirects", self.redirects, 0..=20)?;
         check::time("connect_timeout", self.connect_timeout)?;
         check::time("resolve_timeout", self.resolve_timeout)?;
         check::time("close_timeout", self.close_timeout)?;
@@ -272,47 +347,43 @@ impl Builder {
         check::size("inbound_queue", self.inbound_events, 1)?;
         check::size("inbound_queue", self.inbound_bytes, 1)?;
         check::size("stack_size", self.stack_size, 64 << 10)?;
-        let name = self.name.unwrap_or_else(|| address.authority.clone());
+        let name = self.name.unwrap_or_else(|| addresses[0].authority.clone());
         check::name(&name)?;
         check_subprotocols(&self.subprotocols)?;
-        let request = UpgradeRequest {
-            host: address.authority.clone(),
-            target: address.target.clone(),
-            headers: headers(self.headers, address.authorization.clone())?,
-            subprotocols: self.subprotocols,
-        };
-        let target = Target {
-            host: address.host.clone(),
-            port: address.port,
+        let ground = Ground {
+            // Of no use without TLS, but a mistake in the settings is told all the same.
             #[cfg(feature = "native-tls")]
-            tls: if address.secure {
-                Some((crate::net::tls::connector(&self.tls)?, address.server_name()))
+            connector: if addresses.iter().any(|address| address.secure) || self.tls != Tls::default() {
+                Some(crate::net::tls::connector(&self.tls)?)
             } else {
-                // Of no use, but a mistake in them is told all the same.
-                if self.tls != Tls::default() {
-                    crate::net::tls::connector(&self.tls)?;
-                }
                 None
             },
             local: self.local_address,
             user_timeout: self.heartbeat.patience(),
             resolve_timeout: self.resolve_timeout,
         };
-        #[cfg(not(feature = "native-tls"))]
-        if address.secure {
-            return Err(ConfigError::new("url", "wss:// needs the feature native-tls"));
-        }
-        let shown_url = address.for_logs();
+        let route =
+            |address| ground.route(address, self.headers.clone(), self.subprotocols.clone()).map(Arc::new);
+        let routes = addresses.iter().map(route).collect::<Result<Vec<_>, _>>()?;
         Ok(Config {
             name,
-            shown_url,
-            request,
-            target: Arc::new(target),
+            routes,
+            ground: Arc::new(ground),
+            redirects: self.redirects,
             rules: Arc::new(Rules {
                 heartbeat: self.heartbeat,
                 reconnect: self.reconnect,
                 connect_timeout: self.connect_timeout,
                 close_timeout: self.close_timeout,
+                before_connect: self.before_connect.is_some(),
+                urls: self.urls.len(),
+                url_penalty: self.url_penalty,
+            }),
+            before_connect: self.before_connect.map(|hook| BeforeConnect {
+                hook,
+                urls: self.urls,
+                headers: self.headers,
+                subprotocols: self.subprotocols,
             }),
             outbox: self.outbox,
             greetings: self.greetings,
@@ -325,6 +396,21 @@ impl Builder {
         })
     }
 }
+
+pub(crate) fn check_urls(urls: &[String]) -> Result<Vec<Address>, ConfigError> {
+    if urls.len() > MOST_URLS {
+        return Err(ConfigError::new("url", format!("there are more than {MOST_URLS}")));
+    }
+    for (i, url) in urls.iter().enumerate() {
+        if urls[..i].contains(url) {
+            return Err(ConfigError::new("url", format!("number {} is there already", i + 1)));
+        }
+    }
+    urls.iter().map(|url| Address::parse(url)).collect()
+}
+
+/// More than that is taken for a mistake.
+const MOST_URLS: usize = 64;
 
 /// Headers that the handshake sets itself; a second one would make a request that servers refuse or misread.
 const OURS: [&str; 10] = [
@@ -339,30 +425,6 @@ const OURS: [&str; 10] = [
     "sec-websocket-extensions",
     "sec-websocket-protocol",
 ];
-
-fn headers(
-    given: Vec<(String, String)>,
-    authorization: Option<String>,
-) -> Result<Vec<(String, String)>, ConfigError> {
-    for (name, value) in &given {
-        check_header(name, value)?;
-    }
-    let has = |name: &str| given.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-    let mut all = Vec::with_capacity(given.len() + 2);
-    if let Some(value) = authorization {
-        if has("authorization") {
-            let problem = "Authorization is given, and the URL has a user name, too";
-            return Err(ConfigError::new("header", problem));
-        }
-        all.push(("Authorization".to_string(), value));
-    }
-    if !has("user-agent") {
-        let agent = concat!("heartwire/", env!("CARGO_PKG_VERSION"));
-        all.push(("User-Agent".to_string(), agent.to_string()));
-    }
-    all.extend(given);
-    Ok(all)
-}
 
 pub(crate) fn check_header(name: &str, value: &str) -> Result<(), ConfigError> {
     let shown = name.escape_debug();
@@ -427,7 +489,7 @@ mod tests {
     #[test]
     fn the_last_origin_and_user_agent_count() {
         let twice = builder().origin("http://a").origin("http://b").user_agent("one").user_agent("two");
-        let sent = twice.config().unwrap().request.headers;
+        let sent = twice.config().unwrap().routes[0].request.headers.clone();
         let expected = [("Origin", "http://b"), ("User-Agent", "two")];
         assert_eq!(sent, expected.map(|(name, value)| (name.to_string(), value.to_string())));
     }

@@ -9,6 +9,7 @@ pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
 pub(crate) mod reconnect;
+pub(crate) mod route;
 #[cfg(any(feature = "native-tls", feature = "capi"))]
 #[cfg_attr(
     not(feature = "native-tls"),
@@ -16,11 +17,11 @@ pub(crate) mod reconnect;
 )]
 pub(crate) mod tls;
 
+use crate::before_connect::Hook;
 use crate::link::Rules;
-use crate::net::dial::Target;
-use crate::session::upgrade::UpgradeRequest;
 use greeting::Greeting;
 use outbox::OutboxLimits;
+use route::{Ground, Route};
 
 /// Where handlers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -38,13 +39,23 @@ pub enum Dispatch {
 /// The default of a loop thread's stack, in bytes; only touched pages count.
 pub(crate) const STACK_SIZE: usize = 1 << 20;
 
+/// The program's hook, and what an attempt that it changes begins with. No `Debug`: it holds secrets.
+pub(crate) struct BeforeConnect {
+    pub(crate) hook: Hook,
+    /// As the program wrote them.
+    pub(crate) urls: Vec<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) subprotocols: Vec<String>,
+}
+
 /// A builder's settings, checked. No `Debug`: it holds secrets.
 pub(crate) struct Config {
     pub(crate) name: String,
-    /// The URL without its secrets.
-    pub(crate) shown_url: String,
-    pub(crate) request: UpgradeRequest,
-    pub(crate) target: Arc<Target>,
+    /// One for each URL.
+    pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) ground: Arc<Ground>,
+    pub(crate) redirects: u32,
+    pub(crate) before_connect: Option<BeforeConnect>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) outbox: OutboxLimits,
     pub(crate) greetings: Vec<Greeting>,

@@ -183,7 +183,8 @@ impl Reconnect {
 
     /// Whether to dial again after the server closed with this code.
     ///
-    /// Default: no for 1002, 1003, 1007, 1008, 1009 and 1010 (the same would happen again), yes for all others.
+    /// Default: no for 1002, 1003, 1007, 1008, 1009 and 1010 (the same would happen again), yes for all others. With
+    /// [`before_connect`](crate::Builder::before_connect), 1008 asks that once before it is final.
     pub fn retry_close_code(mut self, code: u16, yes: bool) -> Reconnect {
         self.close_codes.insert(code, yes);
         self
@@ -192,7 +193,8 @@ impl Reconnect {
     /// Whether to dial again after the server refused the upgrade with this HTTP status.
     ///
     /// Default: yes for 408, 425, 429 and 5xx (`Retry-After` counts up to 5 minutes, plus a random part
-    /// of up to half of it), no for all others.
+    /// of up to half of it), no for all others. With [`before_connect`](crate::Builder::before_connect), 401, 403
+    /// and 407 ask that once before they are final. A redirect that can be followed is, whatever is set here.
     pub fn retry_status(mut self, status: u16, yes: bool) -> Reconnect {
         self.statuses.insert(status, yes);
         self

@@ -275,7 +275,7 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::error::{Cause, LinkError, Phase};
-    use crate::event::{ConnectFailed, Fate, Level, Message, MessageId};
+    use crate::event::{ConnectFailed, Fate, Level, Message, MessageId, Way};
 
     fn message(len: usize) -> Event {
         Event::Message(Message::binary(vec![0; len]))
@@ -283,7 +283,7 @@ mod tests {
 
     fn failed() -> Event {
         let error = LinkError::new(Phase::Connect, Cause::TimedOut);
-        Event::ConnectFailed(ConnectFailed { error, attempt: 1, retry_in: None })
+        Event::ConnectFailed(ConnectFailed { error, attempt: 1, way: Way::default(), retry_in: None })
     }
 
     fn outcome(first: u64, last: u64) -> Event {

@@ -101,6 +101,32 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<
     Some(&found.1)
 }
 
+/// Why a redirect is not followed. Where it leads to is left out of the error's text, since URLs hold tokens; the
+/// header `Location` of the [`Refusal`] has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedirectFault {
+    /// `Location` is no URL that a WebSocket can be opened to.
+    Location,
+    /// It leads from `wss:` to `ws:`.
+    Downgrade,
+    /// It leads to where this attempt has been.
+    Loop,
+    /// There were as many redirects in this attempt as the settings allow.
+    TooMany,
+}
+
+impl fmt::Display for RedirectFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RedirectFault::Location => "leads to no URL of a WebSocket",
+            RedirectFault::Downgrade => "leads from wss to ws",
+            RedirectFault::Loop => "leads in a circle",
+            RedirectFault::TooMany => "is one too many",
+        })
+    }
+}
+
 /// How a 101 answer breaks RFC 6455 section 4.2.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,12 +5,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::error::{ProtocolFault, Refusal, TlsFault, UpgradeFault};
+use crate::error::{ProtocolFault, RedirectFault, Refusal, TlsFault, UpgradeFault};
 
 /// The steps of a connection, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Phase {
+    /// Asking the program's `before_connect`.
+    Prepare,
     /// Looking the host's name up.
     Resolve,
     /// Connecting TCP.
@@ -28,6 +30,7 @@ pub enum Phase {
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Phase::Prepare => "before_connect",
             Phase::Resolve => "name lookup",
             Phase::Connect => "TCP connect",
             Phase::Tls => "TLS",
@@ -60,6 +63,16 @@ pub enum Cause {
     Tls(TlsFault),
     /// The server answered the upgrade with a status other than 101.
     Refused(Arc<Refusal>),
+    /// The server redirected the upgrade to where it is not followed.
+    BadRedirect {
+        /// What is wrong with it.
+        fault: RedirectFault,
+        /// The answer itself.
+        refusal: Arc<Refusal>,
+    },
+    /// The program's `before_connect` failed. Its own words, which may hold secrets, are not in this error's text;
+    /// they are its [`source`](StdError::source).
+    BeforeConnect(Arc<dyn StdError + Send + Sync>),
     /// The server's 101 breaks RFC 6455 section 4.2.2.
     BadUpgrade(UpgradeFault),
     /// The server broke the protocol; we answered with this fault's close code.
@@ -109,16 +122,13 @@ impl LinkError {
 
     /// The HTTP status with which the server refused the upgrade.
     pub fn http_status(&self) -> Option<u16> {
-        match &self.cause {
-            Cause::Refused(refusal) => Some(refusal.status),
-            _ => None,
-        }
+        self.refusal().map(Refusal::status)
     }
 
     /// The server's refusal of the upgrade: status, headers and the start of the body.
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.cause {
-            Cause::Refused(refusal) => Some(refusal),
+            Cause::Refused(refusal) | Cause::BadRedirect { refusal, .. } => Some(refusal),
             _ => None,
         }
     }
@@ -132,6 +142,10 @@ impl fmt::Display for LinkError {
             Cause::Io(error) => write!(f, "{phase} failed: {error}"),
             Cause::Tls(fault) => write!(f, "{fault}"),
             Cause::Refused(refusal) => write!(f, "{refusal}"),
+            Cause::BadRedirect { fault, refusal } => {
+                write!(f, "the server's redirect (HTTP status {}) {fault}", refusal.status)
+            }
+            Cause::BeforeConnect(_) => f.write_str("before_connect failed"),
             Cause::BadUpgrade(fault) => write!(f, "the server's upgrade answer is wrong: {fault}"),
             Cause::Protocol(fault @ ProtocolFault::NoMemory(_)) => write!(f, "{fault}"),
             Cause::Protocol(fault) => write!(f, "the server broke the protocol: {fault}"),
@@ -151,6 +165,7 @@ impl StdError for LinkError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.cause {
             Cause::Io(error) => Some(&**error),
+            Cause::BeforeConnect(error) => Some(&**error),
             _ => None,
         }
     }

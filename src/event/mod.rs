@@ -13,6 +13,7 @@ use crate::error::{LinkError, Phase};
 
 pub use message::{Message, MessageRef};
 pub use outcome::{DropReason, Fate, Level, MessageId, Outcome};
+pub(crate) use session::Way;
 pub use session::{ConnectFailed, Initiator, Opened, SessionClosed};
 
 /// Where the client stands.
@@ -77,6 +78,8 @@ pub enum End {
     Fatal(LinkError),
     /// A callback of the user's panicked.
     CallbackPanicked,
+    /// The program's `before_connect` said so.
+    Stopped,
     /// The event loop failed; nothing of the client runs any more.
     LoopFailed,
 }
@@ -87,6 +90,7 @@ impl fmt::Display for End {
             End::Closed => f.write_str("closed by the user"),
             End::GaveUp(error) => write!(f, "gave up: {error}"),
             End::Fatal(error) => write!(f, "not worth another attempt: {error}"),
+            End::Stopped => f.write_str("stopped by before_connect"),
             End::CallbackPanicked => f.write_str("a callback panicked"),
             End::LoopFailed => f.write_str("the event loop failed"),
         }

@@ -6,11 +6,33 @@ use std::time::Duration;
 use crate::error::{LinkError, header};
 use crate::event::human;
 
+/// Where an attempt went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Its last URL, without its secrets.
+    pub(crate) url: String,
+    /// Which of the client's URLs it began with.
+    pub(crate) index: usize,
+    /// The URLs before the last one.
+    pub(crate) redirects: Vec<String>,
+}
+
+impl Way {
+    /// Only where it is not the usual one.
+    fn tell(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.index > 0 || !self.redirects.is_empty() {
+            write!(f, " at {}", self.url)?;
+        }
+        Ok(())
+    }
+}
+
 /// A session has opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     pub(crate) attempt: u32,
     pub(crate) first: bool,
+    pub(crate) way: Way,
     pub(crate) subprotocol: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
 }
@@ -24,6 +46,21 @@ impl Opened {
     /// Whether this is the client's first session.
     pub fn is_first(&self) -> bool {
         self.first
+    }
+
+    /// The URL that the session is with, without user name, password and query.
+    pub fn url(&self) -> &str {
+        &self.way.url
+    }
+
+    /// Which of the client's URLs it was, counted from 0.
+    pub fn url_index(&self) -> usize {
+        self.way.index
+    }
+
+    /// The URLs that redirected this attempt, in order; shown as [`url`](Self::url) is.
+    pub fn redirects(&self) -> &[String] {
+        &self.way.redirects
     }
 
     /// The subprotocol that the server chose; always one of those asked for.
@@ -45,7 +82,8 @@ impl Opened {
 impl fmt::Display for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let again = if self.first { "" } else { " again" };
-        write!(f, "open{again} (attempt {})", self.attempt)
+        write!(f, "open{again} (attempt {})", self.attempt)?;
+        self.way.tell(f)
     }
 }
 
@@ -133,6 +171,7 @@ impl fmt::Display for SessionClosed {
 pub struct ConnectFailed {
     pub(crate) error: LinkError,
     pub(crate) attempt: u32,
+    pub(crate) way: Way,
     pub(crate) retry_in: Option<Duration>,
 }
 
@@ -147,6 +186,21 @@ impl ConnectFailed {
         self.attempt
     }
 
+    /// The URL that failed, without user name, password and query.
+    pub fn url(&self) -> &str {
+        &self.way.url
+    }
+
+    /// Which of the client's URLs it was, counted from 0.
+    pub fn url_index(&self) -> usize {
+        self.way.index
+    }
+
+    /// The URLs that redirected this attempt, in order; shown as [`url`](Self::url) is.
+    pub fn redirects(&self) -> &[String] {
+        &self.way.redirects
+    }
+
     /// How long until the next attempt; `None` if the client gives up.
     pub fn retry_in(&self) -> Option<Duration> {
         self.retry_in
@@ -155,7 +209,9 @@ impl ConnectFailed {
 
 impl fmt::Display for ConnectFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "attempt {} failed: {}", self.attempt, self.error)?;
+        write!(f, "attempt {} failed", self.attempt)?;
+        self.way.tell(f)?;
+        write!(f, ": {}", self.error)?;
         next(f, self.retry_in)
     }
 }

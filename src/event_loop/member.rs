@@ -14,6 +14,7 @@ use crate::dispatch::queue::Pressure;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
 use crate::event::{Event, Opened};
+use crate::event_loop::course::{Course, Preparing};
 use crate::event_loop::post::Home;
 use crate::event_loop::session::Session;
 use crate::event_loop::slots;
@@ -32,11 +33,13 @@ pub(crate) struct Member {
     pub(super) link: Link,
     pub(super) snapshot: Snapshot,
     home: Home,
-    io: Io,
+    pub(super) io: Io,
     /// The attempt in a row, as the link counts.
-    in_a_row: u32,
+    pub(super) in_a_row: u32,
     /// Counts attempts: sockets of the one before have other tokens.
     attempt: u32,
+    /// Where this attempt goes, by which redirects.
+    pub(super) course: Course,
     /// The address whose TLS or upgrade failed last: raced last next time.
     avoid: Option<std::net::SocketAddr>,
     pressure: Pressure,
@@ -44,7 +47,7 @@ pub(crate) struct Member {
     /// Someone left orders or messages.
     listed: bool,
     /// Work is left that no event will announce.
-    again: bool,
+    pub(super) again: bool,
     /// It will be served, in this turn or the next.
     in_line: bool,
     /// The time of its earliest entry in the heap.
@@ -55,14 +58,15 @@ pub(crate) struct Member {
 }
 
 /// What the member's sockets are at.
-enum Io {
+pub(super) enum Io {
     Nothing,
+    Preparing(Preparing),
     Dialing(Box<Dial>),
     Upgrading(Box<Upgrading>),
     Open(Box<Session>),
 }
 
-struct Upgrading {
+pub(super) struct Upgrading {
     stream: Stream,
     upgrade: Upgrade,
     address: Option<std::net::SocketAddr>,
@@ -76,6 +80,7 @@ impl Member {
         core.mailbox.lock().home = Some(home.clone());
         Member {
             client: Client::uncounted_of(&core),
+            course: Course::new(&core.config),
             core,
             link,
             snapshot: Snapshot::default(),
@@ -105,7 +110,7 @@ impl Member {
         match &mut self.io {
             Io::Open(session) => session.is_ready(event),
             Io::Upgrading(half) => half.ready = true,
-            Io::Nothing | Io::Dialing(_) => {}
+            Io::Nothing | Io::Preparing(_) | Io::Dialing(_) => {}
         }
         true
     }
@@ -160,7 +165,7 @@ impl Member {
         let io = match &self.io {
             Io::Dialing(dial) => dial.deadline(),
             Io::Open(session) => session.shrink_at(),
-            Io::Nothing | Io::Upgrading(..) => None,
+            Io::Nothing | Io::Preparing(_) | Io::Upgrading(..) => None,
         };
         [self.link.deadline(), io, self.expiry].into_iter().flatten().min()
     }
@@ -294,6 +299,7 @@ impl Member {
     fn progress(&mut self, registry: &Registry, now: Instant) {
         match std::mem::replace(&mut self.io, Io::Nothing) {
             Io::Nothing => {}
+            Io::Preparing(preparing) => self.prepare(preparing, now),
             Io::Dialing(dial) => self.dial(dial, registry, now),
             Io::Upgrading(half) if half.ready => self.upgrade(half, registry, now),
             Io::Upgrading(half) => self.io = Io::Upgrading(half),
@@ -323,7 +329,7 @@ impl Member {
             }
             Ok(Some(stream)) => {
                 self.link.handle(Input::Phase(Phase::Upgrade), now);
-                let upgrade = Upgrade::new(&self.core.config.request);
+                let upgrade = Upgrade::new(&self.course.route.request);
                 let half = Upgrading { stream, upgrade, address: dial.address(), ready: true };
                 self.upgrade(Box::new(half), registry, now);
             }
@@ -340,6 +346,7 @@ impl Member {
         match half.upgrade.advance(&mut half.stream) {
             Ok(None) => self.io = Io::Upgrading(half),
             Ok(Some(accepted)) => self.open(half.stream, accepted, registry, now),
+            Err(Cause::Refused(refusal)) if self.follows(&refusal) => self.redirect(refusal, now),
             Err(cause) => {
                 self.avoid = half.address;
                 let error = match cause {
@@ -377,7 +384,8 @@ impl Member {
         let mut wire = Box::new(Wire::new(stream));
         let core = self.core.clone();
         let attempt = self.in_a_row;
-        for greeting in &core.config.greetings {
+        let own = self.course.greetings.take();
+        for greeting in own.as_ref().unwrap_or(&core.config.greetings) {
             match guarded(|| greeting.make(attempt)) {
                 Ok(Some(message)) => wire.prologue(Kind::of(&message), message.as_bytes()),
                 Ok(None) => {}
@@ -391,6 +399,7 @@ impl Member {
         inner.opened = Some(Arc::new(Opened {
             attempt,
             first: inner.counters.sessions == 0,
+            way: self.course.way(),
             subprotocol: accepted.subprotocol,
             headers: accepted.headers,
         }));
@@ -427,20 +436,22 @@ impl Member {
 
     fn act(&mut self, action: Action, now: Instant) {
         match action {
-            Action::Dial { attempt } => {
-                log::debug!("[{}] attempt {attempt} to {}", self.name(), self.core.config.shown_url);
-                self.core.mailbox.lock().counters.attempts += 1;
+            Action::Prepare { attempt, url, error } => self.ask_program(attempt, url, error, now),
+            Action::Dial { attempt, url } => {
                 self.in_a_row = attempt;
-                self.attempt = self.attempt.wrapping_add(1);
-                let home = self.home.clone();
-                let wake = Arc::new(move || home.wake());
-                let target = self.core.config.target.clone();
-                self.io = Io::Dialing(Box::new(Dial::start(target, self.avoid, wake, now)));
+                if !self.course.is_prepared() {
+                    self.course.begin(&self.core.config, url);
+                    self.core.mailbox.lock().counters.attempts += 1;
+                }
+                self.course.depart();
+                log::debug!("[{}] attempt {attempt} to {}", self.name(), self.course.route.shown_url);
+                self.start_dial(now);
             }
             // An address whose TLS or upgrade took too long has failed as well as one that said so.
             Action::AbandonDial => match std::mem::replace(&mut self.io, Io::Nothing) {
                 Io::Dialing(dial) => self.avoid = dial.address(),
                 Io::Upgrading(half) => self.avoid = half.address,
+                Io::Preparing(_) => {}
                 other => self.io = other,
             },
             Action::Tell(event) => self.tell(event, now),
@@ -451,6 +462,20 @@ impl Member {
                 }
             }
         }
+    }
+
+    /// Begins to connect to where the course leads; sockets of the connection before have other tokens.
+    pub(super) fn start_dial(&mut self, now: Instant) {
+        self.attempt = self.attempt.wrapping_add(1);
+        let target = self.course.route.target.clone();
+        let dial = Dial::start(target, self.avoid, Arc::new(self.waker()), now);
+        self.io = Io::Dialing(Box::new(dial));
+    }
+
+    /// Wakes the loop for this member, from any thread.
+    pub(super) fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let home = self.home.clone();
+        move || home.wake()
     }
 
     /// Bytes that the peer's TCP has acknowledged, if the link wants to know and the wire is at hand.

@@ -1,6 +1,7 @@
 //! The loop that waits for sockets and deadlines: for one client on a thread of its own, for many on one thread, or
 //! inside the program's own loop.
 
+mod course;
 mod engine;
 mod member;
 pub(crate) mod post;

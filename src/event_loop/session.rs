@@ -141,7 +141,7 @@ impl Session {
             Action::WriteClose { code, reason } => self.close = Some((code, reason)),
             Action::ShutdownWrite => self.shut_down = true,
             Action::EndSession { abort } => self.ending = Some(abort),
-            Action::Dial { .. } | Action::AbandonDial | Action::Tell(_) => {}
+            Action::Prepare { .. } | Action::Dial { .. } | Action::AbandonDial | Action::Tell(_) => {}
         }
     }
 

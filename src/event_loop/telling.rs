@@ -23,6 +23,7 @@ impl Member {
             Event::Open(opened) => {
                 let answer = core.mailbox.lock().opened.clone();
                 if let Some(answer) = answer {
+                    opened.way.clone_from(&answer.way);
                     opened.subprotocol.clone_from(&answer.subprotocol);
                     opened.headers.clone_from(&answer.headers);
                 }
@@ -46,13 +47,16 @@ impl Member {
                 self.over = true;
                 return;
             }
-            Event::ConnectFailed(failed) if matches!(failed.error().cause(), Cause::Tls(_)) => {
-                log::error!("[{}] {failed}", self.name());
+            Event::ConnectFailed(failed) => {
+                failed.way = self.course.way();
+                let tls = matches!(failed.error().cause(), Cause::Tls(_));
+                let level = if tls { log::Level::Error } else { log::Level::Warn };
+                log::log!(level, "[{}] {failed}", self.name());
             }
             Event::Close(closed) if closed.is_clean() && closed.by() == Initiator::User => {
                 log::info!("[{}] {closed}", self.name());
             }
-            Event::ConnectFailed(_) | Event::Close(_) | Event::Error(_) => {
+            Event::Close(_) | Event::Error(_) => {
                 log::warn!("[{}] {event}", self.name());
             }
             _ => {}

@@ -45,11 +45,11 @@ pub unsafe extern "C" fn heartwire_create(
 /// Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
 ///
 /// Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
-/// callbacks it waits for a callback of this client that runs, and the free_user_data of every heartwire_on_…() was called
+/// callbacks it waits for a callback of this client that runs, a heartwire_before_connect_fn included, and the free_user_data of every heartwire_on_…() was called
 /// when it returns. Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it
 /// has returned.
 ///
-/// What the options own, heartwire_options_add_greeting_callback() and heartwire_options_set_reconnect_custom(), is freed
+/// What the options own, heartwire_options_add_greeting_callback() and its like, is freed
 /// with the last of the options object and the clients created with it: before this returns, too, unless a thread
 /// turns a loop that the client shares just then; that thread frees it, as soon as no callback holds it up.
 ///

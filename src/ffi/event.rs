@@ -20,6 +20,8 @@ pub struct heartwire_event {
     pub(super) reason: OnceLock<Terminated>,
     pub(super) subprotocol: OnceLock<Terminated>,
     pub(super) error_text: OnceLock<Terminated>,
+    pub(super) url: OnceLock<Terminated>,
+    pub(super) redirects: OnceLock<Vec<Terminated>>,
 }
 
 /// A text with a NUL behind it, for C.
@@ -46,6 +48,8 @@ impl heartwire_event {
             reason: OnceLock::new(),
             subprotocol: OnceLock::new(),
             error_text: OnceLock::new(),
+            url: OnceLock::new(),
+            redirects: OnceLock::new(),
         }
     }
 

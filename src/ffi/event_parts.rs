@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use crate::error::Cause;
+use crate::error::{Cause, LinkError};
 use crate::event::{Event, State};
 use crate::ffi::ask::{no_header, or_unknown};
 use crate::ffi::event::{Terminated, ask, heartwire_event, out};
@@ -70,6 +70,37 @@ unsafe impl Growing for heartwire_outcome_info {
     const FIRST: usize = size_of::<heartwire_outcome_info>();
 }
 
+pub(super) fn error_info(
+    error: &LinkError,
+    will_retry: i32,
+    retry_in: Option<Duration>,
+    text: *const c_char,
+) -> heartwire_error_info {
+    heartwire_error_info {
+        size: size_of::<heartwire_error_info>(),
+        phase: numbers::phase(error.phase()),
+        kind: numbers::cause(error.cause()),
+        os_error: error.os_error().unwrap_or(0),
+        http_status: error.http_status().unwrap_or(0).into(),
+        tls_fault: match error.cause() {
+            Cause::Tls(fault) => numbers::tls_fault(fault.kind()),
+            _ => HEARTWIRE_TLS_FAULT_NONE,
+        },
+        close_code: match error.cause() {
+            Cause::Closed { code, .. } => (*code).into(),
+            Cause::Protocol(fault) => fault.close_code().into(),
+            _ => 0,
+        },
+        will_retry,
+        missed_beats: match error.cause() {
+            Cause::Silent { missed } => *missed,
+            _ => 0,
+        },
+        delay_ms: or_unknown(retry_in, Duration::as_millis),
+        text,
+    }
+}
+
 fn retry_in(event: &Event) -> Option<Duration> {
     match event {
         Event::Close(closed) => closed.retry_in(),
@@ -100,32 +131,12 @@ pub unsafe extern "C" fn heartwire_event_error(
             .error()
             .ok_or_else(|| Failure::new(HEARTWIRE_ERR_NOT_FOUND, "the event carries no failure"))?;
         let retry_in = retry_in(&event.event);
-        let info = heartwire_error_info {
-            size: size_of::<heartwire_error_info>(),
-            phase: numbers::phase(error.phase()),
-            kind: numbers::cause(error.cause()),
-            os_error: error.os_error().unwrap_or(0),
-            http_status: error.http_status().unwrap_or(0).into(),
-            tls_fault: match error.cause() {
-                Cause::Tls(fault) => numbers::tls_fault(fault.kind()),
-                _ => HEARTWIRE_TLS_FAULT_NONE,
-            },
-            close_code: match error.cause() {
-                Cause::Closed { code, .. } => (*code).into(),
-                Cause::Protocol(fault) => fault.close_code().into(),
-                _ => 0,
-            },
-            will_retry: match event.event {
-                Event::Error(_) => -1,
-                _ => retry_in.is_some().into(),
-            },
-            missed_beats: match error.cause() {
-                Cause::Silent { missed } => *missed,
-                _ => 0,
-            },
-            delay_ms: or_unknown(retry_in, Duration::as_millis),
-            text: event.error_text.get_or_init(|| Terminated::new(&error.to_string())).as_ptr(),
+        let will_retry = match event.event {
+            Event::Error(_) => -1,
+            _ => retry_in.is_some().into(),
         };
+        let words = event.error_text.get_or_init(|| Terminated::new(&error.to_string())).as_ptr();
+        let info = error_info(error, will_retry, retry_in, words);
         // SAFETY: the header asks for a struct that begins with its size.
         unsafe { write_out("out", out, &info) }
     })

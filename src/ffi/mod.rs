@@ -7,11 +7,13 @@
 #![allow(unreachable_pub, reason = "reached by symbol, and by the header's generator")]
 
 mod ask;
+mod before_connect;
 mod callbacks;
 mod client;
 mod event;
 mod event_loop;
 mod event_parts;
+mod event_way;
 mod events;
 mod greeting;
 mod guard;
@@ -24,6 +26,7 @@ mod options_heartbeat;
 mod options_outbox;
 mod options_reconnect;
 mod options_tls;
+mod options_urls;
 mod send;
 mod sized;
 mod status;

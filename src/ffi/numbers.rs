@@ -82,6 +82,8 @@ pub const HEARTWIRE_PHASE_UPGRADE: i32 = 4;
 pub const HEARTWIRE_PHASE_OPEN: i32 = 5;
 /// The closing handshake.
 pub const HEARTWIRE_PHASE_CLOSE: i32 = 6;
+/// Asking the program, by heartwire_options_set_before_connect(); comes ahead of all others.
+pub const HEARTWIRE_PHASE_PREPARE: i32 = 8;
 
 /// What went wrong in a phase: one of HEARTWIRE_CAUSE_…; a later version may have more.
 pub type heartwire_cause = i32;
@@ -103,6 +105,23 @@ pub const HEARTWIRE_CAUSE_END_OF_STREAM: i32 = 7;
 pub const HEARTWIRE_CAUSE_CLOSED: i32 = 8;
 /// No answer to the heartbeats: the link is dead although TCP has not noticed.
 pub const HEARTWIRE_CAUSE_SILENT: i32 = 9;
+/// The server redirected the upgrade to where it is not followed.
+pub const HEARTWIRE_CAUSE_BAD_REDIRECT: i32 = 11;
+/// The program's heartwire_before_connect_fn let the attempt fail.
+pub const HEARTWIRE_CAUSE_BEFORE_CONNECT: i32 = 12;
+
+/// Why a redirect was not followed: one of HEARTWIRE_REDIRECT_FAULT_…
+pub type heartwire_redirect_fault = i32;
+/// No such failure.
+pub const HEARTWIRE_REDIRECT_FAULT_NONE: i32 = 0;
+/// Location is no URL that a WebSocket can be opened to.
+pub const HEARTWIRE_REDIRECT_FAULT_LOCATION: i32 = 1;
+/// It leads from "wss:" to "ws:".
+pub const HEARTWIRE_REDIRECT_FAULT_DOWNGRADE: i32 = 2;
+/// It leads to where the attempt has been.
+pub const HEARTWIRE_REDIRECT_FAULT_LOOP: i32 = 3;
+/// There were as many as heartwire_options_set_redirects() allows.
+pub const HEARTWIRE_REDIRECT_FAULT_TOO_MANY: i32 = 4;
 
 /// What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
 pub type heartwire_tls_fault = i32;
@@ -175,6 +194,8 @@ pub const HEARTWIRE_END_FATAL: i32 = 3;
 pub const HEARTWIRE_END_CALLBACK_PANICKED: i32 = 4;
 /// The event loop failed; nothing of the client runs any more.
 pub const HEARTWIRE_END_LOOP_FAILED: i32 = 5;
+/// The program's heartwire_before_connect_fn said so.
+pub const HEARTWIRE_END_STOPPED: i32 = 6;
 
 pub(super) fn is_text(kind: heartwire_message_kind) -> Result<bool> {
     match kind {
@@ -225,6 +246,7 @@ pub(super) fn ready(state: State) -> heartwire_ready {
 
 pub(super) fn phase(phase: Phase) -> heartwire_phase {
     match phase {
+        Phase::Prepare => HEARTWIRE_PHASE_PREPARE,
         Phase::Resolve => HEARTWIRE_PHASE_RESOLVE,
         Phase::Connect => HEARTWIRE_PHASE_CONNECT,
         Phase::Tls => HEARTWIRE_PHASE_TLS,
@@ -240,6 +262,8 @@ pub(super) fn cause(cause: &Cause) -> heartwire_cause {
         Cause::Io(_) => HEARTWIRE_CAUSE_IO,
         Cause::Tls(_) => HEARTWIRE_CAUSE_TLS,
         Cause::Refused(_) => HEARTWIRE_CAUSE_REFUSED,
+        Cause::BadRedirect { .. } => HEARTWIRE_CAUSE_BAD_REDIRECT,
+        Cause::BeforeConnect(_) => HEARTWIRE_CAUSE_BEFORE_CONNECT,
         Cause::BadUpgrade(_) => HEARTWIRE_CAUSE_BAD_UPGRADE,
         Cause::Protocol(_) => HEARTWIRE_CAUSE_PROTOCOL,
         Cause::EndOfStream => HEARTWIRE_CAUSE_END_OF_STREAM,
@@ -293,5 +317,6 @@ pub(super) fn end(end: &End) -> heartwire_end {
         End::Fatal(_) => HEARTWIRE_END_FATAL,
         End::CallbackPanicked => HEARTWIRE_END_CALLBACK_PANICKED,
         End::LoopFailed => HEARTWIRE_END_LOOP_FAILED,
+        End::Stopped => HEARTWIRE_END_STOPPED,
     }
 }

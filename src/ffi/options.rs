@@ -12,6 +12,7 @@ use crate::config::reconnect::Reconnect;
 use crate::config::tls::Tls;
 use crate::config::{Dispatch, check};
 use crate::error::ConfigError;
+use crate::ffi::before_connect::BeforeConnect;
 use crate::ffi::event_loop::Chosen;
 use crate::ffi::greeting::Greetings;
 use crate::ffi::guard::{Failure, Result, borrow_mut, guard, guard_value, text};
@@ -44,6 +45,10 @@ pub struct heartwire_options {
     pub(super) delay: Option<Delay>,
     pub(super) outbox: OutboxLimits,
     pub(super) greetings: Greetings,
+    pub(super) before_connect: Option<BeforeConnect>,
+    pub(super) urls: Vec<String>,
+    pub(super) url_penalty: Option<Duration>,
+    pub(super) redirects: Option<u32>,
     #[cfg(feature = "native-tls")]
     pub(super) tls: Tls,
 }
@@ -77,6 +82,10 @@ impl heartwire_options {
             delay: None,
             outbox: OutboxLimits::default(),
             greetings: Greetings::default(),
+            before_connect: None,
+            urls: Vec::new(),
+            url_penalty: None,
+            redirects: None,
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
         }
@@ -104,7 +113,11 @@ impl heartwire_options {
         for name in &self.subprotocols {
             builder = builder.subprotocol(name);
         }
+        builder = self.urls.iter().fold(builder, |builder, url| builder.add_url(url));
         builder = self.greetings.apply(builder, client);
+        builder = with(builder, self.before_connect.as_ref(), |builder, hook| hook.apply(builder, client));
+        builder = with(builder, self.url_penalty, Builder::url_penalty);
+        builder = with(builder, self.redirects, Builder::redirects);
         builder = with(builder, self.name.as_ref(), Builder::name);
         builder = with(builder, self.local_address, Builder::local_address);
         builder = with(builder, self.connect_timeout, Builder::connect_timeout);
@@ -300,7 +313,8 @@ pub unsafe extern "C" fn heartwire_options_set_local_address(
     })
 }
 
-/// Sets the deadline of a whole attempt to connect, from the name lookup to the upgrade's answer. Default: 15 s.
+/// Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name lookup,
+/// to the upgrade's answer, redirects included. Default: 15 s.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -244,7 +244,8 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_retry_first_connect(
 
 /// Sets whether to dial again after the server closed with this code.
 ///
-/// Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others.
+/// Default: no for 1002, 1003, 1007, 1008, 1009 and 1010, yes for all others. With
+/// heartwire_options_set_before_connect(), 1008 asks that once before it is final.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
@@ -266,7 +267,8 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_retry_close_code(
 /// Sets whether to dial again after the server refused the upgrade with this HTTP status.
 ///
 /// Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to
-/// half of it), no for all others.
+/// half of it), no for all others. With heartwire_options_set_before_connect(), 401, 403 and 407 ask that once before they
+/// are final. A redirect that can be followed is, whatever is set here.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

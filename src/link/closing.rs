@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Cause, LinkError, Phase};
-use crate::event::{ConnectFailed, End, Event, Initiator, SessionClosed};
+use crate::event::{ConnectFailed, End, Event, Initiator, SessionClosed, Way};
 use crate::link::exchange::Action;
 
 /// A Close frame without a code, and no Close frame at all (RFC 6455 section 7.1.5).
@@ -104,9 +104,12 @@ impl Closing {
 impl Failed {
     pub(super) fn event(self, retry_in: Option<Duration>) -> Event {
         match self.what {
-            What::Attempt(attempt) => {
-                Event::ConnectFailed(ConnectFailed { error: self.error, attempt, retry_in })
-            }
+            What::Attempt(attempt) => Event::ConnectFailed(ConnectFailed {
+                error: self.error,
+                attempt,
+                way: Way::default(),
+                retry_in,
+            }),
             What::Session(closed) => Event::Close(SessionClosed { retry_in, ..closed }),
         }
     }

@@ -15,6 +15,22 @@ pub(crate) struct Rules {
     pub(crate) reconnect: Reconnect,
     pub(crate) connect_timeout: Duration,
     pub(crate) close_timeout: Duration,
+    /// The program is asked ahead of each attempt.
+    pub(crate) before_connect: bool,
+    /// How many URLs take turns, from 1.
+    pub(crate) urls: usize,
+    /// How long one that failed comes after those that have not.
+    pub(crate) url_penalty: Duration,
+}
+
+/// What the program said of an attempt that it has prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Go,
+    /// As prepared, but later.
+    Delay(Duration),
+    /// Neither this attempt nor another.
+    Stop,
 }
 
 /// What happened.
@@ -29,6 +45,8 @@ pub(crate) enum Input<'a> {
     },
     /// A callback of the user's panicked; this ends the client.
     CallbackPanicked,
+    /// The program has prepared the attempt; [`Input::DialFailed`] if it could not.
+    Prepared(Verdict),
     /// The dial reached this phase.
     Phase(Phase),
     /// The upgrade is done, and the greetings are in the wire's buffer.
@@ -73,8 +91,16 @@ pub(crate) enum Input<'a> {
 /// What to do.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// Begin an attempt.
-    Dial { attempt: u32 },
+    /// Ask the program about an attempt, then say [`Input::Prepared`].
+    Prepare {
+        attempt: u32,
+        /// Whose turn it is.
+        url: usize,
+        /// The failure before.
+        error: Option<LinkError>,
+    },
+    /// Begin an attempt, as it was prepared if it was.
+    Dial { attempt: u32, url: usize },
     /// Drop the attempt in progress, even if it has just succeeded.
     AbandonDial,
     /// Write this at the next frame boundary, then say [`Input::BeatWritten`].

@@ -13,19 +13,22 @@ mod exchange;
 mod heartbeat;
 pub(crate) mod outbox;
 mod reconnect;
+pub(crate) mod redirect;
+mod turns;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use closing::{Closing, Failed, NO_CLOSE, Ours, What};
-pub(crate) use exchange::{Action, Input, Rules};
+pub(crate) use exchange::{Action, Input, Rules, Verdict};
 pub(crate) use heartbeat::Beat;
 use heartbeat::{Beats, Due};
 use reconnect::{Backoff, Next};
+use turns::Turns;
 
 use crate::error::{Cause, LinkError, Phase};
-use crate::event::{End, Event, Initiator, MessageRef, Opened, SessionClosed, State};
+use crate::event::{End, Event, Initiator, MessageRef, Opened, SessionClosed, State, Way};
 
 /// The close code of a client that ends because its user's code panicked (RFC 6455 section 7.4.1).
 const INTERNAL_ERROR: u16 = 1011;
@@ -34,7 +37,10 @@ const INTERNAL_ERROR: u16 = 1011;
 pub(crate) struct Link {
     rules: Arc<Rules>,
     backoff: Backoff,
+    turns: Turns,
     at: At,
+    /// Of the last attempt or session that failed.
+    last_error: Option<LinkError>,
     told: State,
     actions: VecDeque<Action>,
     /// The number of the next session's first beat.
@@ -47,9 +53,10 @@ enum At {
     Idle,
     Waiting {
         until: Instant,
-        /// The failure before; the first attempt, held back, has none.
-        error: Option<LinkError>,
+        /// The attempt that comes then, if the program has prepared it and put it off.
+        prepared: Option<u32>,
     },
+    /// [`Phase::Prepare`]: the program is being asked, and nothing is dialled yet.
     Dialing {
         attempt: u32,
         phase: Phase,
@@ -68,9 +75,11 @@ impl Link {
         let mut backoff = Backoff::new(seed);
         let beat_number = backoff.draw();
         Link {
-            rules,
             backoff,
+            turns: Turns::new(rules.urls, rules.url_penalty),
+            rules,
             at: At::Idle,
+            last_error: None,
             told: State::Idle,
             actions: VecDeque::new(),
             beat_number,
@@ -123,7 +132,9 @@ impl Link {
                 self.close(Initiator::Library, INTERNAL_ERROR, "", End::CallbackPanicked, now)
             }
             // What comes before an attempt has begun is about the one before.
-            Input::Phase(_) | Input::Opened | Input::DialFailed(_) if self.first_dial().is_some() => {}
+            Input::Prepared(_) | Input::Phase(_) | Input::Opened | Input::DialFailed(_)
+                if self.first_dial().is_some() => {}
+            Input::Prepared(verdict) => self.prepared(verdict, now),
             Input::Phase(reached) => self.phase(reached),
             Input::Opened => self.opened(now),
             Input::DialFailed(error) => self.dial_failed(error, now),
@@ -171,7 +182,7 @@ impl Link {
         if !matches!(self.at, At::Idle) {
             return;
         }
-        self.at = At::Waiting { until: now, error: None };
+        self.at = At::Waiting { until: now, prepared: None };
         if self.held {
             self.tell_state(State::Waiting { attempt: 1, delay: Duration::ZERO });
         }
@@ -186,42 +197,79 @@ impl Link {
     }
 
     fn dial_if_due(&mut self, now: Instant) {
-        let At::Waiting { until, error } = &mut self.at else { return };
-        if self.held || now < *until {
+        let At::Waiting { until, prepared } = self.at else { return };
+        if self.held || now < until {
             return;
         }
         let gives_up_at = self.backoff.gives_up_at(&self.rules.reconnect);
         if gives_up_at.is_some_and(|at| at <= now) {
             // Events were not taken for so long that the time without a session is up.
-            if let Some(error) = error.take() {
+            if let Some(error) = self.last_error.take() {
                 return self.end(End::GaveUp(error), None);
             }
         }
-        let attempt = self.backoff.attempt(now);
+        // What the program has put off is the same attempt still, and it is not asked again.
+        let attempt = prepared.unwrap_or_else(|| self.backoff.attempt(now));
+        let url = self.turns.next(now);
+        let asks = self.rules.before_connect && prepared.is_none();
         let whole = later(now, self.rules.connect_timeout);
         let gives_up_at = self.backoff.gives_up_at(&self.rules.reconnect);
         let deadline = gives_up_at.map_or(whole, |at| at.min(whole));
-        self.at = At::Dialing { attempt, phase: Phase::Resolve, deadline };
-        self.tell_state(State::Connecting(Phase::Resolve));
-        self.actions.push_back(Action::Dial { attempt });
+        let phase = if asks { Phase::Prepare } else { Phase::Resolve };
+        self.at = At::Dialing { attempt, phase, deadline };
+        self.tell_state(State::Connecting(phase));
+        self.actions.push_back(if asks {
+            Action::Prepare { attempt, url, error: self.last_error.clone() }
+        } else {
+            Action::Dial { attempt, url }
+        });
+    }
+
+    fn prepared(&mut self, verdict: Verdict, now: Instant) {
+        let At::Dialing { attempt, phase: phase @ Phase::Prepare, .. } = &mut self.at else { return };
+        let attempt = *attempt;
+        match verdict {
+            Verdict::Go => {
+                *phase = Phase::Resolve;
+                let url = self.turns.next(now);
+                self.tell_state(State::Connecting(Phase::Resolve));
+                self.actions.push_back(Action::Dial { attempt, url });
+            }
+            Verdict::Delay(delay) => {
+                self.at = At::Waiting { until: later(now, delay), prepared: Some(attempt) };
+                self.tell_state(State::Waiting { attempt, delay });
+            }
+            Verdict::Stop => self.end(End::Stopped, None),
+        }
     }
 
     fn phase(&mut self, reached: Phase) {
         let At::Dialing { phase, .. } = &mut self.at else { return };
-        if *phase != reached && reached < Phase::Open {
+        let is_dialled = *phase != Phase::Prepare && reached != Phase::Prepare;
+        if is_dialled && *phase != reached && reached < Phase::Open {
             *phase = reached;
             self.tell_state(State::Connecting(reached));
         }
     }
 
     fn opened(&mut self, now: Instant) {
-        let At::Dialing { attempt, .. } = self.at else { return };
+        let At::Dialing { attempt, phase, .. } = self.at else { return };
+        if phase == Phase::Prepare {
+            return;
+        }
         let first = self.backoff.opened();
+        self.turns.opened();
         let mut beats = Beats::new(self.rules.heartbeat.clone(), self.beat_number, now);
         beats.pause(self.paused, now);
         self.at = At::Open { since: now, beats };
         self.tell_state(State::Open);
-        self.tell(Event::Open(Opened { attempt, first, subprotocol: None, headers: Vec::new() }));
+        self.tell(Event::Open(Opened {
+            attempt,
+            first,
+            way: Way::default(),
+            subprotocol: None,
+            headers: Vec::new(),
+        }));
     }
 
     fn dial_failed(&mut self, error: LinkError, now: Instant) {
@@ -255,14 +303,18 @@ impl Link {
     }
 
     fn first_dial(&self) -> Option<usize> {
-        self.actions.iter().position(|action| matches!(action, Action::Dial { .. }))
+        let begins = |action: &Action| matches!(action, Action::Prepare { .. } | Action::Dial { .. });
+        self.actions.iter().position(begins)
     }
 
     /// Takes attempts back that nobody has begun yet; tells whether there was one.
     fn withdraw_dials(&mut self) -> bool {
         let Some(first) = self.first_dial() else { return false };
         let mut later = self.actions.split_off(first);
-        later.retain(|action| !matches!(action, Action::Dial { .. } | Action::AbandonDial));
+        let of_dial = |action: &Action| {
+            matches!(action, Action::Prepare { .. } | Action::Dial { .. } | Action::AbandonDial)
+        };
+        later.retain(|action| !of_dial(action));
         self.actions.append(&mut later);
         true
     }
@@ -383,7 +435,9 @@ impl Link {
         if let At::Open { since, beats } = &self.at {
             self.beat_number = beats.number();
             let open_for = now.saturating_duration_since(*since);
-            self.backoff.ended(&self.rules.reconnect, open_for, now);
+            if self.backoff.ended(&self.rules.reconnect, open_for, now) {
+                self.turns.was_stable();
+            }
         }
     }
 
@@ -416,13 +470,18 @@ impl Link {
     /// Decides what follows a failure.
     fn down(&mut self, failed: Failed, now: Instant) {
         let error = failed.error.clone();
-        let delay = match self.backoff.failed(&self.rules.reconnect, &error, now) {
+        let weight = self.backoff.weigh(&self.rules, &error);
+        // That the program could not prepare an attempt says nothing against its URL.
+        let of_url = error.phase() != Phase::Prepare;
+        let weight = if of_url { self.turns.failed(weight, now) } else { weight };
+        self.last_error = Some(error.clone());
+        let delay = match self.backoff.follows(&self.rules.reconnect, weight, now) {
             Next::Retry(delay) => delay,
             Next::Fatal => return self.end(End::Fatal(error), Some(failed)),
             Next::GiveUp => return self.end(End::GaveUp(error), Some(failed)),
             Next::Panicked => return self.end(End::CallbackPanicked, Some(failed)),
         };
-        self.at = At::Waiting { until: later(now, delay), error: Some(error) };
+        self.at = At::Waiting { until: later(now, delay), prepared: None };
         self.tell_state(State::Waiting { attempt: self.backoff.next_attempt(), delay });
         self.tell(failed.event(Some(delay)));
     }

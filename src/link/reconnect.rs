@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::config::reconnect::{Delays, Reconnect};
 use crate::error::{Cause, LinkError, Refusal, TlsFaultKind};
-use crate::link::later;
+use crate::link::{Rules, later};
 
 /// More than this of a server's wish is not heeded; a random part comes on top.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -39,12 +39,16 @@ pub(crate) struct Backoff {
     /// Failures and lost sessions since the last stable session, that session's own end included.
     failures: u32,
     opened_before: bool,
+    /// The program was asked because of a refusal, and no session has opened since.
+    asked_for_refusal: bool,
+    /// The program was asked because of a close code, and no session was stable since.
+    asked_for_close: bool,
     /// Since when no session is open, from `connect` on.
     down_since: Option<Instant>,
 }
 
 /// How a failure weighs.
-enum Weight {
+pub(crate) enum Weight {
     Normal,
     /// At the longest delay.
     Heavy,
@@ -56,7 +60,15 @@ enum Weight {
 impl Backoff {
     pub(crate) fn new(seed: u64) -> Backoff {
         let random = SmallRng::seed_from_u64(seed);
-        Backoff { random, attempts: 0, failures: 0, opened_before: false, down_since: None }
+        Backoff {
+            random,
+            attempts: 0,
+            failures: 0,
+            opened_before: false,
+            asked_for_refusal: false,
+            asked_for_close: false,
+            down_since: None,
+        }
     }
 
     /// A random number, for whoever needs one beside the delays.
@@ -79,16 +91,20 @@ impl Backoff {
     /// A session opened; tells whether it is the first.
     pub(crate) fn opened(&mut self) -> bool {
         self.down_since = None;
+        self.asked_for_refusal = false;
         !std::mem::replace(&mut self.opened_before, true)
     }
 
-    /// The session that opened has ended, having been open for this time.
-    pub(crate) fn ended(&mut self, rules: &Reconnect, open_for: Duration, now: Instant) {
+    /// The session that opened has ended, having been open for this time; tells whether it was stable.
+    pub(crate) fn ended(&mut self, rules: &Reconnect, open_for: Duration, now: Instant) -> bool {
         self.down_since = Some(now);
-        if open_for >= rules.stable_after {
+        let stable = open_for >= rules.stable_after;
+        if stable {
             self.attempts = 0;
             self.failures = 0;
+            self.asked_for_close = false;
         }
+        stable
     }
 
     /// When the time without a session is up.
@@ -96,13 +112,41 @@ impl Backoff {
         Some(later(self.down_since?, rules.give_up_after?))
     }
 
-    /// What follows this failure, of an attempt or of a session that [`ended`](Self::ended).
+    /// How this failure weighs, of an attempt or of a session that [`ended`](Self::ended). Where the program is asked
+    /// ahead of each attempt, it gets one chance to mend what would be fatal for want of a valid token.
+    pub(crate) fn weigh(&mut self, rules: &Rules, error: &LinkError) -> Weight {
+        let weight = weigh(&rules.reconnect, error);
+        if !(rules.before_connect && matches!(weight, Weight::Fatal)) {
+            return weight;
+        }
+        let overrides = &rules.reconnect;
+        let asked = match error.cause() {
+            Cause::Refused(refusal) => {
+                let status = refusal.status();
+                let may_be_mended =
+                    matches!(status, 401 | 403 | 407) && !overrides.statuses.contains_key(&status);
+                may_be_mended.then_some(&mut self.asked_for_refusal)
+            }
+            Cause::Closed { code: code @ 1008, .. } => {
+                (!overrides.close_codes.contains_key(code)).then_some(&mut self.asked_for_close)
+            }
+            _ => None,
+        };
+        match asked {
+            Some(asked @ false) => {
+                *asked = true;
+                Weight::Normal
+            }
+            _ => weight,
+        }
+    }
+
+    /// What follows a failure of this weight.
     ///
     /// A user's delay function runs in here.
-    pub(crate) fn failed(&mut self, rules: &Reconnect, error: &LinkError, now: Instant) -> Next {
+    pub(crate) fn follows(&mut self, rules: &Reconnect, weight: Weight, now: Instant) -> Next {
         let nth = self.failures;
         self.failures = nth.saturating_add(1);
-        let weight = weigh(rules, error);
         if let Weight::Fatal = weight {
             return Next::Fatal;
         }
@@ -153,7 +197,7 @@ fn bound(base: Duration, factor: f64, max: Duration, nth: u32) -> Duration {
 }
 
 /// The table of what is worth another attempt.
-fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
+pub(crate) fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
     let worth = |yes| if yes { Weight::Normal } else { Weight::Fatal };
     match error.cause() {
         Cause::TimedOut | Cause::Io(_) | Cause::EndOfStream | Cause::Silent { .. } => {
@@ -163,6 +207,10 @@ fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
         Cause::Tls(fault) if fault.kind() == TlsFaultKind::Truncated => worth(rules.network_failures),
         Cause::Tls(_) if rules.tls_failures => Weight::Heavy,
         Cause::Tls(_) => Weight::Fatal,
+        // Nothing but a setting makes a redirect that cannot be followed worth another attempt.
+        Cause::BadRedirect { refusal, .. } => {
+            worth(rules.statuses.get(&refusal.status()).copied().unwrap_or(false))
+        }
         Cause::Refused(refusal) => {
             let status = refusal.status();
             let usual = matches!(status, 408 | 425 | 429 | 500..=599);
@@ -176,7 +224,7 @@ fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
             worth(rules.close_codes.get(code).copied().unwrap_or(usual))
         }
         // What the server got wrong may be right after its next restart.
-        Cause::BadUpgrade(_) | Cause::Protocol(_) => Weight::Normal,
+        Cause::BadUpgrade(_) | Cause::Protocol(_) | Cause::BeforeConnect(_) => Weight::Normal,
     }
 }
 

@@ -199,7 +199,9 @@ impl Upgrade {
                 Answer::Wait => self.skipped += end,
                 Answer::Refused(Head { status, headers, .. }) => {
                     let length = answer::content_length(&headers);
-                    let wanted = length.map_or(BODY_LIMIT, |length| length.min(BODY_LIMIT));
+                    // That of a redirect is for people to read: whoever goes on does not wait for it.
+                    let most = if (300..400).contains(&status) { 0 } else { BODY_LIMIT };
+                    let wanted = length.map_or(most, |length| length.min(most));
                     self.refused = Some(Refused { status, headers, wanted, wait: length.is_some() });
                 }
             }

@@ -287,6 +287,46 @@ static void loops_that_others_turn(const std::string &url) {
     blocking.wait_closed(10s).value();
 }
 
+/* The program is asked ahead of each attempt, of which the second one is with another URL. */
+static void asks_before_it_connects(const std::string &url) {
+    std::atomic<int> alive{0};
+    heartwire::Options options;
+    options.add_url(url).url_penalty(1s).redirects(3).reconnect_fixed(1ms).before_connect(
+        [held = Counted(alive), url](heartwire::ClientRef self, heartwire::Attempt attempt) {
+            CHECK(self.is_valid() && attempt.number() >= 1);
+            CHECK(attempt.set_url("nonsense").status() == heartwire::Status::config);
+            attempt.set_header("Authorization", "Bearer abc").value();
+            attempt.add_greeting("login").value();
+            if (attempt.number() == 1) throw std::runtime_error("no token");
+            if (attempt.number() == 2) CHECK(attempt.last_error()->cause == heartwire::Cause::before_connect);
+            /* The turn of the other URL comes when this one was tried. */
+            CHECK((attempt.url() == url) == (attempt.number() > 2));
+        });
+    std::atomic<int> thrown{0};
+    heartwire::set_exception_hook([&thrown](heartwire::ClientRef, std::exception_ptr) { thrown++; });
+    {
+        heartwire::Client client("ws://127.0.0.1:1/", options);
+        client.connect().value();
+        for (;;) {
+            const heartwire::Event event = client.next_event(10s).value();
+            if (event.kind() == heartwire::EventKind::connect_failed) {
+                CHECK((event.error()->phase == heartwire::Phase::prepare) == (event.attempt() == 1));
+                CHECK(event.url_index() == 0);
+            }
+            if (event.kind() != heartwire::EventKind::open) continue;
+            CHECK(event.url() == url && event.url_index() == 1 && event.redirects().empty());
+            CHECK(event.redirect_fault() == heartwire::RedirectFault::none);
+            break;
+        }
+        std::string heard;
+        while (heard.empty()) heard = client.next_event(10s).value().data();
+        CHECK(heard == "login" && thrown == 1);
+    }
+    options = heartwire::Options();
+    CHECK(alive == 0);
+    heartwire::set_exception_hook(nullptr);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     CHECK(heartwire::version() == HEARTWIRE_VERSION);
@@ -302,6 +342,7 @@ int main(int argc, char **argv) {
     a_client_may_end_in_its_own_callback(argv[1]);
     a_loop_of_ones_own(argv[1]);
     loops_that_others_turn(argv[1]);
+    asks_before_it_connects(argv[1]);
     heartwire::set_thread_hooks(nullptr, nullptr).value();
     return 0;
 }

@@ -34,6 +34,10 @@ static void quiet_greeting(heartwire_client client, uint32_t attempt, heartwire_
     (void)client, (void)attempt, (void)greeting, (void)user_data;
 }
 
+static void quiet_before_connect(heartwire_client client, heartwire_attempt *attempt, void *user_data) {
+    (void)client, (void)attempt, (void)user_data;
+}
+
 #define PREPARE                                                                                               \
     heartwire_options *options = heartwire_options_new();                                                     \
     heartwire_loop *event_loop = heartwire_loop_new();                                                        \
@@ -112,13 +116,13 @@ static void nulls(void) {
 
 /* ---- every call in every callback ----------------------------------------------------------------------- */
 
-enum place { OPEN, MESSAGE, CLOSE, CONNECT_FAILED, ERROR_, STATE, HEARTBEAT, WRITABLE, OUTCOME, FOR_GOOD, GREETING, DELAY, LOGGER, HOOK, PLACES };
+enum place { OPEN, MESSAGE, CLOSE, CONNECT_FAILED, ERROR_, STATE, HEARTBEAT, WRITABLE, OUTCOME, FOR_GOOD, GREETING, DELAY, BEFORE_CONNECT, LOGGER, HOOK, PLACES };
 enum act { LIVE, CLOSING, DESTROYED, RELEASED, ACTS };
 /* Where callbacks run: on the client's own thread, on one of its own for callbacks, on a shared loop's, on this one. */
 enum home { OWN, DISPATCHED, SHARED, TURNED, HOMES };
 
 static const char *place_names[] = {"open", "message", "close", "connect_failed", "error", "state", "heartbeat",
-                                    "writable", "outcome", "closed_for_good", "greeting", "delay", "logger", "hook"};
+                                    "writable", "outcome", "closed_for_good", "greeting", "delay", "before_connect", "logger", "hook"};
 
 struct run {
     struct run *kept_before;
@@ -177,6 +181,27 @@ static void in_greeting(heartwire_client client, uint32_t attempt, heartwire_gre
     everything(user_data, client, NULL);
 }
 
+static void in_before_connect(heartwire_client client, heartwire_attempt *attempt, void *user_data) {
+    heartwire_error_info error;
+    error.size = sizeof error;
+    CHECK(heartwire_attempt_number(attempt) > 0 && strncmp(heartwire_attempt_url(attempt), "ws://", 5) == 0);
+    if (heartwire_attempt_error(attempt, &error) == HEARTWIRE_OK) {
+        CHECK(error.text != NULL && error.phase != HEARTWIRE_PHASE_NONE);
+    }
+    OK(heartwire_attempt_set_header(attempt, "Authorization", "Bearer abc"));
+    CHECK(heartwire_attempt_set_header(attempt, "X", "\r\n") == HEARTWIRE_ERR_CONFIG);
+    OK(heartwire_attempt_remove_header(attempt, "Authorization"));
+    CHECK(heartwire_attempt_set_url(attempt, "http://h/") == HEARTWIRE_ERR_CONFIG);
+    OK(heartwire_attempt_set_url(attempt, heartwire_attempt_url(attempt)));
+    OK(heartwire_attempt_add_subprotocol(attempt, "a"));
+    CHECK(heartwire_attempt_add_subprotocol(attempt, "a") == HEARTWIRE_ERR_CONFIG);
+    OK(heartwire_attempt_clear_subprotocols(attempt));
+    OK(heartwire_attempt_add_greeting(attempt, "hello", 5, HEARTWIRE_TEXT));
+    OK(heartwire_attempt_clear_greetings(attempt));
+    OK(heartwire_attempt_set_delay(attempt, 1));
+    everything(user_data, client, NULL);
+}
+
 static void in_logger(heartwire_log_level level, const char *line, void *user_data) {
     struct run *run = user_data;
     CHECK(level >= HEARTWIRE_LOG_ERROR && level <= HEARTWIRE_LOG_TRACE && line != NULL);
@@ -206,6 +231,9 @@ static void one_run(const char *url, enum place place, enum act act, enum home h
     }
     if (place == DELAY) {
         OK(heartwire_options_set_reconnect_custom(options, in_delay, run, freed));
+    }
+    if (place == BEFORE_CONNECT) {
+        OK(heartwire_options_set_before_connect(options, in_before_connect, run, freed));
     }
     if (place == GREETING) {
         OK(heartwire_options_add_greeting_callback(options, in_greeting, run, freed));

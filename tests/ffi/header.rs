@@ -90,6 +90,9 @@ impl Function {
             (_, "heartwire_message_fn", _) => "quiet_message",
             (_, "heartwire_delay_fn", _) => "quiet_delay",
             (_, "heartwire_greeting_fn", _) => "quiet_greeting",
+            (_, "heartwire_before_connect_fn", _) => "quiet_before_connect",
+            // There is one inside its callback only.
+            (_, "struct heartwire_attempt *", _) => "NULL",
             (_, "struct heartwire_client", _) => "client",
             (_, "struct heartwire_client *", _) => "&made",
             (_, "struct heartwire_options *" | "const struct heartwire_options *", _) => "options",
@@ -132,6 +135,7 @@ impl Function {
         matches!(
             (self.name.as_str(), name),
             (_, "user_data" | "free_user_data" | "id" | "listener" | "buf")
+                | ("heartwire_options_set_before_connect", "call")
                 | ("heartwire_create", "options")
                 | ("heartwire_close", "reason")
                 | ("heartwire_loop_free" | "heartwire_options_set_loop", "event_loop")

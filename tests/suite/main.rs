@@ -46,10 +46,12 @@ macro_rules! stamp_mode {
 }
 
 mod absent;
+mod before_connect;
 mod close;
 mod connect;
 mod cuts;
 mod delivery;
+mod elsewhere;
 mod faults;
 mod heartbeat;
 mod hostile;

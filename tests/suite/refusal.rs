@@ -138,7 +138,7 @@ fn a_refusal_whose_body_never_comes_is_told_as_such_when_the_time_is_up(net: &Ne
 
 fn a_redirect_is_a_refusal_and_is_not_followed(net: &Net) {
     let server = net.server(Behaviour::refuse(301, &[("Location", "ws://elsewhere.invalid/")], ""));
-    let client = net.to(&server).connect().unwrap();
+    let client = net.to(&server).redirects(0).connect().unwrap();
     assert!(matches!(ended(&client), End::Fatal(error) if error.http_status() == Some(301)));
 }
 

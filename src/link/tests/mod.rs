@@ -1,5 +1,6 @@
 //! What the policies promise, with invented time.
 
+mod before_connect;
 mod clock;
 mod closing;
 mod heartbeat;
@@ -7,6 +8,8 @@ mod link;
 mod outbox;
 mod properties;
 mod reconnect;
+mod redirect;
+mod turns;
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,6 +31,9 @@ fn rules() -> Rules {
         reconnect: Reconnect::fixed(5 * SEC),
         connect_timeout: 15 * SEC,
         close_timeout: 5 * SEC,
+        before_connect: false,
+        urls: 1,
+        url_penalty: 60 * SEC,
     }
 }
 
@@ -85,7 +91,11 @@ impl Bench {
 fn word(action: &Action) -> String {
     let retries = |retry: Option<Duration>| if retry.is_some() { "retries" } else { "final" };
     match action {
-        Action::Dial { attempt } => format!("dial {attempt}"),
+        Action::Prepare { attempt, error, .. } => {
+            format!("prepare {attempt}{}", if error.is_some() { " again" } else { "" })
+        }
+        Action::Dial { attempt, url: 0 } => format!("dial {attempt}"),
+        Action::Dial { attempt, url } => format!("dial {attempt} at {url}"),
         Action::AbandonDial => "abandon".into(),
         Action::Beat(_) => "beat".into(),
         Action::Drain => "drain".into(),

@@ -8,6 +8,7 @@ use super::*;
 use crate::config::outbox::OutboxLimits;
 use crate::entry::{Entry, Kind};
 use crate::event::Fate;
+use crate::link::Verdict;
 use crate::link::heartbeat::{Beats, Due};
 use crate::link::outbox::Outbox;
 
@@ -18,6 +19,7 @@ enum Step {
     ReconnectNow,
     Close,
     Panicked,
+    Prepared(Verdict),
     Phase(usize),
     Opened,
     DialFailed(usize),
@@ -48,6 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
     let often = prop_oneof![
         Just(Step::OnTime),
         Just(Step::Opened),
+        Just(Step::Prepared(Verdict::Go)),
         Just(Step::Heard),
         Just(Step::CloseWritten),
         Just(Step::Drained),
@@ -61,8 +64,9 @@ fn step() -> impl Strategy<Value = Step> {
     let seldom = prop_oneof![
         Just(Step::ReconnectNow),
         (0..6_usize).prop_map(Step::Phase),
-        (0..4_usize).prop_map(Step::DialFailed),
+        (0..5_usize).prop_map(Step::DialFailed),
         any::<[u8; 8]>().prop_map(Step::Pong),
+        (0..90_u32).prop_map(|time| Step::Prepared(Verdict::Delay(time * SEC))),
         prop_oneof![Just(1000_u16), Just(1001), Just(1005), Just(1008), Just(4000)].prop_map(Step::PeerClose),
         (0..4_usize).prop_map(Step::SessionFailed),
         Just(Step::StreamEnded),
@@ -73,7 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..40_usize).prop_map(Step::SendFirst),
         Just(Step::TakeOutcomes),
     ];
-    let rarely = prop_oneof![4 => Just(Step::Connect), 1 => Just(Step::Close), 1 => Just(Step::Panicked)];
+    let rarely = prop_oneof![4 => Just(Step::Connect), 1 => Just(Step::Prepared(Verdict::Stop)), 1 => Just(Step::Close), 1 => Just(Step::Panicked)];
     prop_oneof![12 => often, 6 => seldom, 1 => rarely]
 }
 
@@ -91,7 +95,15 @@ fn settings() -> impl Strategy<Value = Rules> {
         1 => Just(Reconnect::exponential().retry_first_connect(false).stable_after(Duration::ZERO)),
         1 => Just(Reconnect::never()),
     ];
-    (heartbeat, reconnect).prop_map(|(heartbeat, reconnect)| Rules { heartbeat, reconnect, ..rules() })
+    (heartbeat, reconnect, any::<bool>(), 1..4_usize).prop_map(
+        |(heartbeat, reconnect, before_connect, urls)| Rules {
+            heartbeat,
+            reconnect,
+            before_connect,
+            urls,
+            ..rules()
+        },
+    )
 }
 
 fn limits() -> impl Strategy<Value = OutboxLimits> {
@@ -107,6 +119,7 @@ fn limits() -> impl Strategy<Value = OutboxLimits> {
 fn failure(which: usize) -> LinkError {
     match which {
         0 => refused(404, &[]),
+        4 => refused(401, &[]),
         1 => refused(503, &[("retry-after", "7")]),
         2 => unreachable(),
         _ => reset(),
@@ -118,6 +131,7 @@ struct World {
     link: Link,
     outbox: Outbox,
     now: Instant,
+    asking: bool,
     dialing: bool,
     session: bool,
     /// An `Open` was told whose `Close` was not.
@@ -137,6 +151,7 @@ impl World {
             link: Link::new(Arc::new(rules), seed),
             outbox,
             now: Instant::now(),
+            asking: false,
             dialing: false,
             session: false,
             open: false,
@@ -168,7 +183,15 @@ impl World {
                 self.dialing = false;
                 Input::DialFailed(failure(which))
             }
-            Step::Opened | Step::DialFailed(_) => return,
+            Step::DialFailed(which) if self.asking => {
+                self.asking = false;
+                Input::DialFailed(failure(which))
+            }
+            Step::Prepared(verdict) if self.asking => {
+                self.asking = false;
+                Input::Prepared(verdict)
+            }
+            Step::Opened | Step::DialFailed(_) | Step::Prepared(_) => return,
             Step::Heard => Input::Heard,
             Step::Pong(ref payload) => Input::Pong(payload),
             Step::BeatWritten(acknowledged) => Input::BeatWritten { accepted: 100, acknowledged },
@@ -253,7 +276,13 @@ impl World {
     fn act(&mut self, action: Action) {
         assert!(!self.ended, "{action:?} after the end");
         match action {
+            Action::Prepare { .. } => {
+                assert!(!self.user_closed, "a question after the user's close");
+                assert!(!self.asking && !self.dialing && !self.session && !self.open);
+                self.asking = true;
+            }
             Action::Dial { .. } => {
+                assert!(!self.asking);
                 assert!(!self.user_closed, "an attempt after the user's close");
                 assert!(!self.dialing && !self.session, "a second attempt at a time");
                 assert!(!self.open, "an attempt before the last session's close was told");
@@ -261,7 +290,7 @@ impl World {
             }
             // Its success or failure may have crossed it.
             Action::AbandonDial => {
-                (self.dialing, self.session) = (false, false);
+                (self.asking, self.dialing, self.session) = (false, false, false);
                 self.outbox.restore(std::mem::take(&mut self.framed));
             }
             Action::Beat(_) | Action::Drain | Action::WriteClose { .. } | Action::ShutdownWrite => {
@@ -296,7 +325,7 @@ impl World {
                 self.told = state;
             }
             Event::ClosedForGood(_) => {
-                assert!(!self.open && !self.session && !self.dialing);
+                assert!(!self.open && !self.session && !self.dialing && !self.asking);
                 assert_eq!(self.told, State::Closed);
                 self.ended = true;
                 self.outbox.close();

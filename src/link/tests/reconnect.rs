@@ -2,10 +2,15 @@
 
 use super::*;
 use crate::error::{TlsFault, TlsFaultKind, UpgradeFault};
-use crate::link::reconnect::{Backoff, Next};
+use crate::link::reconnect::{Backoff, Next, weigh};
 
 fn tls(kind: TlsFaultKind) -> LinkError {
     LinkError::new(Phase::Tls, Cause::Tls(TlsFault { kind, text: "expired".into() }))
+}
+
+/// What follows this failure where no program is asked, and no other URL takes over.
+fn failed(backoff: &mut Backoff, rules: &Reconnect, error: &LinkError, now: Instant) -> Next {
+    backoff.follows(rules, weigh(rules, error), now)
 }
 
 /// What follows this failure when it is the first.
@@ -13,7 +18,7 @@ fn first(rules: &Reconnect, error: &LinkError) -> Next {
     let now = Instant::now();
     let mut backoff = Backoff::new(7);
     backoff.attempt(now);
-    backoff.failed(rules, error, now)
+    failed(&mut backoff, rules, error, now)
 }
 
 fn delay(next: Next) -> Duration {
@@ -28,9 +33,9 @@ fn nth(rules: &Reconnect, error: &LinkError, seed: u64, nth: u32) -> Duration {
     let now = Instant::now();
     let mut backoff = Backoff::new(seed);
     for _ in 0..nth {
-        backoff.failed(rules, error, now);
+        failed(&mut backoff, rules, error, now);
     }
-    delay(backoff.failed(rules, error, now))
+    delay(failed(&mut backoff, rules, error, now))
 }
 
 #[test]
@@ -110,7 +115,7 @@ fn ten_thousand_clients_that_lost_one_server_spread_each_round_of_their_attempts
     let mut clients: Vec<_> = (0..CLIENTS).map(|seed| (Backoff::new(seed), now)).collect();
     for round in 0..8 {
         for (backoff, at) in &mut clients {
-            *at += delay(backoff.failed(&rules, &unreachable(), *at));
+            *at += delay(failed(backoff, &rules, &unreachable(), *at));
         }
         let mut times: Vec<Instant> = clients.iter().map(|(_, at)| *at).collect();
         times.sort_unstable();
@@ -226,7 +231,7 @@ fn a_server_that_accepts_and_closes_at_once_does_not_reset_the_count() {
         assert_eq!(backoff.opened(), attempt == 1);
         now += 29 * SEC;
         backoff.ended(&rules, 29 * SEC, now);
-        let next = backoff.failed(&rules, &closed(1000), now);
+        let next = failed(&mut backoff, &rules, &closed(1000), now);
         assert_eq!(next == Next::GiveUp, attempt == 6, "attempt {attempt}");
     }
 }
@@ -270,15 +275,15 @@ fn a_stable_session_starts_the_count_anew() {
     let mut backoff = Backoff::new(1);
     for _ in 0..5 {
         backoff.attempt(now);
-        backoff.failed(&rules, &unreachable(), now);
+        failed(&mut backoff, &rules, &unreachable(), now);
     }
     assert_eq!(backoff.attempt(now), 6);
     backoff.opened();
     now += 30 * SEC;
     backoff.ended(&rules, 30 * SEC, now);
-    assert_eq!(backoff.failed(&rules, &reset(), now), Next::Retry(SEC));
+    assert_eq!(failed(&mut backoff, &rules, &reset(), now), Next::Retry(SEC));
     assert_eq!(backoff.attempt(now), 1);
-    assert_eq!(backoff.failed(&rules, &unreachable(), now), Next::Retry(2 * SEC));
+    assert_eq!(failed(&mut backoff, &rules, &unreachable(), now), Next::Retry(2 * SEC));
 }
 
 #[test]
@@ -289,9 +294,9 @@ fn a_lost_session_is_not_a_failed_attempt() {
     backoff.attempt(now);
     backoff.opened();
     backoff.ended(&rules, Duration::ZERO, now);
-    assert_eq!(backoff.failed(&rules, &reset(), now), Next::Retry(SEC));
+    assert_eq!(failed(&mut backoff, &rules, &reset(), now), Next::Retry(SEC));
     backoff.attempt(now);
-    assert_eq!(backoff.failed(&rules, &unreachable(), now), Next::GiveUp);
+    assert_eq!(failed(&mut backoff, &rules, &unreachable(), now), Next::GiveUp);
 }
 
 #[test]

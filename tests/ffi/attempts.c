@@ -1,0 +1,157 @@
+/*
+ * Where attempts go, from C: the program asked ahead of each, redirects, several URLs.
+ *
+ * Arguments: the URLs of a server that echoes, of one that refuses its first connection with 401 and echoes after it, of
+ * one that redirects to the first, and of one that redirects to itself.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include <stdatomic.h>
+#include <string.h>
+
+#include "check.h"
+
+static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
+    for (;;) {
+        heartwire_event *event;
+        OK(heartwire_next_event(client, SOON_MS, &event));
+        if (heartwire_event_kind(event) == kind) {
+            return event;
+        }
+        heartwire_event_free(event);
+    }
+}
+
+static heartwire_client connected(const char *url, heartwire_options *options) {
+    heartwire_client client;
+    OK(heartwire_options_set_reconnect_fixed(options, 1));
+    OK(heartwire_create(url, options, &client));
+    heartwire_options_free(options);
+    OK(heartwire_connect(client));
+    return client;
+}
+
+static void freed(void *user_data) {
+    atomic_fetch_add((atomic_int *)user_data, 1);
+}
+
+/* The second attempt has a token. */
+static void with_token(heartwire_client client, heartwire_attempt *attempt, void *user_data) {
+    heartwire_error_info error;
+    heartwire_status known;
+    error.size = sizeof error;
+    CHECK(heartwire_is_valid(client) && user_data != NULL);
+    known = heartwire_attempt_error(attempt, &error);
+    if (heartwire_attempt_number(attempt) == 1) {
+        CHECK(known == HEARTWIRE_ERR_NOT_FOUND);
+        return;
+    }
+    CHECK(known == HEARTWIRE_OK && error.http_status == 401);
+    OK(heartwire_attempt_set_header(attempt, "Authorization", "Bearer fresh"));
+    OK(heartwire_attempt_add_greeting(attempt, "login", 5, HEARTWIRE_TEXT));
+}
+
+static void a_refusal_asks_for_a_fresh_token(const char *url) {
+    heartwire_options *options = heartwire_options_new();
+    heartwire_client client;
+    heartwire_event *event;
+    atomic_int frees = 0;
+    size_t len;
+    OK(heartwire_options_set_before_connect(options, with_token, &frees, freed));
+    client = connected(url, options);
+    heartwire_event_free(next(client, HEARTWIRE_EVENT_CONNECT_FAILED));
+    event = next(client, HEARTWIRE_EVENT_OPEN);
+    CHECK(heartwire_event_attempt(event) == 2 && strcmp(heartwire_event_url(event), url) == 0);
+    heartwire_event_free(event);
+    event = next(client, HEARTWIRE_EVENT_MESSAGE);
+    CHECK(memcmp(heartwire_event_data(event, &len), "login", 5) == 0 && len == 5);
+    heartwire_event_free(event);
+    CHECK(atomic_load(&frees) == 0);
+    OK(heartwire_destroy(client));
+    CHECK(atomic_load(&frees) == 1);
+}
+
+static void fails_then_stops(heartwire_client client, heartwire_attempt *attempt, void *user_data) {
+    (void)client, (void)user_data;
+    if (heartwire_attempt_number(attempt) == 1) {
+        OK(heartwire_attempt_fail(attempt));
+    } else {
+        OK(heartwire_attempt_stop(attempt));
+    }
+}
+
+static void an_attempt_may_fail_and_the_client_be_stopped(const char *url) {
+    heartwire_options *options = heartwire_options_new();
+    heartwire_client client;
+    heartwire_event *event;
+    heartwire_error_info error;
+    error.size = sizeof error;
+    OK(heartwire_options_set_before_connect(options, fails_then_stops, NULL, NULL));
+    client = connected(url, options);
+    event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
+    OK(heartwire_event_error(event, &error));
+    CHECK(error.phase == HEARTWIRE_PHASE_PREPARE && error.kind == HEARTWIRE_CAUSE_BEFORE_CONNECT);
+    heartwire_event_free(event);
+    event = next(client, HEARTWIRE_EVENT_CLOSED_FOR_GOOD);
+    CHECK(heartwire_event_end(event) == HEARTWIRE_END_STOPPED);
+    CHECK(heartwire_event_url(event) == NULL && heartwire_event_url_index(event) == -1);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+}
+
+static void redirects(const char *echo, const char *away, const char *circle) {
+    heartwire_client client = connected(away, heartwire_options_new());
+    heartwire_event *event = next(client, HEARTWIRE_EVENT_OPEN);
+    heartwire_options *options = heartwire_options_new();
+    heartwire_error_info error;
+    error.size = sizeof error;
+    CHECK(strcmp(heartwire_event_url(event), echo) == 0 && heartwire_event_url_index(event) == 0);
+    CHECK(heartwire_event_redirects(event) == 1 && strcmp(heartwire_event_redirect(event, 0), away) == 0);
+    CHECK(heartwire_event_redirect(event, 1) == NULL);
+    CHECK(heartwire_event_redirect_fault(event) == HEARTWIRE_REDIRECT_FAULT_NONE);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+
+    client = connected(circle, heartwire_options_new());
+    event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
+    OK(heartwire_event_error(event, &error));
+    CHECK(error.kind == HEARTWIRE_CAUSE_BAD_REDIRECT && error.http_status == 302);
+    CHECK(heartwire_event_redirect_fault(event) == HEARTWIRE_REDIRECT_FAULT_LOOP);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+
+    CHECK(heartwire_options_set_redirects(options, 21) == HEARTWIRE_ERR_CONFIG);
+    OK(heartwire_options_set_redirects(options, 0));
+    client = connected(away, options);
+    event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
+    OK(heartwire_event_error(event, &error));
+    CHECK(error.kind == HEARTWIRE_CAUSE_REFUSED && error.http_status == 302 && error.will_retry == 0);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+}
+
+static void urls_take_turns(const char *echo) {
+    heartwire_options *options = heartwire_options_new();
+    heartwire_client client;
+    heartwire_event *event;
+    CHECK(heartwire_options_add_url(options, "http://h/") == HEARTWIRE_ERR_CONFIG);
+    OK(heartwire_options_add_url(options, echo));
+    CHECK(heartwire_options_add_url(options, echo) == HEARTWIRE_ERR_CONFIG);
+    OK(heartwire_options_set_url_penalty(options, 1000));
+    client = connected("ws://127.0.0.1:1/", options);
+    event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
+    CHECK(heartwire_event_url_index(event) == 0 && strcmp(heartwire_event_url(event), "ws://127.0.0.1:1/") == 0);
+    heartwire_event_free(event);
+    event = next(client, HEARTWIRE_EVENT_OPEN);
+    CHECK(heartwire_event_url_index(event) == 1 && strcmp(heartwire_event_url(event), echo) == 0);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc == 5);
+    a_refusal_asks_for_a_fresh_token(argv[2]);
+    an_attempt_may_fail_and_the_client_be_stopped(argv[1]);
+    redirects(argv[1], argv[3], argv[4]);
+    urls_take_turns(argv[1]);
+    return 0;
+}

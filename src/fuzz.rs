@@ -81,6 +81,7 @@ impl Handshake {
             target: "/".to_owned(),
             headers: Vec::new(),
             subprotocols: subprotocols.iter().map(|name| name.to_string()).collect(),
+            deflate: None,
         };
         Handshake(Upgrade::with_key(&request, SAMPLE_KEY))
     }

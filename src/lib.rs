@@ -116,6 +116,8 @@ mod user_code;
 pub use client::{Client, SendOptions, WeakClient};
 pub use config::Dispatch;
 pub use config::builder::Builder;
+#[cfg(feature = "deflate")]
+pub use config::deflate::Deflate;
 pub use config::greeting::Greeting;
 pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;

@@ -10,6 +10,8 @@ use http::{HeaderName, HeaderValue};
 use crate::client::Client;
 use crate::config::address::Address;
 use crate::config::check;
+#[cfg(feature = "deflate")]
+use crate::config::deflate::Deflate;
 use crate::config::greeting::Greeting;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
@@ -39,6 +41,8 @@ pub struct Builder {
     greetings: Vec<Greeting>,
     #[cfg(feature = "native-tls")]
     tls: Tls,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
     local_address: Option<IpAddr>,
     connect_timeout: Duration,
     resolve_timeout: Duration,
@@ -72,6 +76,8 @@ impl Builder {
             greetings: Vec::new(),
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
             local_address: None,
             connect_timeout: Duration::from_secs(15),
             resolve_timeout: Duration::from_secs(5),
@@ -158,6 +164,13 @@ impl Builder {
     #[cfg(feature = "native-tls")]
     pub fn tls(mut self, tls: Tls) -> Builder {
         self.tls = tls;
+        self
+    }
+
+    /// Offers compression to the server. Default: none is offered.
+    #[cfg(feature = "deflate")]
+    pub fn compression(mut self, deflate: Deflate) -> Builder {
+        self.deflate = Some(deflate);
         self
     }
 
@@ -275,11 +288,17 @@ impl Builder {
         let name = self.name.unwrap_or_else(|| address.authority.clone());
         check::name(&name)?;
         check_subprotocols(&self.subprotocols)?;
+        #[cfg(feature = "deflate")]
+        self.deflate.as_ref().map_or(Ok(()), Deflate::check)?;
         let request = UpgradeRequest {
             host: address.authority.clone(),
             target: address.target.clone(),
             headers: headers(self.headers, address.authorization.clone())?,
             subprotocols: self.subprotocols,
+            #[cfg(feature = "deflate")]
+            deflate: self.deflate,
+            #[cfg(not(feature = "deflate"))]
+            deflate: None,
         };
         let target = Target {
             host: address.host.clone(),

@@ -49,6 +49,8 @@ mod absent;
 mod close;
 mod connect;
 mod cuts;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod delivery;
 mod faults;
 mod heartbeat;

@@ -1,4 +1,4 @@
-//! What compression saves, and what it costs: bytes on the wire and processor time, against none.
+//! What compression saves, and what it costs: bytes on the wire and processor time, against none; and memory.
 //!
 //!     cargo run --release --features deflate --example compression
 //!
@@ -10,7 +10,12 @@
 mod support;
 
 #[cfg(unix)]
+#[global_allocator]
+static HEAP: support::heap::Counting = support::heap::Counting;
+
+#[cfg(unix)]
 fn main() {
+    table::memory();
     table::print();
 }
 
@@ -25,18 +30,35 @@ mod table {
     use std::sync::mpsc::{Receiver, sync_channel};
     use std::time::Duration;
 
-    use flate2::{Compress, Compression, FlushCompress};
+    use flate2::{Compress, Compression, Decompress, FlushCompress};
     use heartwire::{Client, Deflate, Heartbeat, OutboxLimits};
     use rustix::time::{ClockId, clock_gettime};
 
     use crate::support::deflate::agreeing;
     use crate::support::frames::raw_frame;
+    use crate::support::heap;
     use crate::support::upgrade::{read_request_head, switching_protocols};
     use crate::support::{Behaviour, Server};
 
     const SOON: Duration = Duration::from_secs(60);
     /// Of messages, in all.
     const BYTES: usize = 32 << 20;
+
+    /// What the two states of a session hold, by the size of their windows.
+    pub(crate) fn memory() {
+        println!("| window | to compress | to inflate |");
+        println!("|---|---:|---:|");
+        for bits in [15, 12, 9] {
+            let before = heap::live();
+            let compress = Compress::new_with_window_bits(Compression::new(6), false, bits);
+            let between = heap::live();
+            let inflate = Decompress::new_with_window_bits(false, bits);
+            let states = [between - before, heap::live() - between].map(|bytes| (bytes + 1023) / 1024);
+            println!("| {bits} bits | {} KiB | {} KiB |", states[0], states[1]);
+            drop((compress, inflate));
+        }
+        println!();
+    }
 
     pub(crate) fn print() {
         println!("| messages | compression | bytes on the wire | sending 1 MB | receiving 1 MB |");

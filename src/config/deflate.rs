@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 /// What it costs: a session holds about 400 KiB from the first message that it compresses, and 40 KiB from the first
 /// one that it inflates; smaller windows take less. Both are kept between messages, so that each is compressed in view
 /// of the last ones. Without context takeover nothing is kept: messages get larger, and an idle client gives the memory
-/// back. A message of more than [`threshold`](Self::threshold) bytes is compressed whole, on the thread that writes it.
+/// back. A message of [`threshold`](Self::threshold) bytes or more is compressed whole, on the thread that writes it.
 ///
 /// Do not compress what a stranger may choose together with a secret in one session: the length tells of it (CRIME).
 ///

@@ -6,6 +6,9 @@ if(HEARTWIRE_VENDORED)
 elseif(HEARTWIRE_TLS)
     list(APPEND features native-tls)
 endif()
+if(HEARTWIRE_DEFLATE)
+    list(APPEND features deflate)
+endif()
 string(REPLACE ";" "," features "${features}")
 
 # What a program needs besides the static library: as pkg-config says it, and as CMake does. It is what

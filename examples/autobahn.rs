@@ -49,11 +49,13 @@ fn once(url: &str) -> Result<Client, heartwire::Error> {
 }
 
 fn run(url: &str) -> Result<(), heartwire::Error> {
-    let client = Client::builder(url)
+    let builder = Client::builder(url)
         .reconnect(Reconnect::never())
         .max_message_size(64 << 20)
-        .outbox(heartwire::OutboxLimits::new().bytes(64 << 20))
-        .build()?;
+        .outbox(heartwire::OutboxLimits::new().bytes(64 << 20));
+    #[cfg(feature = "deflate")]
+    let builder = builder.compression(heartwire::Deflate::new().threshold(0));
+    let client = builder.build()?;
     client.on_message(|client, message| {
         if let Err(error) = client.send_with(message, heartwire::SendOptions::new()) {
             eprintln!("echo: {error}");

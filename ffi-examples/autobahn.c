@@ -77,6 +77,10 @@ int main(int argc, char **argv) {
     status = heartwire_options_set_reconnect_never(options);
     if (status == HEARTWIRE_OK) status = heartwire_options_set_max_message_size(options, LARGEST);
     if (status == HEARTWIRE_OK) status = heartwire_options_set_outbox(options, 4096, LARGEST);
+    /* A library that was built without compression is examined without. */
+    if (status == HEARTWIRE_OK && heartwire_options_set_deflate(options, true) != HEARTWIRE_ERR_UNSUPPORTED) {
+        status = heartwire_options_set_deflate_threshold(options, 0);
+    }
     if (status != HEARTWIRE_OK) fprintf(stderr, "%s\n", heartwire_last_error());
     if (status == HEARTWIRE_OK) status = examine(options, argv[1], argv[2]);
     heartwire_options_free(options);

@@ -1741,6 +1741,67 @@ heartwire_status heartwire_options_set_redirects(struct heartwire_options *optio
                                                  uint32_t most);
 
 /**
+ * Sets whether compression of messages (permessage-deflate, RFC 7692) is offered to the server. Default: no.
+ *
+ * The server may decline; heartwire_response_header() tells what was agreed under "Sec-WebSocket-Extensions". A session
+ * holds about 400 KiB from the first message that it compresses and 40 KiB from the first one that it inflates. Do not
+ * compress what a stranger may choose together with a secret in one session: the length tells of it.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without compression.
+ */
+heartwire_status heartwire_options_set_deflate(struct heartwire_options *options,
+                                               bool yes);
+
+/**
+ * Sets how hard compression tries: from 1, the fastest, to 9, the smallest. Default: 6.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_set_deflate() does, and HEARTWIRE_ERR_CONFIG for another level.
+ */
+heartwire_status heartwire_options_set_deflate_level(struct heartwire_options *options, uint32_t level);
+
+/**
+ * Sets from how many bytes on a message is compressed; shorter ones are sent as they are. Default: 1024.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_set_deflate() does.
+ */
+heartwire_status heartwire_options_set_deflate_threshold(struct heartwire_options *options, size_t bytes);
+
+/**
+ * Sets whether the server, and the client, compress each message on its own, so that an idle client keeps no memory
+ * for it. Default: neither. A server that does not promise its part is refused.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_set_deflate() does.
+ */
+heartwire_status heartwire_options_set_deflate_no_context_takeover(struct heartwire_options *options,
+                                                                   bool server,
+                                                                   bool client);
+
+/**
+ * Sets the largest windows, as powers of two from 8 to 15, that the server and the client compress with. Default: 15,
+ * which is no limit. A server that does not promise its part is refused.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns as heartwire_options_set_deflate() does, and HEARTWIRE_ERR_CONFIG for other numbers.
+ */
+heartwire_status heartwire_options_set_deflate_max_window_bits(struct heartwire_options *options,
+                                                               uint8_t server,
+                                                               uint8_t client);
+
+/**
  * Adds a message that is sent first on every open, before anything that waits: a login, a subscription. May be
  * called repeatedly.
  *

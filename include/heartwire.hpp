@@ -1228,6 +1228,18 @@ public:
         return keep(heartwire_options_set_tls_danger_accept_invalid_hostnames(get(), yes));
     }
 
+    Options &deflate(bool yes) { return keep(heartwire_options_set_deflate(get(), yes)); }
+    Options &deflate_level(std::uint32_t level) { return keep(heartwire_options_set_deflate_level(get(), level)); }
+    Options &deflate_threshold(std::size_t bytes) {
+        return keep(heartwire_options_set_deflate_threshold(get(), bytes));
+    }
+    Options &deflate_no_context_takeover(bool server, bool client) {
+        return keep(heartwire_options_set_deflate_no_context_takeover(get(), server, client));
+    }
+    Options &deflate_max_window_bits(std::uint8_t server, std::uint8_t client) {
+        return keep(heartwire_options_set_deflate_max_window_bits(get(), server, client));
+    }
+
     /* A message that is sent first on every open. */
     Options &greeting(std::string_view data, Kind kind = Kind::text) {
         return keep(heartwire_options_add_greeting(get(), detail::address(data), data.size(),

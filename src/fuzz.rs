@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::builder::Builder;
+use crate::config::deflate::Deflate;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::reconnect::Reconnect;
 use crate::entry::{Entry, Kind};
 use crate::error::{ConfigError, LinkError, Phase, ProtocolFault};
 use crate::event::{Event, MessageId, MessageRef, State};
 use crate::link::{Action, Input, Link, Rules};
+use crate::session::deflate::Agreed;
 use crate::session::reader::{self, Inbound};
 use crate::session::upgrade::{Upgrade, UpgradeRequest};
 use crate::session::wire::{Flush, Wire};
@@ -81,13 +83,23 @@ pub struct Accepted {
 impl Handshake {
     /// Offers these subprotocols.
     pub fn new(subprotocols: &[&str]) -> Handshake {
+        Handshake::offering(subprotocols, None)
+    }
+
+    fn offering(subprotocols: &[&str], deflate: Option<Deflate>) -> Handshake {
         let request = UpgradeRequest {
             host: "h".to_owned(),
             target: "/".to_owned(),
             headers: Vec::new(),
             subprotocols: subprotocols.iter().map(|name| name.to_string()).collect(),
+            deflate,
         };
         Handshake(Upgrade::with_key(&request, SAMPLE_KEY))
+    }
+
+    /// Offers compression, too.
+    pub fn with_compression(subprotocols: &[&str]) -> Handshake {
+        Handshake::offering(subprotocols, Some(Deflate::new().server_max_window_bits(14)))
     }
 
     /// Writes and reads until the stream blocks.
@@ -134,6 +146,28 @@ pub fn delay_after(failure: &LinkError, seed: u64) -> Option<Duration> {
     delay
 }
 
+/// What a server may agree to of compression.
+pub enum Compression {
+    /// Windows that go on from message to message.
+    Takeover,
+    /// Small windows, anew for each message.
+    Alone,
+}
+
+impl Compression {
+    fn agreed(&self) -> Agreed {
+        let parameters = match self {
+            Compression::Takeover => "permessage-deflate",
+            Compression::Alone => {
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=9; client_max_window_bits=8"
+            }
+        };
+        let agreed = Deflate::new().threshold(10).judge([parameters].into_iter());
+        agreed.expect("a good answer").expect("an answer")
+    }
+}
+
 /// The reading half of a session.
 pub struct Reader(Inbound);
 
@@ -153,6 +187,11 @@ impl Reader {
     /// A reader for messages of at most `max_message` bytes, given what came with the upgrade's answer.
     pub fn new(max_message: usize, rest: Vec<u8>) -> Reader {
         Reader(Inbound::new(max_message, rest))
+    }
+
+    /// Takes compressed messages, too.
+    pub fn agree(&mut self, compression: &Compression) {
+        self.0.agree(&compression.agreed());
     }
 
     /// Reads once; call it when [`next`](Self::next) has nothing more.
@@ -192,6 +231,11 @@ impl<S: Read + Write> Writer<S> {
     /// Takes over a stream.
     pub fn new(stream: S) -> Writer<S> {
         Writer { wire: Wire::new(stream), next: 1 }
+    }
+
+    /// Compresses from now on.
+    pub fn agree(&mut self, compression: &Compression) {
+        self.wire.agree(&compression.agreed());
     }
 
     /// The stream.

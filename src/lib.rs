@@ -83,7 +83,8 @@
 //! # Features
 //!
 //! `native-tls` (default): `wss:` through the platform's TLS. `capi` (default): the C functions of
-//! `include/heartwire.h`; a program in Rust may leave it out. `vendored`: `native-tls` with OpenSSL built from
+//! `include/heartwire.h`; a program in Rust may leave it out. `deflate`: permessage-deflate (RFC 7692), for clients that
+//! ask for it with `Builder::compression`. `vendored`: `native-tls` with OpenSSL built from
 //! source, for machines without its headers. Without default features: `ws:` only, and no C functions.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // a library speaks through `log`, or not at all
@@ -119,6 +120,8 @@ pub use before_connect::Attempt;
 pub use client::{Client, SendOptions, WeakClient};
 pub use config::Dispatch;
 pub use config::builder::Builder;
+#[cfg(feature = "deflate")]
+pub use config::deflate::Deflate;
 pub use config::greeting::Greeting;
 pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;

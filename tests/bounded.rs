@@ -293,3 +293,73 @@ fn five_hundred_flaps_leave_no_thread_no_descriptor_and_no_memory() {
     assert!(grown.abs() < 4000, "{grown} bytes");
     drop(client);
 }
+
+/// RFC 7692 section 8 leaves it to us what a message may inflate to: no more than one that comes as it is.
+#[cfg(feature = "deflate")]
+#[test]
+fn a_bomb_costs_no_more_memory_than_the_limit_of_a_message() {
+    use support::deflate::{agreeing, piece};
+
+    let _watch = watchdog(110, "bombs");
+    let _alone = alone();
+    // 16 KiB on the wire for each 16 MiB; some GiB in one frame, or in fragments without an end.
+    let zeros = piece(&vec![0; 16 << 20]);
+    let whole = raw_frame(0xC2, &zeros.repeat(100));
+    let endless = [raw_frame(0x42, b""), raw_frame(0x00, &zeros).repeat(100)].concat();
+    for (limit, bomb) in [(1 << 20, &whole), (1 << 20, &endless), (20 << 20, &whole), (20 << 20, &endless)] {
+        let bomb = bomb.clone();
+        let behaviour = move || {
+            let bomb = bomb.clone();
+            Behaviour::raw(move |stream, _| {
+                let Ok(head) = read_request_head(stream) else { return };
+                let _ = stream.write_all(agreeing(&head, "").as_bytes());
+                let _ = stream.write_all(&bomb).and_then(|()| stream.flush());
+                while matches!(stream.read(&mut [0; 1024]), Ok(1..)) {}
+            })
+        };
+        for (_server, builder) in kinds(behaviour) {
+            let builder = builder.compression(heartwire::Deflate::new());
+            let builder = builder.max_message_size(limit).reconnect(Reconnect::never());
+            let client = builder.build().unwrap();
+            let grown = growth(|| {
+                client.connect().unwrap();
+                let error =
+                    wait(&client, |event| if let Event::Error(error) = event { Some(error) } else { None });
+                let too_big = |fault: &ProtocolFault| *fault == ProtocolFault::TooBig(limit as u64);
+                assert!(matches!(error.cause(), Cause::Protocol(fault) if too_big(fault)), "{error}");
+            });
+            println!("{grown} bytes for a bomb, with a limit of {limit}");
+            assert!(grown < limit as isize + FLAT, "{grown} bytes for a limit of {limit}");
+        }
+    }
+}
+
+/// What the documentation says of compression's memory.
+#[cfg(feature = "deflate")]
+#[test]
+fn compression_takes_its_memory_with_the_first_message_that_needs_it() {
+    use support::deflate::echo;
+
+    let _watch = watchdog(110, "memory of compression");
+    let _alone = alone();
+    let deflate = heartwire::Deflate::new();
+    let small = deflate.client_max_window_bits(9).server_max_window_bits(9);
+    for (deflate, parameters, most) in
+        [(deflate, "", 460_000), (small, "; server_max_window_bits=9; client_max_window_bits=9", 330_000)]
+    {
+        let server = Server::start(echo(parameters, |_| {}));
+        let set = Client::builder(&server.url()).heartbeat(Heartbeat::off()).compression(deflate);
+        let client = set.connect().unwrap();
+        opened(&client);
+        let talk = |message: &str| {
+            client.send_text(message).unwrap();
+            let told = |event| if let Event::Message(message) = event { Some(message) } else { None };
+            assert_eq!(wait(&client, told).as_text(), Some(message));
+        };
+        let before = heap::live();
+        talk(&"hello, ".repeat(200));
+        let sessions = heap::live() - before;
+        println!("{sessions} bytes for both directions and the server's reply with {parameters:?}");
+        assert!(sessions < most, "{sessions}");
+    }
+}

@@ -123,6 +123,8 @@ const PATHS = {
 const sockets = new WebSocketServer({
   noServer: true,
   maxPayload: BIGGEST,
+  // For clients that offer it; every message, short ones, too.
+  perMessageDeflate: { threshold: 0 },
   handleProtocols(offered, request) {
     const asked = request.url.startsWith('/subprotocol');
     return asked && SUBPROTOCOLS.find((name) => offered.has(name));

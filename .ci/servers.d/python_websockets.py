@@ -173,6 +173,7 @@ async def main():
         "process_request": refuse_unknown_paths,
         "select_subprotocol": choose_subprotocol,
         "max_size": BIGGEST,
+        "compression": "deflate",  # for clients that offer it; its windows have 12 bits, unless less is asked for
     }
     servers = [
         await serve(handle, "127.0.0.1", port, **settings),

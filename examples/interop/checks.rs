@@ -16,6 +16,13 @@ const CHINESE: &str = "心跳：线路断了，再连上🔌";
 const TICK: Duration = Duration::from_millis(20);
 
 pub(crate) fn all() -> Vec<Check> {
+    let mut all = plain();
+    #[cfg(feature = "deflate")]
+    all.push(Check::new("compression", compression));
+    all
+}
+
+fn plain() -> Vec<Check> {
     vec![
         Check::new("text", |target| echo(target, vec![Message::text("hello, server")])),
         Check::new("Chinese text", |target| echo(target, vec![Message::text(CHINESE)])),
@@ -141,6 +148,37 @@ fn subprotocol(target: &Target) -> Checked {
     equal("the subprotocol that was not asked for", opened.subprotocol(), None)?;
     peer.close(1000, "")?;
     Ok("v1.heartwire of two offered".into())
+}
+
+/// Both sides compress, in each way that can be agreed on; and the server in fragments.
+#[cfg(feature = "deflate")]
+fn compression(target: &Target) -> Checked {
+    use heartwire::Deflate;
+
+    let all = Deflate::new().threshold(0);
+    let alone = all.server_no_context_takeover(true).client_no_context_takeover(true);
+    let small = all.server_max_window_bits(9).client_max_window_bits(9);
+    let mut answers = Vec::new();
+    for deflate in
+        [all, alone, small, alone.server_max_window_bits(10).client_max_window_bits(8), all.level(1)]
+    {
+        for path in ["/echo", "/fragments?size=1000"] {
+            let mut messages =
+                vec![Message::text(CHINESE), Message::text(""), Message::text(chinese(300_000))];
+            messages.extend([1, 1000, 65536].map(|length| Message::binary(every_byte(length))));
+            messages.extend(messages.clone());
+            let builder = target.builder(path).compression(deflate);
+            let (peer, opened) = Peer::open(builder)?;
+            match opened.header("Sec-WebSocket-Extensions") {
+                Some(answer) => answers.push(answer.to_owned()),
+                None => return Err("the server declined".into()),
+            }
+            drop(peer);
+            exchange(target.builder(path).compression(deflate), messages)?;
+        }
+    }
+    answers.dedup();
+    Ok(format!("{} agreements, such as {}", answers.len(), answers.last().map_or("", String::as_str)))
 }
 
 /// A refusal that will be the same the next time: there is no other attempt.

@@ -1,6 +1,7 @@
 //! The server's answer to the upgrade, in whatever pieces: 101, refusals with their bodies, Retry-After.
 //!
-//! Options: the lower four bits say which subprotocols are offered, the fifth says the bytes many times.
+//! Options: the lower four bits say which subprotocols are offered, the fifth says the bytes many times, the eighth offers
+//! compression.
 #![no_main]
 
 use std::time::Duration;
@@ -20,8 +21,12 @@ fuzz_target!(|input: &[u8]| {
     let offered = input.choose(&[&[][..], &["chat"], &["chat.v2", "chat"]]);
     // As often as it takes to pass the limit of a head, which no input is long enough for.
     let bytes = &input.bytes.repeat(if input.flag(0) { MANY } else { 1 });
-    let whole = outcome(Stream::whole(bytes), offered);
-    let pieces = outcome(Stream::pieces(bytes, input.sizes), offered);
+    let handshake = || match input.flag(3) {
+        true => Handshake::with_compression(offered),
+        false => Handshake::new(offered),
+    };
+    let whole = outcome(Stream::whole(bytes), handshake());
+    let pieces = outcome(Stream::pieces(bytes, input.sizes), handshake());
     match (&whole, &pieces) {
         (Ok(one), Ok(other)) => assert_eq!(one, other),
         (Err(one), Err(other)) => assert!(same(one, other), "{one:?} and in pieces {other:?}"),
@@ -45,8 +50,7 @@ fuzz_target!(|input: &[u8]| {
 });
 
 /// What comes of the answer; the stream ends behind it.
-fn outcome(mut stream: Stream<'_>, offered: &[&str]) -> Result<Accepted, LinkError> {
-    let mut handshake = Handshake::new(offered);
+fn outcome(mut stream: Stream<'_>, mut handshake: Handshake) -> Result<Accepted, LinkError> {
     // The request first: an answer that comes before it is whole is no answer to it.
     let bytes = std::mem::replace(&mut stream, Stream::whole(&[]));
     assert!(matches!(handshake.advance(&mut stream), Ok(None)));

@@ -1,10 +1,12 @@
 //! A session in memory: reader and writer, the server's bytes in whatever pieces, a socket that takes whatever it likes.
 //!
 //! Options: the lower four bits choose the limit of a message, the fifth gives the first piece with the upgrade's
-//! answer, the sixth closes behind the first message, the seventh says the bytes many times.
+//! answer, the sixth closes behind the first message, the seventh says the bytes many times, the eighth agrees to
+//! compression: with an odd number of sizes for each message alone.
 #![no_main]
 
-use heartwire::fuzz::{Item, Reader, Writer};
+use flate2::{Decompress, FlushDecompress};
+use heartwire::fuzz::{Compression, Item, Reader, Writer};
 use heartwire::{MessageRef, ProtocolFault};
 use heartwire_fuzz::{Frame, Input, Stream, client_frames};
 use libfuzzer_sys::fuzz_target;
@@ -16,6 +18,8 @@ const BESIDES: usize = 14 + 131;
 /// As far as a buffer grows for many small messages.
 const TRAFFIC: usize = 64 * 1024;
 const MANY: usize = 64;
+/// Compressed messages come to no more than this, or a run would take too long.
+const INFLATED: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Got {
@@ -32,11 +36,18 @@ fuzz_target!(|input: &[u8]| {
     let limit = input.choose(&LIMITS);
     // As often as it takes to fill the buffers, whose limits no input is long enough for.
     let bytes = input.bytes.repeat(if input.flag(2) { MANY } else { 1 });
-    let whole = Session::new(Stream::whole(&bytes), limit, Vec::new()).run(false);
+    let compression = match (input.flag(3), input.sizes.len() % 2) {
+        (false, _) => None,
+        (true, 0) => Some(Compression::Takeover),
+        (true, _) => Some(Compression::Alone),
+    };
+    let limit = if compression.is_some() { limit.min(INFLATED) } else { limit };
+    let whole = Session::new(Stream::whole(&bytes), limit, &compression, Vec::new()).run(false);
 
     let first = input.sizes.first().map_or(0, |size| usize::from(*size).min(bytes.len()));
     let (rest, bytes) = bytes.split_at(if input.flag(0) { first } else { 0 });
-    let pieces = Session::new(Stream::pieces(bytes, input.sizes), limit, rest.to_vec()).run(input.flag(1));
+    let stream = Stream::pieces(bytes, input.sizes);
+    let pieces = Session::new(stream, limit, &compression, rest.to_vec()).run(input.flag(1));
     assert_eq!(whole, pieces, "whole and in pieces");
 
     for got in &whole {
@@ -68,15 +79,29 @@ struct Session<'a> {
     pings: Vec<Vec<u8>>,
     closed: bool,
     got: Vec<Got>,
+    /// Inflates each message alone.
+    alone: bool,
 }
 
 impl<'a> Session<'a> {
-    fn new(stream: Stream<'a>, limit: usize, rest: Vec<u8>) -> Session<'a> {
+    fn new(
+        stream: Stream<'a>,
+        limit: usize,
+        compression: &Option<Compression>,
+        rest: Vec<u8>,
+    ) -> Session<'a> {
+        let given = rest.len();
+        let (mut reader, mut writer) = (Reader::new(limit, rest), Writer::new(stream));
+        if let Some(compression) = compression {
+            reader.agree(compression);
+            writer.agree(compression);
+        }
         Session {
             limit,
-            given: rest.len(),
-            reader: Reader::new(limit, rest),
-            writer: Writer::new(stream),
+            given,
+            reader,
+            writer,
+            alone: matches!(compression, Some(Compression::Alone)),
             expected: Vec::new(),
             pings: Vec::new(),
             closed: false,
@@ -161,7 +186,15 @@ impl<'a> Session<'a> {
 
     /// What the server saw: every echo and the Close, in order, and pongs to pings that were there, in order.
     fn judge_written(&mut self) {
-        let frames = client_frames(&self.writer.stream().written);
+        let mut frames = client_frames(&self.writer.stream().written);
+        let mut inflater = Decompress::new(false);
+        for frame in frames.iter_mut().filter(|frame| frame.first & 0x40 != 0) {
+            if self.alone {
+                inflater.reset(false);
+            }
+            frame.first &= !0x40;
+            frame.payload = inflate(&mut inflater, &frame.payload);
+        }
         let (pongs, others): (Vec<_>, Vec<_>) = frames.into_iter().partition(|frame| frame.first == 0x8A);
         assert_eq!(others, self.expected);
         let mut pings = self.pings.iter();
@@ -175,4 +208,18 @@ impl<'a> Session<'a> {
         let expected = data.fold((0, 0), |(n, bytes), frame| (n + 1, bytes + frame.payload.len()));
         assert_eq!(self.writer.written(), expected);
     }
+}
+
+/// What a client's compressed payload was (RFC 7692 section 7.2.2).
+fn inflate(inflater: &mut Decompress, payload: &[u8]) -> Vec<u8> {
+    let input = [payload, &[0, 0, 0xFF, 0xFF]].concat();
+    let (mut message, mut done) = (Vec::with_capacity(4096), 0);
+    while done < input.len() || message.len() == message.capacity() {
+        message.reserve(message.capacity());
+        let before = inflater.total_in();
+        let status = inflater.decompress_vec(&input[done..], &mut message, FlushDecompress::Sync);
+        status.expect("a client's message can be inflated");
+        done += (inflater.total_in() - before) as usize;
+    }
+    message
 }

@@ -12,6 +12,8 @@ use crate::before_connect::{Attempt, Hook};
 use crate::client::Client;
 use crate::config::address::Address;
 use crate::config::check;
+#[cfg(feature = "deflate")]
+use crate::config::deflate::Deflate;
 use crate::config::greeting::Greeting;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
@@ -43,6 +45,8 @@ pub struct Builder {
     greetings: Vec<Greeting>,
     #[cfg(feature = "native-tls")]
     tls: Tls,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Deflate>,
     local_address: Option<IpAddr>,
     connect_timeout: Duration,
     resolve_timeout: Duration,
@@ -79,6 +83,8 @@ impl Builder {
             greetings: Vec::new(),
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
             local_address: None,
             connect_timeout: Duration::from_secs(15),
             resolve_timeout: Duration::from_secs(5),
@@ -233,6 +239,13 @@ impl Builder {
         self
     }
 
+    /// Offers compression to the server. Default: none is offered.
+    #[cfg(feature = "deflate")]
+    pub fn compression(mut self, deflate: Deflate) -> Builder {
+        self.deflate = Some(deflate);
+        self
+    }
+
     /// The local address to connect from. Default: the system chooses.
     pub fn local_address(mut self, address: IpAddr) -> Builder {
         self.local_address = Some(address);
@@ -350,7 +363,13 @@ impl Builder {
         let name = self.name.unwrap_or_else(|| addresses[0].authority.clone());
         check::name(&name)?;
         check_subprotocols(&self.subprotocols)?;
+        #[cfg(feature = "deflate")]
+        self.deflate.as_ref().map_or(Ok(()), Deflate::check)?;
         let ground = Ground {
+            #[cfg(feature = "deflate")]
+            deflate: self.deflate,
+            #[cfg(not(feature = "deflate"))]
+            deflate: None,
             // Of no use without TLS, but a mistake in the settings is told all the same.
             #[cfg(feature = "native-tls")]
             connector: if addresses.iter().any(|address| address.secure) || self.tls != Tls::default() {

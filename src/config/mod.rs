@@ -5,6 +5,12 @@ use std::sync::Arc;
 pub(crate) mod address;
 pub(crate) mod builder;
 pub(crate) mod check;
+#[cfg(any(feature = "deflate", feature = "capi"))]
+#[cfg_attr(
+    not(feature = "deflate"),
+    allow(dead_code, unreachable_pub, reason = "the C functions are the same in every build")
+)]
+pub(crate) mod deflate;
 pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;

@@ -13,6 +13,7 @@ use crate::error::ConfigError;
 use crate::net::dial::Target;
 #[cfg(feature = "native-tls")]
 use crate::net::tls::Connector;
+use crate::session::deflate::Offer;
 use crate::session::upgrade::UpgradeRequest;
 
 /// An attempt's address and its request. No `Debug`: it holds secrets.
@@ -27,6 +28,8 @@ pub(crate) struct Route {
 
 /// What all routes of a client share.
 pub(crate) struct Ground {
+    /// What is offered to compress messages.
+    pub(crate) deflate: Option<Offer>,
     /// The TLS settings, once they were used; before that they are the default.
     #[cfg(feature = "native-tls")]
     pub(crate) connector: Option<Connector>,
@@ -52,6 +55,7 @@ impl Ground {
             target: address.target.clone(),
             headers: all_headers(headers, address.authorization.clone())?,
             subprotocols,
+            deflate: self.deflate,
         };
         let target = Target {
             host: address.host.clone(),

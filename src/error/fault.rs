@@ -144,6 +144,9 @@ pub enum UpgradeFault {
     Subprotocol(String),
     /// It names an extension that was not asked for.
     Extension(String),
+    /// It takes our offer of permessage-deflate (RFC 7692) with a parameter that is malformed, doubled, or does not fit,
+    /// or without one that was demanded; the string says which.
+    Deflate(String),
 }
 
 impl fmt::Display for UpgradeFault {
@@ -155,19 +158,25 @@ impl fmt::Display for UpgradeFault {
             UpgradeFault::Accept => f.write_str("Sec-WebSocket-Accept does not match the key"),
             UpgradeFault::Subprotocol(_) => f.write_str("its subprotocol was not asked for"),
             UpgradeFault::Extension(name) => {
-                // A log line, not 64 KiB of the server's.
-                let start: String = name.chars().take(SHOWN).collect();
-                write!(f, "the extension {} was not asked for", start.escape_debug())
+                write!(f, "the extension {} was not asked for", shown(name))
+            }
+            UpgradeFault::Deflate(parameter) => {
+                write!(f, "its permessage-deflate does not fit the offer: {}", shown(parameter))
             }
         }
     }
+}
+
+/// A log line, not 64 KiB of the server's.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect::<String>().escape_debug().to_string()
 }
 
 /// How the server broke RFC 6455 after the upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolFault {
-    /// A reserved bit is set although no extension was negotiated (section 5.2).
+    /// A reserved bit is set that no negotiated extension has a meaning for there (section 5.2).
     ReservedBits,
     /// An opcode that is not defined (section 5.2).
     Opcode(u8),
@@ -183,6 +192,8 @@ pub enum ProtocolFault {
     UnfinishedMessage,
     /// Text that is no UTF-8 (section 8.1).
     Utf8,
+    /// A compressed message that cannot be inflated (RFC 7692 section 7.2.2).
+    Deflate,
     /// A Close frame with a payload of one byte, a code that must not be sent, or a reason that is no UTF-8.
     CloseFrame,
     /// A message longer than the limit; the number is the limit in bytes.
@@ -196,7 +207,7 @@ impl ProtocolFault {
     /// The close code that answers it (RFC 6455 section 7.4.1).
     pub fn close_code(self) -> u16 {
         match self {
-            ProtocolFault::Utf8 => 1007,
+            ProtocolFault::Utf8 | ProtocolFault::Deflate => 1007,
             ProtocolFault::TooBig(_) | ProtocolFault::NoMemory(_) => 1009,
             _ => 1002,
         }
@@ -214,6 +225,7 @@ impl fmt::Display for ProtocolFault {
             ProtocolFault::UnexpectedContinuation => f.write_str("a continuation without a start"),
             ProtocolFault::UnfinishedMessage => f.write_str("a new message inside another"),
             ProtocolFault::Utf8 => f.write_str("text that is not UTF-8"),
+            ProtocolFault::Deflate => f.write_str("a compressed message that cannot be inflated"),
             ProtocolFault::CloseFrame => f.write_str("a bad Close frame"),
             ProtocolFault::TooBig(limit) => write!(f, "a message of more than {limit} bytes"),
             ProtocolFault::NoMemory(bytes) => {

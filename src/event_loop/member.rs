@@ -382,6 +382,9 @@ impl Member {
             return;
         }
         let mut wire = Box::new(Wire::new(stream));
+        if let Some(agreed) = &accepted.agreed {
+            wire.agree(agreed);
+        }
         let core = self.core.clone();
         let attempt = self.in_a_row;
         let own = self.course.greetings.take();
@@ -407,7 +410,12 @@ impl Member {
         drop(inner);
         // What waits goes out at once: a new session begins with the wish to write.
         let _ = core.mailbox.park(wire, true, false, None);
-        self.io = Io::Open(Box::new(Session::new(core.config.max_message, accepted.rest, token)));
+        self.io = Io::Open(Box::new(Session::new(
+            core.config.max_message,
+            accepted.agreed.as_ref(),
+            accepted.rest,
+            token,
+        )));
     }
 
     fn token(&self) -> Token {

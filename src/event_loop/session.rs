@@ -19,6 +19,7 @@ use crate::link::{Action, Beat, Input};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::stream::Stream;
 use crate::net::tap::Direction;
+use crate::session::deflate::Agreed;
 use crate::session::reader::{Inbound, Item};
 use crate::session::wire::{Flush, Wire};
 
@@ -79,9 +80,13 @@ enum Gave {
 }
 
 impl Session {
-    pub(super) fn new(max_message: usize, rest: Vec<u8>, token: Token) -> Session {
+    pub(super) fn new(max_message: usize, agreed: Option<&Agreed>, rest: Vec<u8>, token: Token) -> Session {
+        let mut inbound = Inbound::new(max_message, rest);
+        if let Some(agreed) = agreed {
+            inbound.agree(agreed);
+        }
         Session {
-            inbound: Inbound::new(max_message, rest),
+            inbound,
             token,
             paused: false,
             ending: None,
@@ -191,6 +196,9 @@ impl Session {
             }
             if self.ended {
                 return false;
+            }
+            if self.inbound.worked_much() {
+                break;
             }
         }
         true

@@ -22,6 +22,7 @@ mod hooks;
 mod logger;
 mod numbers;
 mod options;
+mod options_deflate;
 mod options_heartbeat;
 mod options_outbox;
 mod options_reconnect;

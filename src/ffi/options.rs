@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::builder::{Builder, check_header, check_subprotocols};
+#[cfg(feature = "deflate")]
+use crate::config::deflate::Deflate;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
 use crate::config::reconnect::Reconnect;
@@ -51,6 +53,10 @@ pub struct heartwire_options {
     pub(super) redirects: Option<u32>,
     #[cfg(feature = "native-tls")]
     pub(super) tls: Tls,
+    #[cfg(feature = "deflate")]
+    pub(super) deflate: Deflate,
+    #[cfg(feature = "deflate")]
+    pub(super) deflates: bool,
 }
 
 /// Where callbacks run: one of HEARTWIRE_DISPATCH_…
@@ -88,6 +94,10 @@ impl heartwire_options {
             redirects: None,
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
+            #[cfg(feature = "deflate")]
+            deflate: Deflate::default(),
+            #[cfg(feature = "deflate")]
+            deflates: false,
         }
     }
 
@@ -106,6 +116,10 @@ impl heartwire_options {
         #[cfg(feature = "native-tls")]
         {
             builder = builder.tls(self.tls.clone());
+        }
+        #[cfg(feature = "deflate")]
+        if self.deflates {
+            builder = builder.compression(self.deflate);
         }
         for (name, value) in &self.headers {
             builder = builder.header(name, value);

@@ -2,6 +2,7 @@
 //!
 //! Sees the head of an answer when it is whole, or asks whether it can still become one. Reads nothing itself.
 
+use super::deflate::{Agreed, Offer};
 use crate::error::UpgradeFault;
 
 const HEADERS_MAX: usize = 128;
@@ -12,6 +13,8 @@ pub(crate) struct Expected {
     pub(crate) accept: String,
     /// Those that we offered.
     pub(crate) subprotocols: Vec<String>,
+    /// Compression, if that was offered.
+    pub(crate) deflate: Option<Offer>,
 }
 
 /// The head of an answer.
@@ -28,6 +31,7 @@ pub(crate) struct Head {
 pub(crate) enum Answer {
     Accepted {
         subprotocol: Option<String>,
+        agreed: Option<Agreed>,
         headers: Vec<(String, String)>,
     },
     /// An interim answer: the one that counts is still to come.
@@ -90,16 +94,21 @@ pub(crate) fn judge(head: Head, expected: &Expected) -> Result<Answer, UpgradeFa
         Some(_) => return Err(UpgradeFault::Accept),
         None => return Err(UpgradeFault::Header("Sec-WebSocket-Accept")),
     }
-    if let Some(extension) = values(&headers, "Sec-WebSocket-Extensions").find(|value| !value.is_empty()) {
-        return Err(UpgradeFault::Extension(extension.to_owned()));
-    }
+    let agreed = {
+        let mut extensions = values(&headers, "Sec-WebSocket-Extensions").filter(|value| !value.is_empty());
+        match (&expected.deflate, extensions.next()) {
+            (Some(offer), Some(first)) => offer.judge(std::iter::once(first).chain(extensions))?,
+            (None, Some(extension)) => return Err(UpgradeFault::Extension(extension.to_owned())),
+            (_, None) => None,
+        }
+    };
     let subprotocol = single(&headers, "Sec-WebSocket-Protocol")?.map(str::to_owned);
     if let Some(chosen) = &subprotocol
         && !expected.subprotocols.contains(chosen)
     {
         return Err(UpgradeFault::Subprotocol(chosen.clone()));
     }
-    Ok(Answer::Accepted { subprotocol, headers })
+    Ok(Answer::Accepted { subprotocol, agreed, headers })
 }
 
 /// How long the body is, where the head says it clearly.

@@ -49,6 +49,8 @@ impl From<Kind> for Opcode {
 pub(crate) struct Head {
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
+    /// It begins a compressed message (RFC 7692 section 6).
+    pub(crate) compressed: bool,
     /// Bytes of the header itself.
     pub(crate) size: usize,
     /// Bytes of payload it claims.
@@ -57,11 +59,16 @@ pub(crate) struct Head {
 
 /// Reads the header at the start of `bytes`; `None` if it has not wholly arrived and is not wrong so far.
 ///
-/// `assembling` says that a message has begun and not ended (section 5.4).
+/// `assembling` says that a message has begun and not ended (section 5.4), `deflate` that RSV1 has a meaning.
 #[inline]
-pub(crate) fn read_head(bytes: &[u8], assembling: bool) -> Result<Option<Head>, ProtocolFault> {
+pub(crate) fn read_head(
+    bytes: &[u8],
+    assembling: bool,
+    deflate: bool,
+) -> Result<Option<Head>, ProtocolFault> {
     let Some(&first) = bytes.first() else { return Ok(None) };
-    if first & 0x70 != 0 {
+    let compressed = first & 0x70 != 0;
+    if compressed && !(deflate && begins_compressed(first)) {
         return Err(ProtocolFault::ReservedBits);
     }
     let fin = first & 0x80 != 0;
@@ -110,7 +117,12 @@ pub(crate) fn read_head(bytes: &[u8], assembling: bool) -> Result<Option<Head>, 
     if opcode == Opcode::Close && payload == 1 {
         return Err(ProtocolFault::CloseFrame);
     }
-    Ok(Some(Head { fin, opcode, size, payload }))
+    Ok(Some(Head { fin, opcode, compressed, size, payload }))
+}
+
+/// RSV1 alone, and on a frame that begins a message.
+fn begins_compressed(first: u8) -> bool {
+    first & 0x70 == 0x40 && matches!(first & 0x0F, 1 | 2)
 }
 
 /// Code and reason of a Close frame's payload; 1005 when it has none (section 7.1.5).
@@ -133,19 +145,25 @@ fn may_be_sent(code: u16) -> bool {
 
 /// How many bytes a masked header takes for this payload.
 pub(crate) fn head_size(payload: usize) -> usize {
-    header(Opcode::Binary, [0; 4]).len(payload as u64)
+    header(Opcode::Binary, false, [0; 4]).len(payload as u64)
 }
 
 /// Writes the header of a whole, masked frame to the start of `to`, which has room; answers its size.
-pub(crate) fn write_head(to: &mut [u8], opcode: Opcode, payload: usize, key: [u8; 4]) -> usize {
+pub(crate) fn write_head(
+    to: &mut [u8],
+    opcode: Opcode,
+    compressed: bool,
+    payload: usize,
+    key: [u8; 4],
+) -> usize {
     let room = to.len();
     let mut rest = to;
-    let written = header(opcode, key).format(payload as u64, &mut rest);
+    let written = header(opcode, compressed, key).format(payload as u64, &mut rest);
     debug_assert!(written.is_ok(), "the caller made room");
     room - rest.len()
 }
 
-fn header(opcode: Opcode, key: [u8; 4]) -> FrameHeader {
+fn header(opcode: Opcode, compressed: bool, key: [u8; 4]) -> FrameHeader {
     let opcode = match opcode {
         Opcode::Continuation => OpCode::Data(Data::Continue),
         Opcode::Text => OpCode::Data(Data::Text),
@@ -154,7 +172,7 @@ fn header(opcode: Opcode, key: [u8; 4]) -> FrameHeader {
         Opcode::Ping => OpCode::Control(Control::Ping),
         Opcode::Pong => OpCode::Control(Control::Pong),
     };
-    FrameHeader { opcode, mask: Some(key), ..FrameHeader::default() }
+    FrameHeader { opcode, rsv1: compressed, mask: Some(key), ..FrameHeader::default() }
 }
 
 #[cfg(test)]
@@ -162,7 +180,7 @@ mod tests {
     use super::*;
 
     fn fault(bytes: &[u8], assembling: bool) -> ProtocolFault {
-        read_head(bytes, assembling).expect_err("a fault")
+        read_head(bytes, assembling, false).expect_err("a fault")
     }
 
     #[test]
@@ -174,7 +192,20 @@ mod tests {
         assert_eq!(fault(&[0x09], false), ProtocolFault::ControlFrame);
         assert_eq!(fault(&[0x80], false), ProtocolFault::UnexpectedContinuation);
         assert_eq!(fault(&[0x81], true), ProtocolFault::UnfinishedMessage);
-        assert_eq!(read_head(&[0x00], true), Ok(None));
+        assert_eq!(read_head(&[0x00], true, false), Ok(None));
+    }
+
+    #[test]
+    fn with_compression_one_reserved_bit_may_begin_a_message_and_nothing_else() {
+        for first in 0..=u8::MAX {
+            let good = matches!(first & 0x7F, 0x41 | 0x42);
+            let fault = read_head(&[first], false, true) == Err(ProtocolFault::ReservedBits);
+            assert_eq!(fault, first & 0x70 != 0 && !good, "{first:#x}");
+        }
+        let head = |bytes: &[u8]| read_head(bytes, false, true).unwrap().unwrap();
+        assert!(head(&[0xC1, 0]).compressed && !head(&[0x81, 0]).compressed);
+        assert_eq!(read_head(&[0x40], true, true), Err(ProtocolFault::ReservedBits));
+        assert_eq!(read_head(&[0x41], true, true), Err(ProtocolFault::UnfinishedMessage));
     }
 
     #[test]
@@ -190,11 +221,11 @@ mod tests {
         assert_eq!(fault(&[0x82, 126, 0, 125], false), ProtocolFault::Length);
         assert_eq!(fault(&[0x82, 127, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF], false), ProtocolFault::Length);
         assert_eq!(fault(&[0x82, 127, 0x80], false), ProtocolFault::Length);
-        let head = |bytes: &[u8]| read_head(bytes, false).unwrap().unwrap();
+        let head = |bytes: &[u8]| read_head(bytes, false, false).unwrap().unwrap();
         assert_eq!(head(&[0x82, 125]).payload, 125);
         assert_eq!(head(&[0x82, 126, 0, 126]).payload, 126);
         assert_eq!(head(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]).payload, 65536);
-        assert_eq!(read_head(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0], false), Ok(None));
+        assert_eq!(read_head(&[0x82, 127, 0, 0, 0, 0, 0, 1, 0], false, false), Ok(None));
     }
 
     #[test]

@@ -11,13 +11,16 @@
 //! payload that takes many reads arrives in its place. Its bytes are initialised once, just before the first read into
 //! them, so that memory which no byte has reached is not touched. It grows by doubling when bytes that arrived fill
 //! it, never because a header claims much; where there is no memory for that, the message is a fault.
+//!
+//! The bytes of a compressed message go through [`Inflater`] as they arrive, which has a buffer of its own.
 
 use std::io::{self, Read};
 use std::ops::Range;
 
 use simdutf8::{basic, compat};
 
-use super::frame::{self, CONTROL_MAX, HEAD_MAX, Opcode};
+use super::deflate::{Agreed, Inflater};
+use super::frame::{self, CONTROL_MAX, HEAD_MAX, Head, Opcode};
 use crate::error::ProtocolFault;
 use crate::event::MessageRef;
 
@@ -76,11 +79,14 @@ pub(crate) struct Inbound {
     peak: usize,
     /// A Close frame or a fault came: the rest is of no interest.
     over: bool,
+    /// Only where compression was agreed on.
+    inflater: Option<Inflater>,
 }
 
-/// A message being assembled, as places in the buffer.
+/// A message being assembled, as places in the buffer; of one that is compressed nothing stays there.
 struct Partial {
     text: bool,
+    compressed: bool,
     start: usize,
     end: usize,
     /// Up to here it is UTF-8.
@@ -91,6 +97,13 @@ struct Partial {
 struct Payload {
     left: usize,
     fin: bool,
+}
+
+/// What stands whole at a place in the buffer, or came out of the inflater.
+struct Found {
+    opcode: Opcode,
+    place: Range<usize>,
+    inflated: bool,
 }
 
 impl Inbound {
@@ -110,7 +123,13 @@ impl Inbound {
             filled: false,
             peak: rest.len(),
             over: false,
+            inflater: None,
         }
+    }
+
+    /// Takes compressed messages, too, as was agreed on in the upgrade.
+    pub(crate) fn agree(&mut self, agreed: &Agreed) {
+        self.inflater = Some(Inflater::new(agreed));
     }
 
     /// Reads once, into the room there is; call it when [`next`](Self::next) has nothing more.
@@ -163,7 +182,11 @@ impl Inbound {
                 return Err(fault);
             }
         };
-        match item(&self.buf, found) {
+        let payload = match &self.inflater {
+            Some(inflater) if found.inflated => inflater.message(),
+            _ => &self.buf[found.place],
+        };
+        match item(found.opcode, payload) {
             Ok(item) => {
                 self.over = matches!(item, Item::Close { .. });
                 Ok(Some(item))
@@ -182,7 +205,13 @@ impl Inbound {
 
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
-        self.size > IDLE && self.is_empty()
+        let inflater = self.inflater.as_ref().is_some_and(Inflater::has_spare);
+        (self.size > IDLE || inflater) && self.is_empty()
+    }
+
+    /// Whether so much was inflated since the last call that the turn should end.
+    pub(crate) fn worked_much(&mut self) -> bool {
+        self.inflater.as_mut().is_some_and(Inflater::worked_much)
     }
 
     /// Gives back what the last stretch did not need: where not even a quarter was used since the last call. A client
@@ -191,8 +220,11 @@ impl Inbound {
         if !self.has_spare() {
             return;
         }
+        if let Some(inflater) = &mut self.inflater {
+            inflater.shrink();
+        }
         let peak = std::mem::take(&mut self.peak);
-        if peak <= self.size / 4 {
+        if self.size > IDLE && peak <= self.size / 4 {
             self.replace((2 * peak).next_power_of_two().max(IDLE));
         }
     }
@@ -211,7 +243,7 @@ impl Inbound {
     }
 
     /// Moves on to the end of the next message or control frame, if it is there.
-    fn parse(&mut self) -> Result<Option<(Opcode, Range<usize>)>, ProtocolFault> {
+    fn parse(&mut self) -> Result<Option<Found>, ProtocolFault> {
         loop {
             if self.frame.is_some() {
                 if let Some(found) = self.assemble()? {
@@ -222,7 +254,8 @@ impl Inbound {
                 }
             }
             let unparsed = &self.buf[self.start..self.end];
-            let Some(head) = frame::read_head(unparsed, self.message.is_some())? else { return Ok(None) };
+            let head = frame::read_head(unparsed, self.message.is_some(), self.inflater.is_some())?;
+            let Some(head) = head else { return Ok(None) };
             let body = self.start + head.size;
             let arrived = self.end - body;
             if head.opcode.is_control() {
@@ -231,7 +264,11 @@ impl Inbound {
                     return Ok(None);
                 }
                 self.start = body + size;
-                return Ok(Some((head.opcode, body..body + size)));
+                return Ok(Some(Found { opcode: head.opcode, place: body..body + size, inflated: false }));
+            }
+            if self.is_compressed(&head) {
+                self.begin_compressed(&head)?;
+                continue;
             }
 
             let so_far = self.message.as_ref().map_or(0, |message| message.end - message.start);
@@ -241,20 +278,71 @@ impl Inbound {
             };
             if head.fin && self.message.is_none() && size <= arrived {
                 self.start = body + size;
-                return Ok(Some((head.opcode, body..body + size)));
+                return Ok(Some(Found { opcode: head.opcode, place: body..body + size, inflated: false }));
             }
             if self.message.is_none() {
                 let text = head.opcode == Opcode::Text;
-                self.message = Some(Partial { text, start: body, end: body, valid: body });
+                self.message = Some(Partial { text, compressed: false, start: body, end: body, valid: body });
             }
             self.start = body;
             self.frame = Some(Payload { left: size, fin: head.fin });
         }
     }
 
+    /// Whether this frame's payload is to be inflated: the first frame of a message says it for all.
+    fn is_compressed(&self, head: &Head) -> bool {
+        match &self.message {
+            Some(message) => message.compressed,
+            None => head.compressed,
+        }
+    }
+
+    /// A frame of a compressed message: its limit is for what comes out.
+    fn begin_compressed(&mut self, head: &Head) -> Result<(), ProtocolFault> {
+        let Some(inflater) = &mut self.inflater else { return Ok(()) };
+        if self.message.is_none() {
+            inflater.begin();
+            let text = head.opcode == Opcode::Text;
+            self.message = Some(Partial { text, compressed: true, start: 0, end: 0, valid: 0 });
+        }
+        let left = inflater.claim(head.payload, self.max_message)?;
+        self.start += head.size;
+        self.frame = Some(Payload { left, fin: head.fin });
+        Ok(())
+    }
+
+    /// [`assemble`](Self::assemble) for a compressed message.
+    fn inflate(&mut self) -> Result<Option<Found>, ProtocolFault> {
+        let (Some(payload), Some(message), Some(inflater)) =
+            (&mut self.frame, &self.message, &mut self.inflater)
+        else {
+            return Ok(None);
+        };
+        let text = message.text;
+        let size = payload.left.min(self.end - self.start);
+        let arrived = &self.buf[self.start..self.start + size];
+        self.start += size;
+        payload.left -= size;
+        let frame_done = payload.left == 0;
+        let whole = frame_done && payload.fin;
+        inflater.take(arrived, text, whole, self.max_message)?;
+        if frame_done {
+            self.frame = None;
+        }
+        if !whole {
+            return Ok(None);
+        }
+        self.message = None;
+        let opcode = if text { Opcode::Text } else { Opcode::Binary };
+        Ok(Some(Found { opcode, place: 0..0, inflated: true }))
+    }
+
     /// Takes what arrived of a data frame into its message; answers the message when that was the last of it.
-    fn assemble(&mut self) -> Result<Option<(Opcode, Range<usize>)>, ProtocolFault> {
+    fn assemble(&mut self) -> Result<Option<Found>, ProtocolFault> {
         let (Some(payload), Some(message)) = (&mut self.frame, &mut self.message) else { return Ok(None) };
+        if message.compressed {
+            return self.inflate();
+        }
         let size = payload.left.min(self.end - self.start);
         if message.end != self.start {
             self.buf.copy_within(self.start..self.start + size, message.end);
@@ -265,10 +353,10 @@ impl Inbound {
         let frame_done = payload.left == 0;
         if frame_done && payload.fin {
             let opcode = if message.text { Opcode::Text } else { Opcode::Binary };
-            let whole = message.start..message.end;
+            let place = message.start..message.end;
             self.frame = None;
             self.message = None;
-            return Ok(Some((opcode, whole)));
+            return Ok(Some(Found { opcode, place, inflated: false }));
         }
         if message.text {
             // Fails at once, and not when the message ends: Autobahn 6.4. A character may end in the next piece.
@@ -359,9 +447,8 @@ impl Inbound {
     }
 }
 
-/// What stands at this place. A text that came in pieces was looked at before: a `&str` has its price.
-fn item(buf: &[u8], (opcode, place): (Opcode, Range<usize>)) -> Result<Item<'_>, ProtocolFault> {
-    let payload = &buf[place];
+/// What this payload is. A text that came in pieces was looked at before: a `&str` has its price.
+fn item(opcode: Opcode, payload: &[u8]) -> Result<Item<'_>, ProtocolFault> {
     Ok(match opcode {
         // Where it is wrong nobody asks.
         Opcode::Text => {

@@ -11,6 +11,7 @@ use tungstenite::handshake::client::{generate_key, generate_request};
 use tungstenite::handshake::derive_accept_key;
 
 use super::answer::{self, Answer, Expected, Head};
+use super::deflate::{Agreed, Offer};
 use crate::error::{Cause, Refusal, UpgradeFault};
 
 /// All heads of an answer together, 1xx ones included.
@@ -42,6 +43,8 @@ pub(crate) struct UpgradeRequest {
     pub(crate) headers: Vec<(String, String)>,
     /// Subprotocols to offer, the preferred one first.
     pub(crate) subprotocols: Vec<String>,
+    /// Compression to offer.
+    pub(crate) deflate: Option<Offer>,
 }
 
 /// A server's good answer.
@@ -49,6 +52,8 @@ pub(crate) struct UpgradeRequest {
 pub(crate) struct Accepted {
     /// The server's choice among those that were asked for.
     pub(crate) subprotocol: Option<String>,
+    /// Compression, if the server took the offer.
+    pub(crate) agreed: Option<Agreed>,
     /// All headers, in order.
     pub(crate) headers: Vec<(String, String)>,
     /// What came behind the head: the first frames. The stream may hold more.
@@ -96,6 +101,7 @@ impl Upgrade {
             expected: Expected {
                 accept: derive_accept_key(key.as_bytes()),
                 subprotocols: request.subprotocols.clone(),
+                deflate: request.deflate,
             },
             answer: Vec::new(),
             scanned: 0,
@@ -188,13 +194,13 @@ impl Upgrade {
             self.answer.drain(..end);
             self.scanned = 0;
             match answer::judge(head, &self.expected).map_err(Cause::BadUpgrade)? {
-                Answer::Accepted { subprotocol, headers } => {
+                Answer::Accepted { subprotocol, agreed, headers } => {
                     if self.written < self.request.len() {
                         // An answer to a question that was not finished is not one to ours.
                         return Err(Cause::BadUpgrade(UpgradeFault::NotHttp));
                     }
                     let rest = std::mem::take(&mut self.answer);
-                    return Ok(Some(Accepted { subprotocol, headers, rest }));
+                    return Ok(Some(Accepted { subprotocol, agreed, headers, rest }));
                 }
                 Answer::Wait => self.skipped += end,
                 Answer::Refused(Head { status, headers, .. }) => {
@@ -256,6 +262,9 @@ fn write_request(request: &UpgradeRequest, key: &str) -> Vec<u8> {
     }
     if !request.subprotocols.is_empty() {
         put("Sec-WebSocket-Protocol", &request.subprotocols.join(", "));
+    }
+    if let Some(offer) = &request.deflate {
+        put("Sec-WebSocket-Extensions", &offer.header());
     }
     bytes.extend_from_slice(b"\r\n");
     bytes

@@ -3,12 +3,16 @@
 //! Whoever holds the wire writes; it never blocks. Messages are framed in the order in which they were given, each in
 //! one frame. A message stays here with its payload until the stream has accepted its last byte, since what was not
 //! written whole goes out again on the next session. Knows no socket, no clock and no limits but its own 64 KiB.
+//!
+//! Where compression was agreed on, a message is compressed when its frame is begun: from there on nothing but control
+//! frames can get before it, so the compressor sees messages in the order in which the server inflates them.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::time::Instant;
 
+use super::deflate::{Agreed, Deflater};
 use super::frame::{self, CONTROL_MAX, CONTROL_PAYLOAD_MAX, HEAD_MAX, Opcode};
 use super::writer::{BOUND, Outgoing};
 use super::written::Written;
@@ -52,6 +56,8 @@ pub(crate) struct Wire<S> {
     closing: Option<Closing>,
     beat_end: Option<u64>,
     written: Written,
+    /// Only where compression was agreed on.
+    deflater: Option<Deflater>,
 }
 
 struct Sending {
@@ -69,6 +75,8 @@ struct Sending {
 #[derive(Clone, Copy)]
 struct Begun {
     key: [u8; 4],
+    /// Its payload is what the deflater made of the message's.
+    compressed: bool,
     /// Bytes of payload that are framed.
     done: usize,
 }
@@ -119,7 +127,13 @@ impl<S: Read + Write> Wire<S> {
             closing: None,
             beat_end: None,
             written: Written::default(),
+            deflater: None,
         }
+    }
+
+    /// Compresses from now on what is worth it, as was agreed on in the upgrade.
+    pub(crate) fn agree(&mut self, agreed: &Agreed) {
+        self.deflater = Some(Deflater::new(agreed));
     }
 
     /// Writes a borrowed message as far as the stream takes it, after what was given before.
@@ -127,12 +141,14 @@ impl<S: Read + Write> Wire<S> {
     /// The payload is copied only if it could not be written whole.
     pub(crate) fn send_now(&mut self, id: MessageId, kind: Kind, payload: &[u8]) -> Flush {
         let owned = |payload: &[u8]| Entry { id, kind, payload: payload.to_vec(), expires: None };
-        if self.failed || self.closing.is_some() || !self.is_idle() {
+        let opcode = Opcode::from(kind);
+        let compressed = self.deflater.as_ref().is_some_and(|deflater| deflater.wants(opcode, payload.len()));
+        if self.failed || self.closing.is_some() || compressed || !self.is_idle() {
             self.push(owned(payload));
             return self.flush();
         }
-        let opcode = Opcode::from(kind);
-        let mut begun = Begun { key: self.out.begin(opcode, payload.len()), done: 0 };
+        let key = self.out.begin(opcode, false, payload.len());
+        let mut begun = Begun { key, compressed: false, done: 0 };
         let flush = loop {
             begun.done += self.out.append(&payload[begun.done..], begun.key, begun.done);
             let flush = self.write_out();
@@ -224,7 +240,7 @@ impl<S: Read + Write> Wire<S> {
     /// How many bytes of payload may still be pushed; a message that is longer may go when nothing else waits.
     pub(crate) fn room(&self) -> usize {
         let done = self.begun.map_or(0, |begun| begun.done);
-        BOUND.saturating_sub(self.out.len() + self.queued - done)
+        BOUND.saturating_sub((self.out.len() + self.queued).saturating_sub(done))
     }
 
     /// Whether there is nothing to write. Messages that came after a Close do not count: they stay here.
@@ -249,13 +265,17 @@ impl<S: Read + Write> Wire<S> {
 
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
-        self.is_idle() && (self.out.has_spare() || self.has_spare_list())
+        let deflater = self.deflater.as_ref().is_some_and(Deflater::has_spare);
+        self.is_idle() && (deflater || self.out.has_spare() || self.has_spare_list())
     }
 
     /// Gives memory back that the last stretch did not need; while something waits to be written, nothing.
     pub(crate) fn shrink(&mut self) {
         if self.is_idle() {
             self.out.shrink();
+            if let Some(deflater) = &mut self.deflater {
+                deflater.shrink();
+            }
             if self.has_spare_list() {
                 self.sending = VecDeque::new();
             }
@@ -347,11 +367,23 @@ impl<S: Read + Write> Wire<S> {
                 if !self.out.has_room(size) && !self.out.is_empty() {
                     return false;
                 }
-                Begun { key: self.out.begin(item.opcode, item.payload.len()), done: 0 }
+                let mut payload = item.payload.len();
+                let mut compressed = false;
+                if let Some(deflater) = &mut self.deflater
+                    && deflater.wants(item.opcode, payload)
+                {
+                    compressed = deflater.compress(&item.payload);
+                    payload = if compressed { deflater.payload().len() } else { payload };
+                }
+                Begun { key: self.out.begin(item.opcode, compressed, payload), compressed, done: 0 }
             }
         };
-        begun.done += self.out.append(&item.payload[begun.done..], begun.key, begun.done);
-        if begun.done < item.payload.len() {
+        let payload = match &self.deflater {
+            Some(deflater) if begun.compressed => deflater.payload(),
+            _ => &item.payload,
+        };
+        begun.done += self.out.append(&payload[begun.done..], begun.key, begun.done);
+        if begun.done < payload.len() {
             self.begun = Some(begun);
             return false;
         }
@@ -400,6 +432,12 @@ impl<S: Read + Write> Wire<S> {
                 self.written.note(id, payload.len());
             }
         }
+    }
+
+    /// Whether there is a compressor with what it needs.
+    #[cfg(all(test, feature = "deflate"))]
+    pub(crate) fn compresses(&self) -> bool {
+        self.deflater.as_ref().is_some_and(Deflater::is_ready)
     }
 
     #[cfg(test)]

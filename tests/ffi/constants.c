@@ -90,6 +90,22 @@ static void settings(void) {
     CHECK(heartwire_options_set_reconnect_delays(options, NULL, 0) == HEARTWIRE_ERR_ARGUMENT);
     CHECK(heartwire_options_set_reconnect_retry_status(options, 99, true) == HEARTWIRE_ERR_CONFIG);
     CHECK(heartwire_options_set_outbox(options, 0, 1) == HEARTWIRE_ERR_CONFIG);
+    if (heartwire_options_set_deflate(options, true) == HEARTWIRE_ERR_UNSUPPORTED) {
+        CHECK(heartwire_options_set_deflate_level(options, 6) == HEARTWIRE_ERR_UNSUPPORTED);
+        CHECK(heartwire_options_set_deflate_threshold(options, 0) == HEARTWIRE_ERR_UNSUPPORTED);
+        CHECK(heartwire_options_set_deflate_no_context_takeover(options, true, true) == HEARTWIRE_ERR_UNSUPPORTED);
+        CHECK(heartwire_options_set_deflate_max_window_bits(options, 8, 15) == HEARTWIRE_ERR_UNSUPPORTED);
+    } else {
+        OK(heartwire_options_set_deflate_level(options, 9));
+        CHECK(heartwire_options_set_deflate_level(options, 0) == HEARTWIRE_ERR_CONFIG);
+        CHECK(heartwire_options_set_deflate_level(options, 10) == HEARTWIRE_ERR_CONFIG);
+        OK(heartwire_options_set_deflate_threshold(options, 0));
+        OK(heartwire_options_set_deflate_no_context_takeover(options, true, true));
+        OK(heartwire_options_set_deflate_max_window_bits(options, 8, 15));
+        CHECK(heartwire_options_set_deflate_max_window_bits(options, 7, 15) == HEARTWIRE_ERR_CONFIG);
+        CHECK(heartwire_options_set_deflate_max_window_bits(options, 15, 16) == HEARTWIRE_ERR_CONFIG);
+    }
+    CHECK(heartwire_options_set_deflate(NULL, true) == HEARTWIRE_ERR_ARGUMENT);
     CHECK(heartwire_create("http://h/", options, &client) == HEARTWIRE_ERR_CONFIG);
     CHECK(strstr(heartwire_last_error(), "url") != NULL);
     CHECK(client.id == 0);

@@ -50,6 +50,8 @@ mod before_connect;
 mod close;
 mod connect;
 mod cuts;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod delivery;
 mod elsewhere;
 mod faults;

@@ -174,6 +174,19 @@ impl FrameReader {
         Ok(None)
     }
 
+    /// The next whole frame, unmasked, with its first byte as it came: for scripts that know extensions.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next) has them.
+    pub fn next_unmasked(&mut self) -> Result<Option<(u8, Vec<u8>)>, Violation> {
+        let first = self.unread.get(self.parsed).copied().unwrap_or_default();
+        let Some((header, mut payload)) = self.next_frame()? else { return Ok(None) };
+        let mask = header.mask.ok_or_else(|| Violation("unmasked frame from the client".into()))?;
+        unmask(&mut payload, mask);
+        Ok(Some((first, payload)))
+    }
+
     fn next_frame(&mut self) -> Result<Option<(FrameHeader, Vec<u8>)>, Violation> {
         let rest = &self.unread[self.parsed..];
         let mut cursor = Cursor::new(rest);

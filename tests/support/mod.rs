@@ -13,6 +13,8 @@ pub mod behaviour;
 pub mod certs;
 mod connection;
 pub mod crowd;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 pub mod elsewhere;
 pub mod frames;
 pub mod heap;

@@ -6,3 +6,12 @@ mod reader;
 mod stream;
 mod upgrade;
 mod wire;
+
+#[cfg(feature = "deflate")]
+mod deflate {
+    mod negotiation;
+    mod peer;
+    mod reading;
+    mod window;
+    mod writing;
+}

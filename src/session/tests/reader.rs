@@ -14,7 +14,7 @@ const MAX: usize = 16 * 1024 * 1024;
 
 /// An item that outlives the buffer.
 #[derive(Clone, Debug, PartialEq)]
-enum Got {
+pub(super) enum Got {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
@@ -46,7 +46,7 @@ fn drain(inbound: &mut Inbound, into: &mut Vec<Got>) {
 }
 
 /// What comes of these pieces when each is one read.
-fn read_all(inbound: &mut Inbound, pieces: impl IntoIterator<Item = Vec<u8>>) -> Vec<Got> {
+pub(super) fn read_all(inbound: &mut Inbound, pieces: impl IntoIterator<Item = Vec<u8>>) -> Vec<Got> {
     let mut got = Vec::new();
     drain(inbound, &mut got);
     for piece in pieces {

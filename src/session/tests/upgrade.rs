@@ -18,6 +18,7 @@ fn request() -> UpgradeRequest {
             ("X-Name".to_owned(), "twice".to_owned()),
         ],
         subprotocols: vec!["chat.v2".to_owned(), "chat.v1".to_owned()],
+        deflate: None,
     }
 }
 

@@ -16,10 +16,10 @@ const CHINESE: &str = "心跳：线路断了，再连上🔌";
 const TICK: Duration = Duration::from_millis(20);
 
 pub(crate) fn all() -> Vec<Check> {
-    let mut all = plain();
+    let all = plain().into_iter();
     #[cfg(feature = "deflate")]
-    all.push(Check::new("compression", compression));
-    all
+    let all = all.chain([Check::new("compression", compression)]);
+    all.collect()
 }
 
 fn plain() -> Vec<Check> {

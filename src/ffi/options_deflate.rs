@@ -33,7 +33,7 @@ fn change(_: &mut heartwire_options, _: impl FnOnce(Deflate) -> Deflate) -> Resu
 /// Sets whether compression of messages (permessage-deflate, RFC 7692) is offered to the server. Default: no.
 ///
 /// The server may decline; heartwire_response_header() tells what was agreed under "Sec-WebSocket-Extensions". A session
-/// holds about 400 KiB from the first message that it compresses and 40 KiB from the first one that it inflates. Do not
+/// holds 372 KiB from the first message that it compresses and 47 KiB from the first one that it inflates. Do not
 /// compress what a stranger may choose together with a secret in one session: the length tells of it.
 ///
 /// Ownership: nothing changes hands.

@@ -122,6 +122,7 @@ impl Function {
                     "1000"
                 }
             }
+            (_, "uint8_t", _) => "9",
             (_, "size_t", "bytes") => "1 << 20",
             (_, "uint32_t" | "size_t" | "bool", _) => "1",
             (_, "double", _) => "2.0",

@@ -124,6 +124,7 @@ impl<'a> Compressing<'a> {
                 .map_err(|error| invalid(error.to_string()))?;
             done += (self.inflate.total_in() - before) as usize;
         }
+        message.shrink_to_fit();
         Ok(message)
     }
 }

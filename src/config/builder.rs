@@ -13,6 +13,7 @@ use crate::config::check;
 use crate::config::greeting::Greeting;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
+use crate::config::proxy::Proxy;
 use crate::config::reconnect::Reconnect;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
@@ -39,6 +40,7 @@ pub struct Builder {
     greetings: Vec<Greeting>,
     #[cfg(feature = "native-tls")]
     tls: Tls,
+    proxy: Option<Proxy>,
     local_address: Option<IpAddr>,
     connect_timeout: Duration,
     resolve_timeout: Duration,
@@ -72,6 +74,7 @@ impl Builder {
             greetings: Vec::new(),
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
+            proxy: None,
             local_address: None,
             connect_timeout: Duration::from_secs(15),
             resolve_timeout: Duration::from_secs(5),
@@ -161,13 +164,20 @@ impl Builder {
         self
     }
 
+    /// Connects through a proxy: a URL like `http://user:password@host:3128` or `socks5h://host`, or a [`Proxy`], which can
+    /// also be taken from the environment. Default: none, whatever the environment says.
+    pub fn proxy(mut self, proxy: impl Into<Proxy>) -> Builder {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
     /// The local address to connect from. Default: the system chooses.
     pub fn local_address(mut self, address: IpAddr) -> Builder {
         self.local_address = Some(address);
         self
     }
 
-    /// The deadline of a whole attempt, from the name lookup to the upgrade's answer. Default: 15 s.
+    /// The deadline of a whole attempt, from the name lookup to the upgrade's answer, a proxy's included. Default: 15 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Builder {
         self.connect_timeout = timeout;
         self
@@ -281,6 +291,11 @@ impl Builder {
             headers: headers(self.headers, address.authorization.clone())?,
             subprotocols: self.subprotocols,
         };
+        let proxy = match &self.proxy {
+            Some(proxy) => proxy
+                .route(&address, crate::error::header(&request.headers, "User-Agent").unwrap_or_default())?,
+            None => None,
+        };
         let target = Target {
             host: address.host.clone(),
             port: address.port,
@@ -294,6 +309,7 @@ impl Builder {
                 }
                 None
             },
+            proxy,
             local: self.local_address,
             user_timeout: self.heartbeat.patience(),
             resolve_timeout: self.resolve_timeout,

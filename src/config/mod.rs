@@ -5,9 +5,11 @@ use std::sync::Arc;
 pub(crate) mod address;
 pub(crate) mod builder;
 pub(crate) mod check;
+mod environment;
 pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
+pub(crate) mod proxy;
 pub(crate) mod reconnect;
 #[cfg(any(feature = "native-tls", feature = "capi"))]
 #[cfg_attr(

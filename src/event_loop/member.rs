@@ -429,6 +429,9 @@ impl Member {
         match action {
             Action::Dial { attempt } => {
                 log::debug!("[{}] attempt {attempt} to {}", self.name(), self.core.config.shown_url);
+                if let Some(proxy) = &self.core.config.target.proxy {
+                    log::debug!("[{}] through {proxy}", self.name());
+                }
                 self.core.mailbox.lock().counters.attempts += 1;
                 self.in_a_row = attempt;
                 self.attempt = self.attempt.wrapping_add(1);

@@ -22,6 +22,7 @@ mod numbers;
 mod options;
 mod options_heartbeat;
 mod options_outbox;
+mod options_proxy;
 mod options_reconnect;
 mod options_tls;
 mod send;

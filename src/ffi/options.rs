@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::builder::{Builder, check_header, check_subprotocols};
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
+use crate::config::proxy::Proxy;
 use crate::config::reconnect::Reconnect;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
@@ -44,8 +45,11 @@ pub struct heartwire_options {
     pub(super) delay: Option<Delay>,
     pub(super) outbox: OutboxLimits,
     pub(super) greetings: Greetings,
+    pub(super) proxy: Option<Proxy>,
     #[cfg(feature = "native-tls")]
     pub(super) tls: Tls,
+    #[cfg(feature = "native-tls")]
+    pub(super) proxy_tls: Option<Tls>,
 }
 
 /// Where callbacks run: one of HEARTWIRE_DISPATCH_…
@@ -77,8 +81,11 @@ impl heartwire_options {
             delay: None,
             outbox: OutboxLimits::default(),
             greetings: Greetings::default(),
+            proxy: None,
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
+            #[cfg(feature = "native-tls")]
+            proxy_tls: None,
         }
     }
 
@@ -98,6 +105,14 @@ impl heartwire_options {
         {
             builder = builder.tls(self.tls.clone());
         }
+        builder = with(builder, self.proxy.clone(), |builder, proxy| {
+            #[cfg(feature = "native-tls")]
+            let proxy = match &self.proxy_tls {
+                Some(tls) => proxy.tls(tls.clone()),
+                None => proxy,
+            };
+            builder.proxy(proxy)
+        });
         for (name, value) in &self.headers {
             builder = builder.header(name, value);
         }

@@ -57,8 +57,8 @@ impl Tap {
 
     /// TLS asks for five bytes, then for the record they announce; reading ahead saves every second call.
     #[cfg(feature = "native-tls")]
-    pub(crate) fn below_tls(socket: TcpStream, trouble: Arc<Trouble>) -> Tap {
-        Tap { ahead: vec![0; FIRST], trouble, ..Tap::plain(socket) }
+    pub(crate) fn below_tls(self, trouble: Arc<Trouble>) -> Tap {
+        Tap { ahead: vec![0; FIRST], trouble, ..self }
     }
 
     /// Forgets what the operation before said.

@@ -346,6 +346,11 @@
 #define HEARTWIRE_PHASE_CLOSE 6
 
 /**
+ * All that a proxy has a part in before the way through it is open: its name, TCP and TLS with it, its answer.
+ */
+#define HEARTWIRE_PHASE_PROXY 7
+
+/**
  * Asking the program, by heartwire_options_set_before_connect(); comes ahead of all others.
  */
 #define HEARTWIRE_PHASE_PREPARE 8
@@ -366,7 +371,7 @@
 #define HEARTWIRE_CAUSE_TLS 3
 
 /**
- * The server answered the upgrade with a status other than 101.
+ * The server answered the upgrade with a status other than 101; in HEARTWIRE_PHASE_PROXY the proxy refused.
  */
 #define HEARTWIRE_CAUSE_REFUSED 4
 
@@ -394,6 +399,11 @@
  * No answer to the heartbeats: the link is dead although TCP has not noticed.
  */
 #define HEARTWIRE_CAUSE_SILENT 9
+
+/**
+ * The proxy's answer is wrong, or a SOCKS proxy's refusal.
+ */
+#define HEARTWIRE_CAUSE_PROXY 10
 
 /**
  * The server redirected the upgrade to where it is not followed.
@@ -464,6 +474,46 @@
  * Something else; read the text.
  */
 #define HEARTWIRE_TLS_FAULT_OTHER 6
+
+/**
+ * No failure of a proxy's, or an HTTP proxy's refusal: that has a status.
+ */
+#define HEARTWIRE_PROXY_FAULT_NONE 0
+
+/**
+ * The answer to CONNECT is not HTTP/1.
+ */
+#define HEARTWIRE_PROXY_FAULT_NOT_HTTP 1
+
+/**
+ * The head of the answer to CONNECT is too long.
+ */
+#define HEARTWIRE_PROXY_FAULT_TOO_LONG 2
+
+/**
+ * The answer is not SOCKS version 5.
+ */
+#define HEARTWIRE_PROXY_FAULT_NOT_SOCKS 3
+
+/**
+ * The SOCKS proxy wants a user name and password, and none are set; or it wants another kind of login.
+ */
+#define HEARTWIRE_PROXY_FAULT_METHOD 4
+
+/**
+ * The SOCKS proxy refused the user name and password.
+ */
+#define HEARTWIRE_PROXY_FAULT_CREDENTIALS 5
+
+/**
+ * The SOCKS proxy did not connect us: see `socks_reply`.
+ */
+#define HEARTWIRE_PROXY_FAULT_SOCKS 6
+
+/**
+ * It sent bytes that nobody had asked for.
+ */
+#define HEARTWIRE_PROXY_FAULT_UNASKED 7
 
 /**
  * Not the end of a session.
@@ -774,6 +824,12 @@ typedef int32_t heartwire_cause;
 typedef int32_t heartwire_tls_fault;
 
 /**
+ * What was wrong with a proxy's answer, or why a SOCKS proxy refused: one of HEARTWIRE_PROXY_FAULT_…; a later version
+ * may have more.
+ */
+typedef int32_t heartwire_proxy_fault;
+
+/**
  * Why a link is down.
  */
 typedef struct heartwire_error_info {
@@ -794,7 +850,7 @@ typedef struct heartwire_error_info {
      */
     int32_t os_error;
     /**
-     * The HTTP status with which the server refused the upgrade; 0 if it did not.
+     * The HTTP status with which the server refused the upgrade, or the proxy the way to it; 0 if they did not.
      */
     int32_t http_status;
     /**
@@ -821,6 +877,14 @@ typedef struct heartwire_error_info {
      * All of it in words. Belongs to the event.
      */
     const char *text;
+    /**
+     * What was wrong with a proxy's answer, or why a SOCKS proxy refused: one of HEARTWIRE_PROXY_FAULT_…
+     */
+    heartwire_proxy_fault proxy_fault;
+    /**
+     * A SOCKS proxy's reply (RFC 1928 section 6) that did not connect us; else 0.
+     */
+    int32_t socks_reply;
 } heartwire_error_info;
 
 /**
@@ -1580,6 +1644,58 @@ heartwire_status heartwire_options_set_outbox_when_full(struct heartwire_options
  */
 heartwire_status heartwire_options_set_outbox_time_to_live(struct heartwire_options *options,
                                                            uint32_t time_ms);
+
+/**
+ * Connects through this proxy. Default: none, whatever the environment says.
+ *
+ * "http://host:3128" is an HTTP proxy, asked by CONNECT for ws: and wss: alike; "https://host" the same with TLS to the
+ * proxy; "socks5://host" a SOCKS 5 proxy that is given addresses, and "socks5h://host" one that looks the server's name
+ * up. The default ports are 80, 443 and 1080. User name and password may be in the URL, escaped, or beside it, as they
+ * are; the proxy gets them unasked.
+ *
+ * The last one of heartwire_options_set_proxy() and heartwire_options_set_proxy_from_environment() counts.
+ *
+ * Ownership: the texts are copied. `user` and `password` may be NULL.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT (a password without a user, too), HEARTWIRE_ERR_UTF8, or
+ * HEARTWIRE_ERR_CONFIG for a URL that cannot be, a scheme that is unknown, or a line break in a user name or password.
+ */
+heartwire_status heartwire_options_set_proxy(struct heartwire_options *options,
+                                             const char *url,
+                                             const char *user,
+                                             const char *password);
+
+/**
+ * Connects through the proxy that the environment names for the client's URL, if it names one; heartwire_create() reads
+ * it.
+ *
+ * For wss: that is HTTPS_PROXY, for ws: HTTP_PROXY, else ALL_PROXY; in lower case first. HTTP_PROXY in upper case does not
+ * count where REQUEST_METHOD is set. NO_PROXY lists the hosts to reach without, separated by commas: names with their
+ * subdomains, addresses, networks like 192.0.2.0/24, each with a port or without; or * for all.
+ *
+ * The last one of heartwire_options_set_proxy() and heartwire_options_set_proxy_from_environment() counts.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object. While heartwire_create() reads it no thread may change the
+ * environment, as with getenv().
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT. What is wrong in the environment is told by heartwire_create().
+ */
+heartwire_status heartwire_options_set_proxy_from_environment(struct heartwire_options *options);
+
+/**
+ * Sets TLS with an https:// proxy: as the TLS settings of `tls` say, another options object, of which nothing else counts.
+ * Default: the system's roots, TLS 1.2 or newer. The TLS settings of `options` itself concern the server alone.
+ *
+ * Ownership: the settings are copied; `tls` may be freed at once.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS. Where the proxy is
+ * none with TLS, heartwire_create() answers HEARTWIRE_ERR_CONFIG.
+ */
+heartwire_status heartwire_options_set_proxy_tls(struct heartwire_options *options,
+                                                 const struct heartwire_options *tls);
 
 /**
  * Trusts the certificates in this PEM file too; may be called repeatedly. heartwire_create() reads it. Default: none.

@@ -144,6 +144,7 @@ enum class Phase : heartwire_phase {
     none = HEARTWIRE_PHASE_NONE,
     resolve = HEARTWIRE_PHASE_RESOLVE,
     connect = HEARTWIRE_PHASE_CONNECT,
+    proxy = HEARTWIRE_PHASE_PROXY,
     tls = HEARTWIRE_PHASE_TLS,
     upgrade = HEARTWIRE_PHASE_UPGRADE,
     open = HEARTWIRE_PHASE_OPEN,
@@ -162,6 +163,7 @@ enum class Cause : heartwire_cause {
     end_of_stream = HEARTWIRE_CAUSE_END_OF_STREAM,
     closed = HEARTWIRE_CAUSE_CLOSED,
     silent = HEARTWIRE_CAUSE_SILENT,
+    proxy = HEARTWIRE_CAUSE_PROXY,
     bad_redirect = HEARTWIRE_CAUSE_BAD_REDIRECT,
     before_connect = HEARTWIRE_CAUSE_BEFORE_CONNECT,
 };
@@ -184,6 +186,18 @@ enum class TlsFault : heartwire_tls_fault {
     truncated = HEARTWIRE_TLS_FAULT_TRUNCATED,
     refused = HEARTWIRE_TLS_FAULT_REFUSED,
     other = HEARTWIRE_TLS_FAULT_OTHER,
+};
+
+/* What was wrong with a proxy's answer, or why a SOCKS proxy refused. */
+enum class ProxyFault : heartwire_proxy_fault {
+    none = HEARTWIRE_PROXY_FAULT_NONE,
+    not_http = HEARTWIRE_PROXY_FAULT_NOT_HTTP,
+    too_long = HEARTWIRE_PROXY_FAULT_TOO_LONG,
+    not_socks = HEARTWIRE_PROXY_FAULT_NOT_SOCKS,
+    method = HEARTWIRE_PROXY_FAULT_METHOD,
+    credentials = HEARTWIRE_PROXY_FAULT_CREDENTIALS,
+    socks = HEARTWIRE_PROXY_FAULT_SOCKS,
+    unasked = HEARTWIRE_PROXY_FAULT_UNASKED,
 };
 
 /* Who began the end of a session. */
@@ -491,7 +505,7 @@ struct LinkError {
     Cause cause;
     /* The operating system's error number; 0 if there is none. */
     int os_error;
-    /* The HTTP status with which the server refused the upgrade; 0 if it did not. */
+    /* The HTTP status with which the server refused the upgrade, or the proxy the way to it; 0 if they did not. */
     int http_status;
     TlsFault tls_fault;
     /* The code with which the server closed, or with which we answered its breach of the protocol; 0 if neither. */
@@ -503,6 +517,9 @@ struct LinkError {
     std::optional<std::chrono::milliseconds> delay;
     /* All of it in words. */
     std::string_view text;
+    ProxyFault proxy_fault;
+    /* A SOCKS proxy's reply that did not connect us; else 0. */
+    int socks_reply;
 };
 
 namespace detail {
@@ -519,7 +536,9 @@ inline LinkError link_error(const heartwire_error_info &info) {
                      will_retry,
                      info.missed_beats,
                      milliseconds(info.delay_ms),
-                     view(info.text)};
+                     view(info.text),
+                     static_cast<ProxyFault>(info.proxy_fault),
+                     info.socks_reply};
 }
 
 }  // namespace detail
@@ -1077,6 +1096,18 @@ public:
     Options &origin(const std::string &origin) { return text(heartwire_options_set_origin, origin); }
     Options &user_agent(const std::string &agent) { return text(heartwire_options_set_user_agent, agent); }
     Options &subprotocol(const std::string &name) { return text(heartwire_options_add_subprotocol, name); }
+    /* "http://user:password@host:3128", "https://…", "socks5://…" or "socks5h://…". */
+    Options &proxy(const std::string &url) {
+        if (detail::has_nul(url)) return keep(detail::nul());
+        return keep(heartwire_options_set_proxy(get(), url.c_str(), nullptr, nullptr));
+    }
+    Options &proxy(const std::string &url, const std::string &user, const std::string &password) {
+        if (detail::has_nul(url) || detail::has_nul(user) || detail::has_nul(password)) return keep(detail::nul());
+        return keep(heartwire_options_set_proxy(get(), url.c_str(), user.c_str(), password.c_str()));
+    }
+    Options &proxy_from_environment() { return keep(heartwire_options_set_proxy_from_environment(get())); }
+    /* TLS with an https:// proxy, as the TLS settings of `tls` say. */
+    Options &proxy_tls(const Options &tls) { return keep(heartwire_options_set_proxy_tls(get(), tls.get())); }
     Options &local_address(const std::string &address) {
         return text(heartwire_options_set_local_address, address);
     }

@@ -15,6 +15,7 @@ use crate::entry::{Entry, Kind};
 use crate::error::{ConfigError, LinkError, Phase, ProtocolFault};
 use crate::event::{Event, MessageId, MessageRef, State};
 use crate::link::{Action, Input, Link, Rules};
+use crate::net::proxy::{Failure, Language, Login, Proxy, Tunnel as Inner};
 use crate::session::deflate::Agreed;
 use crate::session::reader::{self, Inbound};
 use crate::session::upgrade::{Upgrade, UpgradeRequest};
@@ -112,6 +113,34 @@ impl Handshake {
             })),
             Err(cause) => Err(LinkError::new(Phase::Upgrade, cause)),
         }
+    }
+}
+
+/// A conversation with a proxy, which is asked for a way to `example.com`.
+pub struct Tunnel(Inner);
+
+impl Tunnel {
+    /// By CONNECT or by SOCKS 5, with a login or without.
+    pub fn new(socks: bool, login: Option<(&str, &str)>) -> Tunnel {
+        let proxy = Proxy {
+            language: if socks { Language::SocksWithNames } else { Language::Connect },
+            host: url::Host::Domain("proxy".to_owned()),
+            port: 1,
+            login: login
+                .map(|(user, password)| Login { user: user.to_owned(), password: password.to_owned() }),
+            #[cfg(feature = "native-tls")]
+            tls: None,
+            agent: "fuzz".to_owned(),
+        };
+        Tunnel(Inner::new(&proxy, &url::Host::Domain("example.com".to_owned()), 443))
+    }
+
+    /// Writes and reads until the stream blocks; `true` once the tunnel is open.
+    pub fn advance(&mut self, stream: &mut (impl Read + Write)) -> Result<bool, LinkError> {
+        self.0.advance(stream).map_err(|failure| match failure {
+            Failure::Proxy(cause) => LinkError::new(Phase::Proxy, cause),
+            Failure::Stream(error) => LinkError::io(Phase::Proxy, error),
+        })
     }
 }
 

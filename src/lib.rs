@@ -73,7 +73,7 @@
 //!
 //! # What it does not do
 //!
-//! No server side, no async runtime, no HTTP beyond the upgrade. `Written` means that the socket took
+//! No server side, no async runtime, no HTTP beyond the upgrade and a proxy's CONNECT. `Written` means that the socket took
 //! the message, not that anyone has read it. A panic is caught only where panics unwind: with
 //! `panic = "abort"` a panic in a handler ends the process.
 //!
@@ -125,6 +125,7 @@ pub use config::deflate::Deflate;
 pub use config::greeting::Greeting;
 pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;
+pub use config::proxy::Proxy;
 pub use config::reconnect::Reconnect;
 #[cfg(feature = "native-tls")]
 pub use config::tls::{Tls, TlsVersion};

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use compiler::{Compiler, Linked, scratch};
+use support::proxy::{Asked, Lets};
 use support::{Behaviour, Server, watchdog};
 
 const BOTH: [Linked; 2] = [Linked::Static, Linked::Shared];
@@ -177,8 +178,20 @@ fn both_styles_tell_everything() {
     let _watch = watchdog(60, "styles");
     let server = Server::start(Behaviour::echo().subprotocol("chat").header("X-Test", "yes"));
     let refusing = Server::start(Behaviour::refuse(403, &[("X-Why", "because")], "nope"));
+    let asked = Asked::default();
+    let proxies = [
+        ("http", Behaviour::http_proxy(Lets::User, &asked)),
+        ("http", Behaviour::answers(|_| "HTTP/1.1 407 Who are you?\r\n\r\n".into())),
+        ("http", Behaviour::answers(|_| "none of your business".into())),
+        ("socks5h", Behaviour::socks_proxy(Lets::User, &asked)),
+    ]
+    .map(|(scheme, behaviour)| (scheme, Server::start(behaviour)));
+    let proxies = proxies.each_ref().map(|(scheme, server)| format!("{scheme}://{}", server.address()));
+    let [url, refusing] = [&server, &refusing].map(Server::url);
+    let mut arguments = vec![url.as_str(), &refusing];
+    arguments.extend(proxies.iter().map(String::as_str));
     for linked in BOTH {
-        run(&program("styles", linked), &[&server.url(), &refusing.url()]);
+        run(&program("styles", linked), &arguments);
     }
     let received = server.received();
     let texts = received.iter().filter_map(|(_, message)| message.as_text());

@@ -266,6 +266,66 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
     assert!(log_lines::all().iter().chain(&log_lines::of_others()).all(|line| !line.contains(MARK)));
 }
 
+#[test]
+fn a_proxys_login_is_in_no_log_line_no_event_and_no_debug_output() {
+    use support::proxy::{Asked, Lets};
+
+    let _watch = watchdog(60, "logs of proxies");
+    log_lines::keep();
+    let server = Server::start(Behaviour::echo());
+    let behaviours = [
+        ("http", Behaviour::http_proxy(Lets::Everyone, &Asked::default())),
+        ("http", Behaviour::http_proxy(Lets::User, &Asked::default())),
+        ("socks5", Behaviour::socks_proxy(Lets::User, &Asked::default())),
+        // One that sends all back that it was told.
+        (
+            "http",
+            Behaviour::answers(|head| {
+                let login = head.split("Basic ").nth(1).and_then(|rest| rest.split('\r').next());
+                format!("HTTP/1.1 407 {0}\r\nX: {0}\r\n\r\n{0}", login.unwrap_or_default())
+            }),
+        ),
+    ];
+    for (n, (scheme, behaviour)) in behaviours.into_iter().enumerate() {
+        let proxy = Server::start(behaviour);
+        let name = format!("proxied {n}");
+        let setting = heartwire::Proxy::new(format!("{scheme}://user-zq:pass-zq@{}", proxy.address()));
+        assert!(!format!("{setting:?}").contains(MARK), "{setting:?}");
+        let builder = Client::builder(&server.url()).name(&name).proxy(setting).reconnect(Reconnect::never());
+        assert!(!format!("{builder:?}").contains(MARK));
+        let client = builder.build().unwrap();
+        let told = Told::by(&client);
+        client.connect().unwrap();
+        if n == 0 {
+            told.wait_for(is_open);
+            client.close(1000, "").unwrap();
+        }
+        for event in told.to_the_end() {
+            assert!(!event.to_string().contains(MARK), "{event}");
+        }
+        assert!(!format!("{client:?}").contains(MARK));
+        drop(client);
+        let lines = log_lines::of(&name);
+        assert!(
+            lines.iter().any(|line| line.contains(&format!("through {scheme}://127.0.0.1:"))),
+            "{lines:#?}"
+        );
+    }
+    for line in log_lines::all().iter().chain(&log_lines::of_others()) {
+        let basic = ["Basic", "dXNlci16c", "YnItenE"].iter().any(|part| line.contains(part));
+        assert!(!line.contains(MARK) && !basic, "a secret: {line}");
+    }
+    for wrong in [
+        "ftp://user-zq:pass-zq@h",
+        "user-zq:pass-zq@h:1",
+        "http://user-zq:pass-zq@h/path-zq",
+        "http://a:zq\n@h",
+    ] {
+        let error = Client::builder("ws://h").proxy(wrong).build().expect_err("a config error");
+        assert!(!format!("{error} {error:?}").contains(MARK), "{error:?}");
+    }
+}
+
 /// RFC 6455 section 4.2.2 lets a server choose one subprotocol; one that sends all of them back tells a token that is among
 /// them.
 #[test]

@@ -3,11 +3,12 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
+use heartwire::Proxy;
 use lexopt::prelude::*;
 
 pub(crate) const USAGE: &str = "\
 usage: talk URL [--header 'Name: value']... [--subprotocol NAME]... [--origin ORIGIN]
-            [--ca FILE] [--insecure] [--cert FILE --key FILE]
+            [--ca FILE] [--insecure] [--cert FILE --key FILE] [--proxy URL|environment]
             [--heartbeat TIME|off] [--no-reconnect] [--wait TIME] [--binary] [--name NAME] [--verbose]
        talk --help";
 
@@ -28,6 +29,8 @@ It ends after the end of the input (Ctrl-D), or on Ctrl-C: what waits is sent, a
   --ca FILE               trusts the certificates in this PEM file, too
   --insecure              accepts any certificate of any name: for a test bench only
   --cert FILE --key FILE  shows this certificate to a server that asks, both in PEM
+  --proxy URL|environment connects through http://, https://, socks5:// or socks5h://[USER:PASSWORD@]HOST[:PORT],
+                          or through what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
   --heartbeat TIME|off    pings after this time without a received byte (20s)
   --no-reconnect          ends when the first connection does
   --wait TIME             after the end of the input, goes on until nothing has come for this time (1s)
@@ -50,6 +53,7 @@ pub(crate) struct Arguments {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) origin: Option<String>,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) name: Option<String>,
     #[cfg(feature = "native-tls")]
     pub(crate) tls: heartwire::Tls,
@@ -78,6 +82,7 @@ pub(crate) fn parse(given: impl Iterator<Item = OsString>) -> Result<Asked, Stri
         headers: Vec::new(),
         subprotocols: Vec::new(),
         origin: None,
+        proxy: None,
         name: None,
         #[cfg(feature = "native-tls")]
         tls: heartwire::Tls::new(),
@@ -94,6 +99,12 @@ pub(crate) fn parse(given: impl Iterator<Item = OsString>) -> Result<Asked, Stri
             Long("header") => asked.headers.push(header(&value(&mut parser)?)?),
             Long("subprotocol") => asked.subprotocols.push(value(&mut parser)?),
             Long("origin") => asked.origin = Some(value(&mut parser)?),
+            Long("proxy") => {
+                let given = value(&mut parser)?;
+                let from_environment = given == "environment";
+                asked.proxy =
+                    Some(if from_environment { Proxy::from_environment() } else { Proxy::new(given) });
+            }
             Long("name") => asked.name = Some(value(&mut parser)?),
             Long("ca") => tls.authorities.push(value(&mut parser)?),
             Long("insecure") => tls.insecure = true,

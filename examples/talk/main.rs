@@ -68,6 +68,9 @@ fn build(arguments: &Arguments) -> Result<Client, ConfigError> {
     if let Some(origin) = &arguments.origin {
         builder = builder.origin(origin);
     }
+    if let Some(proxy) = &arguments.proxy {
+        builder = builder.proxy(proxy.clone());
+    }
     if let Some(name) = &arguments.name {
         builder = builder.name(name);
     }

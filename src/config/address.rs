@@ -84,14 +84,9 @@ impl Address {
         Ok(Address { secure, host, port, authority, target, authorization, url })
     }
 
-    /// The name for TLS to verify: an address without its brackets.
     #[cfg(feature = "native-tls")]
     pub(crate) fn server_name(&self) -> String {
-        match &self.host {
-            Host::Domain(name) => name.clone(),
-            Host::Ipv4(address) => address.to_string(),
-            Host::Ipv6(address) => address.to_string(),
-        }
+        server_name(&self.host)
     }
 
     /// The URL for log lines: without userinfo, and without the query, which often holds a token.
@@ -102,8 +97,18 @@ impl Address {
     }
 }
 
+/// The name for TLS to verify: an address without its brackets.
+#[cfg(feature = "native-tls")]
+pub(crate) fn server_name(host: &Host<String>) -> String {
+    match host {
+        Host::Domain(name) => name.clone(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    }
+}
+
 /// RFC 1123 section 2.1 and RFC 1035 section 2.3.4, by length only: what characters a name has is the resolver's matter.
-fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let label = |label: &str| (1..=63).contains(&label.len()) && !label.trim_matches('-').is_empty();
     name.len() <= 253 && name.split('.').all(label)

@@ -17,6 +17,7 @@ use crate::config::deflate::Deflate;
 use crate::config::greeting::Greeting;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
+use crate::config::proxy::Proxy;
 use crate::config::reconnect::Reconnect;
 use crate::config::route::Ground;
 #[cfg(feature = "native-tls")]
@@ -47,6 +48,7 @@ pub struct Builder {
     tls: Tls,
     #[cfg(feature = "deflate")]
     deflate: Option<Deflate>,
+    proxy: Option<Proxy>,
     local_address: Option<IpAddr>,
     connect_timeout: Duration,
     resolve_timeout: Duration,
@@ -85,6 +87,7 @@ impl Builder {
             tls: Tls::default(),
             #[cfg(feature = "deflate")]
             deflate: None,
+            proxy: None,
             local_address: None,
             connect_timeout: Duration::from_secs(15),
             resolve_timeout: Duration::from_secs(5),
@@ -246,6 +249,13 @@ impl Builder {
         self
     }
 
+    /// Connects through a proxy: a URL like `http://user:password@host:3128` or `socks5h://host`, or a [`Proxy`], which can
+    /// also be taken from the environment. Default: none, whatever the environment says.
+    pub fn proxy(mut self, proxy: impl Into<Proxy>) -> Builder {
+        self.proxy = Some(proxy.into());
+        self
+    }
+
     /// The local address to connect from. Default: the system chooses.
     pub fn local_address(mut self, address: IpAddr) -> Builder {
         self.local_address = Some(address);
@@ -253,7 +263,7 @@ impl Builder {
     }
 
     /// The deadline of a whole attempt, from [`before_connect`](Builder::before_connect), or else the name lookup, to the
-    /// upgrade's answer, redirects included. Default: 15 s.
+    /// upgrade's answer, redirects and a proxy's answer included. Default: 15 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Builder {
         self.connect_timeout = timeout;
         self
@@ -377,6 +387,7 @@ impl Builder {
             } else {
                 None
             },
+            proxy: self.proxy,
             local: self.local_address,
             user_timeout: self.heartbeat.patience(),
             resolve_timeout: self.resolve_timeout,

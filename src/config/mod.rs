@@ -11,9 +11,11 @@ pub(crate) mod check;
     allow(dead_code, unreachable_pub, reason = "the C functions are the same in every build")
 )]
 pub(crate) mod deflate;
+mod environment;
 pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
+pub(crate) mod proxy;
 pub(crate) mod reconnect;
 pub(crate) mod route;
 #[cfg(any(feature = "native-tls", feature = "capi"))]

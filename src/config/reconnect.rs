@@ -195,6 +195,9 @@ impl Reconnect {
     /// Default: yes for 408, 425, 429 and 5xx (`Retry-After` counts up to 5 minutes, plus a random part
     /// of up to half of it), no for all others. With [`before_connect`](crate::Builder::before_connect), 401, 403
     /// and 407 ask that once before they are final. A redirect that can be followed is, whatever is set here.
+    ///
+    /// A proxy's refusal counts alike. What SOCKS says in its own way counts as the status that says the same: a login
+    /// that is missing or refused as 407, "not allowed by its rules" as 403.
     pub fn retry_status(mut self, status: u16, yes: bool) -> Reconnect {
         self.statuses.insert(status, yes);
         self

@@ -9,6 +9,7 @@ use url::Url;
 
 use crate::config::address::Address;
 use crate::config::builder::check_header;
+use crate::config::proxy::Proxy;
 use crate::error::ConfigError;
 use crate::net::dial::Target;
 #[cfg(feature = "native-tls")]
@@ -33,6 +34,7 @@ pub(crate) struct Ground {
     /// The TLS settings, once they were used; before that they are the default.
     #[cfg(feature = "native-tls")]
     pub(crate) connector: Option<Connector>,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) local: Option<IpAddr>,
     pub(crate) user_timeout: Option<Duration>,
     pub(crate) resolve_timeout: Duration,
@@ -57,11 +59,17 @@ impl Ground {
             subprotocols,
             deflate: self.deflate,
         };
+        let proxy = match &self.proxy {
+            Some(proxy) => proxy
+                .route(address, crate::error::header(&request.headers, "User-Agent").unwrap_or_default())?,
+            None => None,
+        };
         let target = Target {
             host: address.host.clone(),
             port: address.port,
             #[cfg(feature = "native-tls")]
             tls: if address.secure { Some((self.connector()?, address.server_name())) } else { None },
+            proxy,
             local: self.local,
             user_timeout: self.user_timeout,
             resolve_timeout: self.resolve_timeout,
@@ -80,7 +88,8 @@ impl Ground {
         let ready = self.connector.is_some();
         #[cfg(not(feature = "native-tls"))]
         let ready = true;
-        ready || !address.secure
+        // A proxy may be one with TLS.
+        (ready || !address.secure) && self.proxy.is_none()
     }
 
     #[cfg(feature = "native-tls")]

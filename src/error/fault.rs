@@ -1,4 +1,4 @@
-//! What exactly was wrong with the server: its TLS, its answer to the upgrade, its frames.
+//! What exactly was wrong with the server: its TLS, its answer to the upgrade, its frames; or with the proxy before it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -59,7 +59,7 @@ impl fmt::Display for TlsFault {
 
 impl StdError for TlsFault {}
 
-/// The server's answer to the upgrade when it was not 101.
+/// The server's answer to the upgrade when it was not 101, or a proxy's to CONNECT when it was no success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     pub(crate) status: u16,
@@ -170,6 +170,55 @@ impl fmt::Display for UpgradeFault {
 /// A log line, not 64 KiB of the server's.
 fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect::<String>().escape_debug().to_string()
+}
+
+/// What was wrong with a proxy's answer, or why a SOCKS proxy refused. An HTTP proxy's refusal is a [`Refusal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyFault {
+    /// The answer to CONNECT is not HTTP/1.
+    NotHttp,
+    /// The head of the answer to CONNECT is longer than 64 KiB, or has more than 128 headers.
+    TooLong,
+    /// The answer is not SOCKS version 5 (RFC 1928).
+    NotSocks,
+    /// The SOCKS proxy takes none of the ways to log in that were offered: it wants a user name and password, and none are
+    /// set; or it wants something else.
+    Method,
+    /// The SOCKS proxy refused the user name and password (RFC 1929).
+    Credentials,
+    /// The SOCKS proxy did not connect us; the number is its reply (RFC 1928 section 6).
+    Socks(u8),
+    /// It sent bytes that nobody had asked for: before our request was whole, or behind its answer. A server speaks only
+    /// when spoken to, so they are not the server's.
+    Unasked,
+}
+
+impl fmt::Display for ProxyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ProxyFault::NotHttp => "the proxy's answer is not HTTP/1",
+            ProxyFault::TooLong => "the head of the proxy's answer is too long",
+            ProxyFault::NotSocks => "the proxy's answer is not SOCKS 5",
+            ProxyFault::Method => "the SOCKS proxy wants another login than the one offered",
+            ProxyFault::Credentials => "the SOCKS proxy refused the user name and password",
+            ProxyFault::Unasked => "the proxy sent bytes that nobody had asked for",
+            ProxyFault::Socks(reply) => {
+                let meaning = match reply {
+                    1 => "general failure",
+                    2 => "not allowed by its rules",
+                    3 => "the network is unreachable",
+                    4 => "the host is unreachable",
+                    5 => "connection refused",
+                    6 => "the TTL expired",
+                    7 => "CONNECT is not supported",
+                    8 => "the type of address is not supported",
+                    _ => "an unknown failure",
+                };
+                return write!(f, "the SOCKS proxy did not connect: {meaning} ({reply})");
+            }
+        })
+    }
 }
 
 /// How the server broke RFC 6455 after the upgrade.

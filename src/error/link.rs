@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::error::{ProtocolFault, RedirectFault, Refusal, TlsFault, UpgradeFault};
+use crate::error::{ProtocolFault, ProxyFault, RedirectFault, Refusal, TlsFault, UpgradeFault};
 
 /// The steps of a connection, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub enum Phase {
     Resolve,
     /// Connecting TCP.
     Connect,
+    /// All that a proxy has a part in before the way through it is open: its name, TCP and TLS with it, its answer.
+    Proxy,
     /// The TLS handshake, and every TLS failure after it.
     Tls,
     /// The HTTP upgrade (RFC 6455 section 4).
@@ -33,6 +35,7 @@ impl fmt::Display for Phase {
             Phase::Prepare => "before_connect",
             Phase::Resolve => "name lookup",
             Phase::Connect => "TCP connect",
+            Phase::Proxy => "proxy",
             Phase::Tls => "TLS",
             Phase::Upgrade => "upgrade",
             Phase::Open => "open connection",
@@ -61,8 +64,11 @@ pub enum Cause {
     Io(Arc<io::Error>),
     /// TLS refused the peer, or the peer refused us.
     Tls(TlsFault),
-    /// The server answered the upgrade with a status other than 101.
+    /// The server answered the upgrade with a status other than 101, or in the phase [`Proxy`](Phase::Proxy) a proxy
+    /// the CONNECT with one that is no success.
     Refused(Arc<Refusal>),
+    /// The proxy's answer is wrong, or a SOCKS proxy's refusal.
+    Proxy(ProxyFault),
     /// The server redirected the upgrade to where it is not followed.
     BadRedirect {
         /// What is wrong with it.
@@ -120,12 +126,12 @@ impl LinkError {
         }
     }
 
-    /// The HTTP status with which the server refused the upgrade.
+    /// The HTTP status with which the server refused the upgrade, or the proxy the way to it: the [`phase`](Self::phase) tells.
     pub fn http_status(&self) -> Option<u16> {
         self.refusal().map(Refusal::status)
     }
 
-    /// The server's refusal of the upgrade: status, headers and the start of the body.
+    /// The server's refusal of the upgrade, or the proxy's of the way to it: status, headers and the start of the body.
     pub fn refusal(&self) -> Option<&Refusal> {
         match &self.cause {
             Cause::Refused(refusal) | Cause::BadRedirect { refusal, .. } => Some(refusal),
@@ -140,8 +146,13 @@ impl fmt::Display for LinkError {
         match &self.cause {
             Cause::TimedOut => write!(f, "{phase} timed out"),
             Cause::Io(error) => write!(f, "{phase} failed: {error}"),
+            Cause::Tls(fault) if phase == Phase::Proxy => write!(f, "{phase} failed: {fault}"),
             Cause::Tls(fault) => write!(f, "{fault}"),
+            Cause::Refused(refusal) if phase == Phase::Proxy => {
+                write!(f, "the proxy refused with HTTP status {}", refusal.status)
+            }
             Cause::Refused(refusal) => write!(f, "{refusal}"),
+            Cause::Proxy(fault) => write!(f, "{fault}"),
             Cause::BadRedirect { fault, refusal } => {
                 write!(f, "the server's redirect (HTTP status {}) {fault}", refusal.status)
             }
@@ -149,6 +160,7 @@ impl fmt::Display for LinkError {
             Cause::BadUpgrade(fault) => write!(f, "the server's upgrade answer is wrong: {fault}"),
             Cause::Protocol(fault @ ProtocolFault::NoMemory(_)) => write!(f, "{fault}"),
             Cause::Protocol(fault) => write!(f, "the server broke the protocol: {fault}"),
+            Cause::EndOfStream if phase == Phase::Proxy => f.write_str("the proxy hung up without an answer"),
             Cause::EndOfStream => write!(f, "{phase} ended without a Close frame"),
             Cause::Closed { code, reason } if reason.is_empty() => {
                 write!(f, "the server closed with {code}")

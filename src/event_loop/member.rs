@@ -453,6 +453,9 @@ impl Member {
                 }
                 self.course.depart();
                 log::debug!("[{}] attempt {attempt} to {}", self.name(), self.course.route.shown_url);
+                if let Some(proxy) = &self.course.route.target.proxy {
+                    log::debug!("[{}] through {proxy}", self.name());
+                }
                 self.start_dial(now);
             }
             // An address whose TLS or upgrade took too long has failed as well as one that said so.

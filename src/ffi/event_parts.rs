@@ -24,7 +24,7 @@ pub struct heartwire_error_info {
     pub kind: heartwire_cause,
     /// The operating system's error number; 0 if there is none.
     pub os_error: i32,
-    /// The HTTP status with which the server refused the upgrade; 0 if it did not.
+    /// The HTTP status with which the server refused the upgrade, or the proxy the way to it; 0 if they did not.
     pub http_status: i32,
     /// What TLS objected to: one of HEARTWIRE_TLS_FAULT_…
     pub tls_fault: heartwire_tls_fault,
@@ -38,11 +38,15 @@ pub struct heartwire_error_info {
     pub delay_ms: i64,
     /// All of it in words. Belongs to the event.
     pub text: *const c_char,
+    /// What was wrong with a proxy's answer, or why a SOCKS proxy refused: one of HEARTWIRE_PROXY_FAULT_…
+    pub proxy_fault: heartwire_proxy_fault,
+    /// A SOCKS proxy's reply (RFC 1928 section 6) that did not connect us; else 0.
+    pub socks_reply: i32,
 }
 
-// SAFETY: repr(C), `size` is first, zeros are a value. This is its first version.
+// SAFETY: repr(C), `size` is first, zeros are a value. The first version ended with `text`.
 unsafe impl Growing for heartwire_error_info {
-    const FIRST: usize = size_of::<heartwire_error_info>();
+    const FIRST: usize = std::mem::offset_of!(heartwire_error_info, proxy_fault);
 }
 
 /// The same fate for a range of consecutive messages.
@@ -76,6 +80,7 @@ pub(super) fn error_info(
     retry_in: Option<Duration>,
     text: *const c_char,
 ) -> heartwire_error_info {
+    let (proxy_fault, socks_reply) = numbers::proxy_fault(error.cause());
     heartwire_error_info {
         size: size_of::<heartwire_error_info>(),
         phase: numbers::phase(error.phase()),
@@ -98,6 +103,8 @@ pub(super) fn error_info(
         },
         delay_ms: or_unknown(retry_in, Duration::as_millis),
         text,
+        proxy_fault,
+        socks_reply,
     }
 }
 

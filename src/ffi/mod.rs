@@ -25,6 +25,7 @@ mod options;
 mod options_deflate;
 mod options_heartbeat;
 mod options_outbox;
+mod options_proxy;
 mod options_reconnect;
 mod options_tls;
 mod options_urls;

@@ -1,6 +1,6 @@
 //! The numbers of the header, and which of our words is which. Explicit, appended to, never reused.
 
-use crate::error::{Cause, Phase, TlsFaultKind};
+use crate::error::{Cause, Phase, ProxyFault, TlsFaultKind};
 use crate::event::{DropReason, End, Event, Fate, Initiator, Level, State};
 use crate::ffi::guard::{Failure, Result};
 
@@ -82,6 +82,8 @@ pub const HEARTWIRE_PHASE_UPGRADE: i32 = 4;
 pub const HEARTWIRE_PHASE_OPEN: i32 = 5;
 /// The closing handshake.
 pub const HEARTWIRE_PHASE_CLOSE: i32 = 6;
+/// All that a proxy has a part in before the way through it is open: its name, TCP and TLS with it, its answer.
+pub const HEARTWIRE_PHASE_PROXY: i32 = 7;
 /// Asking the program, by heartwire_options_set_before_connect(); comes ahead of all others.
 pub const HEARTWIRE_PHASE_PREPARE: i32 = 8;
 
@@ -93,7 +95,7 @@ pub const HEARTWIRE_CAUSE_TIMED_OUT: i32 = 1;
 pub const HEARTWIRE_CAUSE_IO: i32 = 2;
 /// TLS refused the server, or the server refused us.
 pub const HEARTWIRE_CAUSE_TLS: i32 = 3;
-/// The server answered the upgrade with a status other than 101.
+/// The server answered the upgrade with a status other than 101; in HEARTWIRE_PHASE_PROXY the proxy refused.
 pub const HEARTWIRE_CAUSE_REFUSED: i32 = 4;
 /// The server's 101 breaks RFC 6455.
 pub const HEARTWIRE_CAUSE_BAD_UPGRADE: i32 = 5;
@@ -105,6 +107,8 @@ pub const HEARTWIRE_CAUSE_END_OF_STREAM: i32 = 7;
 pub const HEARTWIRE_CAUSE_CLOSED: i32 = 8;
 /// No answer to the heartbeats: the link is dead although TCP has not noticed.
 pub const HEARTWIRE_CAUSE_SILENT: i32 = 9;
+/// The proxy's answer is wrong, or a SOCKS proxy's refusal.
+pub const HEARTWIRE_CAUSE_PROXY: i32 = 10;
 /// The server redirected the upgrade to where it is not followed.
 pub const HEARTWIRE_CAUSE_BAD_REDIRECT: i32 = 11;
 /// The program's heartwire_before_connect_fn let the attempt fail.
@@ -139,6 +143,26 @@ pub const HEARTWIRE_TLS_FAULT_TRUNCATED: i32 = 4;
 pub const HEARTWIRE_TLS_FAULT_REFUSED: i32 = 5;
 /// Something else; read the text.
 pub const HEARTWIRE_TLS_FAULT_OTHER: i32 = 6;
+
+/// What was wrong with a proxy's answer, or why a SOCKS proxy refused: one of HEARTWIRE_PROXY_FAULT_…; a later version
+/// may have more.
+pub type heartwire_proxy_fault = i32;
+/// No failure of a proxy's, or an HTTP proxy's refusal: that has a status.
+pub const HEARTWIRE_PROXY_FAULT_NONE: i32 = 0;
+/// The answer to CONNECT is not HTTP/1.
+pub const HEARTWIRE_PROXY_FAULT_NOT_HTTP: i32 = 1;
+/// The head of the answer to CONNECT is too long.
+pub const HEARTWIRE_PROXY_FAULT_TOO_LONG: i32 = 2;
+/// The answer is not SOCKS version 5.
+pub const HEARTWIRE_PROXY_FAULT_NOT_SOCKS: i32 = 3;
+/// The SOCKS proxy wants a user name and password, and none are set; or it wants another kind of login.
+pub const HEARTWIRE_PROXY_FAULT_METHOD: i32 = 4;
+/// The SOCKS proxy refused the user name and password.
+pub const HEARTWIRE_PROXY_FAULT_CREDENTIALS: i32 = 5;
+/// The SOCKS proxy did not connect us: see `socks_reply`.
+pub const HEARTWIRE_PROXY_FAULT_SOCKS: i32 = 6;
+/// It sent bytes that nobody had asked for.
+pub const HEARTWIRE_PROXY_FAULT_UNASKED: i32 = 7;
 
 /// Who began the end of a session: one of HEARTWIRE_BY_…
 pub type heartwire_initiator = i32;
@@ -249,6 +273,7 @@ pub(super) fn phase(phase: Phase) -> heartwire_phase {
         Phase::Prepare => HEARTWIRE_PHASE_PREPARE,
         Phase::Resolve => HEARTWIRE_PHASE_RESOLVE,
         Phase::Connect => HEARTWIRE_PHASE_CONNECT,
+        Phase::Proxy => HEARTWIRE_PHASE_PROXY,
         Phase::Tls => HEARTWIRE_PHASE_TLS,
         Phase::Upgrade => HEARTWIRE_PHASE_UPGRADE,
         Phase::Open => HEARTWIRE_PHASE_OPEN,
@@ -269,6 +294,21 @@ pub(super) fn cause(cause: &Cause) -> heartwire_cause {
         Cause::EndOfStream => HEARTWIRE_CAUSE_END_OF_STREAM,
         Cause::Closed { .. } => HEARTWIRE_CAUSE_CLOSED,
         Cause::Silent { .. } => HEARTWIRE_CAUSE_SILENT,
+        Cause::Proxy(_) => HEARTWIRE_CAUSE_PROXY,
+    }
+}
+
+/// The fault, and a SOCKS proxy's reply.
+pub(super) fn proxy_fault(cause: &Cause) -> (heartwire_proxy_fault, i32) {
+    let Cause::Proxy(fault) = cause else { return (HEARTWIRE_PROXY_FAULT_NONE, 0) };
+    match fault {
+        ProxyFault::NotHttp => (HEARTWIRE_PROXY_FAULT_NOT_HTTP, 0),
+        ProxyFault::TooLong => (HEARTWIRE_PROXY_FAULT_TOO_LONG, 0),
+        ProxyFault::NotSocks => (HEARTWIRE_PROXY_FAULT_NOT_SOCKS, 0),
+        ProxyFault::Method => (HEARTWIRE_PROXY_FAULT_METHOD, 0),
+        ProxyFault::Credentials => (HEARTWIRE_PROXY_FAULT_CREDENTIALS, 0),
+        ProxyFault::Socks(reply) => (HEARTWIRE_PROXY_FAULT_SOCKS, (*reply).into()),
+        ProxyFault::Unasked => (HEARTWIRE_PROXY_FAULT_UNASKED, 0),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::builder::{Builder, check_header, check_subprotocols};
 use crate::config::deflate::Deflate;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
+use crate::config::proxy::Proxy;
 use crate::config::reconnect::Reconnect;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
@@ -57,6 +58,9 @@ pub struct heartwire_options {
     pub(super) deflate: Deflate,
     #[cfg(feature = "deflate")]
     pub(super) deflates: bool,
+    pub(super) proxy: Option<Proxy>,
+    #[cfg(feature = "native-tls")]
+    pub(super) proxy_tls: Option<Tls>,
 }
 
 /// Where callbacks run: one of HEARTWIRE_DISPATCH_…
@@ -98,6 +102,9 @@ impl heartwire_options {
             deflate: Deflate::default(),
             #[cfg(feature = "deflate")]
             deflates: false,
+            proxy: None,
+            #[cfg(feature = "native-tls")]
+            proxy_tls: None,
         }
     }
 
@@ -121,6 +128,14 @@ impl heartwire_options {
         if self.deflates {
             builder = builder.compression(self.deflate);
         }
+        builder = with(builder, self.proxy.clone(), |builder, proxy| {
+            #[cfg(feature = "native-tls")]
+            let proxy = match &self.proxy_tls {
+                Some(tls) => proxy.tls(tls.clone()),
+                None => proxy,
+            };
+            builder.proxy(proxy)
+        });
         for (name, value) in &self.headers {
             builder = builder.header(name, value);
         }

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::config::reconnect::{Delays, Reconnect};
-use crate::error::{Cause, LinkError, Refusal, TlsFaultKind};
+use crate::error::{Cause, LinkError, ProxyFault, Refusal, TlsFaultKind};
 use crate::link::{Rules, later};
 
 /// More than this of a server's wish is not heeded; a random part comes on top.
@@ -199,6 +199,7 @@ fn bound(base: Duration, factor: f64, max: Duration, nth: u32) -> Duration {
 /// The table of what is worth another attempt.
 pub(crate) fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
     let worth = |yes| if yes { Weight::Normal } else { Weight::Fatal };
+    let status = |status: u16| rules.statuses.get(&status).copied();
     match error.cause() {
         Cause::TimedOut | Cause::Io(_) | Cause::EndOfStream | Cause::Silent { .. } => {
             worth(rules.network_failures)
@@ -212,13 +213,23 @@ pub(crate) fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
             worth(rules.statuses.get(&refusal.status()).copied().unwrap_or(false))
         }
         Cause::Refused(refusal) => {
-            let status = refusal.status();
-            let usual = matches!(status, 408 | 425 | 429 | 500..=599);
-            match rules.statuses.get(&status).copied().unwrap_or(usual) {
+            let usual = matches!(refusal.status(), 408 | 425 | 429 | 500..=599);
+            match status(refusal.status()).unwrap_or(usual) {
                 true => retry_after(refusal).map_or(Weight::Normal, Weight::After),
                 false => Weight::Fatal,
             }
         }
+        // What SOCKS says as HTTP would.
+        Cause::Proxy(fault) => match fault {
+            ProxyFault::Method | ProxyFault::Credentials => worth(status(407).unwrap_or(false)),
+            ProxyFault::Socks(2) => worth(status(403).unwrap_or(false)),
+            ProxyFault::Socks(7 | 8) => Weight::Fatal,
+            ProxyFault::Socks(_) => worth(rules.network_failures),
+            // What the proxy got wrong may be right after its next restart.
+            ProxyFault::NotHttp | ProxyFault::TooLong | ProxyFault::NotSocks | ProxyFault::Unasked => {
+                Weight::Normal
+            }
+        },
         Cause::Closed { code, .. } => {
             let usual = !matches!(code, 1002 | 1003 | 1007..=1010);
             worth(rules.close_codes.get(code).copied().unwrap_or(usual))

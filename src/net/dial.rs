@@ -1,4 +1,8 @@
-//! From a target to a ready stream: look the name up, race its addresses, shake hands with TLS.
+//! From a target to a ready stream: look the name up, race its addresses, open a way through a proxy, shake hands with TLS.
+//!
+//! Where there is a proxy it is the proxy that is looked up and raced, in the phase `Proxy`; the server's name is, too, before
+//! that, if the proxy is to be given an address.
+//!
 //! Reads no clock, waits for nothing, and does not know how long the whole may take.
 
 use std::io;
@@ -10,6 +14,7 @@ use mio::{Registry, Token};
 use url::Host;
 
 use crate::error::{Cause, LinkError, Phase};
+use crate::net::proxy::{Failure, Language, Proxy, Tunnel};
 use crate::net::race::{self, Race};
 use crate::net::resolve::{self, Lookup};
 use crate::net::stream::Stream;
@@ -24,6 +29,8 @@ pub(crate) struct Target {
     /// The TLS settings, and the name that the certificate must be for.
     #[cfg(feature = "native-tls")]
     pub(crate) tls: Option<(Connector, String)>,
+    /// Through whom.
+    pub(crate) proxy: Option<Arc<Proxy>>,
     /// The address to come from.
     pub(crate) local: Option<IpAddr>,
     /// How long sent bytes may stay unacknowledged until the system gives the connection up; only Linux and Android
@@ -38,19 +45,25 @@ pub(crate) struct Dial {
     target: Arc<Target>,
     avoid: Option<SocketAddr>,
     wake: Arc<dyn Fn() + Send + Sync>,
+    /// When the attempt, and then when its second lookup began.
     began: Instant,
     step: Step,
     phase: Phase,
+    /// What TCP connected to; of a server that was looked up for a proxy, the address that the proxy is given.
     address: Option<SocketAddr>,
 }
 
 enum Step {
     Begin,
+    /// Of the server's name in the phase `Resolve`, of the proxy's in the phase `Proxy`.
     Lookup {
         lookup: Lookup,
         deadline: Instant,
     },
     Race(Race),
+    #[cfg(feature = "native-tls")]
+    ProxyHandshake(Handshake),
+    Tunnel(Box<(Stream, Tunnel)>),
     #[cfg(feature = "native-tls")]
     Handshake(Handshake),
     Over,
@@ -67,8 +80,9 @@ impl Dial {
         wake: Arc<dyn Fn() + Send + Sync>,
         now: Instant,
     ) -> Dial {
-        let phase = match target.host {
-            Host::Domain(_) => Phase::Resolve,
+        let phase = match (&target.host, &target.proxy) {
+            (_, Some(_)) if !looks_up_for_proxy(&target) => Phase::Proxy,
+            (Host::Domain(_), _) => Phase::Resolve,
             _ => Phase::Connect,
         };
         Dial { target, avoid, wake, began: now, step: Step::Begin, phase, address: None }
@@ -93,10 +107,10 @@ impl Dial {
             match std::mem::replace(&mut self.step, Step::Over) {
                 Step::Begin => self.step = self.begin(),
                 Step::Lookup { mut lookup, deadline } => match lookup.take() {
-                    Some(Ok(addresses)) => self.step = self.race(&addresses)?,
-                    Some(Err(error)) => return Err(LinkError::io(Phase::Resolve, error)),
+                    Some(Ok(addresses)) => self.step = self.found(&addresses, now)?,
+                    Some(Err(error)) => return Err(LinkError::io(self.phase, error)),
                     None if now >= deadline => {
-                        return Err(LinkError::new(Phase::Resolve, Cause::TimedOut));
+                        return Err(LinkError::new(self.phase, Cause::TimedOut));
                     }
                     None => {
                         self.step = Step::Lookup { lookup, deadline };
@@ -106,22 +120,53 @@ impl Dial {
                 Step::Race(mut race) => {
                     let won = race
                         .advance(&self.target, registry, token, now)
-                        .map_err(|error| LinkError::io(Phase::Connect, error))?;
+                        .map_err(|error| LinkError::io(self.phase, error))?;
                     let Some((socket, address)) = won else {
                         self.step = Step::Race(race);
                         return Ok(None);
                     };
-                    self.address = Some(address);
+                    self.address.get_or_insert(address);
+                    let stream = Stream::plain(socket);
+                    let Some(proxy) = &self.target.proxy else { return self.secure(stream) };
                     #[cfg(feature = "native-tls")]
-                    if let Some((connector, name)) = &self.target.tls {
-                        self.phase = Phase::Tls;
-                        let begun = connector.begin(name, socket);
-                        return self.shaken(begun);
+                    if let Some((connector, name)) = &proxy.tls {
+                        match self.shaken(connector.begin(name, stream))? {
+                            Progress::Ready(stream) => self.step = self.tunnel(proxy, stream),
+                            Progress::Blocked(half) => {
+                                self.step = Step::ProxyHandshake(half);
+                                return Ok(None);
+                            }
+                        }
+                        continue;
                     }
-                    return Ok(Some(Stream::plain(socket)));
+                    self.step = self.tunnel(proxy, stream);
                 }
                 #[cfg(feature = "native-tls")]
-                Step::Handshake(half) => return self.shaken(half.advance()),
+                Step::ProxyHandshake(half) => match self.shaken(half.advance())? {
+                    Progress::Ready(stream) => {
+                        if let Some(proxy) = &self.target.proxy {
+                            self.step = self.tunnel(proxy, stream);
+                        }
+                    }
+                    Progress::Blocked(half) => {
+                        self.step = Step::ProxyHandshake(half);
+                        return Ok(None);
+                    }
+                },
+                Step::Tunnel(mut both) => match both.1.advance(&mut both.0) {
+                    Ok(true) => return self.secure(both.0),
+                    Ok(false) => {
+                        self.step = Step::Tunnel(both);
+                        return Ok(None);
+                    }
+                    Err(Failure::Proxy(cause)) => return Err(LinkError::new(Phase::Proxy, cause)),
+                    // TLS with the proxy may have failed, and hides in an I/O error.
+                    Err(Failure::Stream(error)) => {
+                        return Err(LinkError::new(Phase::Proxy, both.0.fault(error)));
+                    }
+                },
+                #[cfg(feature = "native-tls")]
+                Step::Handshake(half) => return self.secured(half.advance()),
                 Step::Over => return Ok(None),
             }
         }
@@ -140,14 +185,21 @@ impl Dial {
         self.phase
     }
 
-    /// The address that TCP connected to; it stays when TLS fails after that.
+    /// The address that TCP connected to, or that the proxy was given instead of a name; it stays when the proxy, or
+    /// TLS, fails after that.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address
     }
 
     fn begin(&mut self) -> Step {
-        let port = self.target.port;
-        match &self.target.host {
+        match &self.target.proxy {
+            Some(proxy) if self.phase == Phase::Proxy => self.find(&proxy.host, proxy.port),
+            _ => self.find(&self.target.host, self.target.port),
+        }
+    }
+
+    fn find(&self, host: &Host<String>, port: u16) -> Step {
+        match host {
             Host::Domain(name) => {
                 let wake = self.wake.clone();
                 let lookup = resolve::resolve(name, port, Box::new(move || wake()));
@@ -158,30 +210,71 @@ impl Dial {
         }
     }
 
-    fn race(&mut self, found: &[SocketAddr]) -> Result<Step, LinkError> {
+    /// A name's addresses: those to race, or those of which the proxy gets one.
+    fn found(&mut self, found: &[SocketAddr], now: Instant) -> Result<Step, LinkError> {
         if found.is_empty() {
             let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            return Err(LinkError::io(Phase::Resolve, error));
+            return Err(LinkError::io(self.phase, error));
         }
-        self.phase = Phase::Connect;
+        if self.phase == Phase::Resolve && self.target.proxy.is_some() {
+            // One, as curl does: the proxy cannot race them. The next attempt takes another.
+            self.address = race::order(found, None, self.avoid).first().copied();
+            self.phase = Phase::Proxy;
+            self.began = now;
+            return Ok(self.begin());
+        }
+        if self.phase == Phase::Resolve {
+            self.phase = Phase::Connect;
+        }
         let addresses = race::order(found, self.target.local, self.avoid);
         if addresses.is_empty() {
             let problem = "the name has no address of the local address's family";
             let error = io::Error::new(io::ErrorKind::AddrNotAvailable, problem);
-            return Err(LinkError::io(Phase::Connect, error));
+            return Err(LinkError::io(self.phase, error));
         }
         Ok(Step::Race(Race::new(addresses)))
     }
 
+    fn tunnel(&self, proxy: &Proxy, stream: Stream) -> Step {
+        let found = self.address.filter(|_| looks_up_for_proxy(&self.target)).map(|address| address.ip());
+        let tunnel = match found {
+            Some(IpAddr::V4(address)) => Tunnel::new(proxy, &Host::Ipv4(address), self.target.port),
+            Some(IpAddr::V6(address)) => Tunnel::new(proxy, &Host::Ipv6(address), self.target.port),
+            None => Tunnel::new(proxy, &self.target.host, self.target.port),
+        };
+        Step::Tunnel(Box::new((stream, tunnel)))
+    }
+
+    /// The stream leads to the server: with TLS, if that is wanted, it is ready.
+    fn secure(&mut self, stream: Stream) -> Result<Option<Stream>, LinkError> {
+        #[cfg(feature = "native-tls")]
+        if let Some((connector, name)) = &self.target.tls {
+            self.phase = Phase::Tls;
+            let begun = connector.begin(name, stream);
+            return self.secured(begun);
+        }
+        Ok(Some(stream))
+    }
+
     #[cfg(feature = "native-tls")]
-    fn shaken(&mut self, result: Result<Progress, Cause>) -> Result<Option<Stream>, LinkError> {
-        match result {
-            Ok(Progress::Ready(stream)) => Ok(Some(stream)),
-            Ok(Progress::Blocked(half)) => {
+    fn secured(&mut self, result: Result<Progress, Cause>) -> Result<Option<Stream>, LinkError> {
+        match self.shaken(result)? {
+            Progress::Ready(stream) => Ok(Some(stream)),
+            Progress::Blocked(half) => {
                 self.step = Step::Handshake(half);
                 Ok(None)
             }
-            Err(cause) => Err(LinkError::new(Phase::Tls, cause)),
         }
     }
+
+    #[cfg(feature = "native-tls")]
+    fn shaken(&self, result: Result<Progress, Cause>) -> Result<Progress, LinkError> {
+        result.map_err(|cause| LinkError::new(self.phase, cause))
+    }
+}
+
+/// Whether the server's name is looked up here, although it is the proxy that connects to it.
+fn looks_up_for_proxy(target: &Target) -> bool {
+    let given_addresses = target.proxy.as_ref().is_some_and(|proxy| proxy.language == Language::Socks);
+    given_addresses && matches!(target.host, Host::Domain(_))
 }

@@ -1,8 +1,9 @@
 //! From a URL's host and port to a ready stream, one named phase at a time, nothing blocking.
-//! Knows sockets, names and TLS; does not know WebSocket, policy, or the clock.
+//! Knows sockets, names, proxies and TLS; does not know WebSocket, policy, or the clock.
 
 pub(crate) mod dial;
 pub(crate) mod os;
+pub(crate) mod proxy;
 mod race;
 pub(crate) mod resolve;
 pub(crate) mod stream;
@@ -10,6 +11,8 @@ pub(crate) mod tap;
 
 #[cfg(feature = "native-tls")]
 mod client_key;
+#[cfg(feature = "native-tls")]
+mod outer;
 #[cfg(feature = "native-tls")]
 pub(crate) mod tls;
 #[cfg(feature = "native-tls")]

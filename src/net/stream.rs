@@ -1,4 +1,5 @@
-//! Bytes to and from the server: TCP, or TLS over TCP, as one `Read + Write` that never blocks.
+//! Bytes to and from the server: TCP, or TLS over TCP, or TLS over TLS with a proxy, as one `Read + Write` that never
+//! blocks.
 //! Does not know WebSocket, nor when to read or write.
 
 use std::io::{self, Read, Write};
@@ -11,6 +12,13 @@ use socket2::SockRef;
 use crate::error::{Cause, LinkError, Phase};
 use crate::net::os;
 use crate::net::tap::{Direction, Tap};
+#[cfg(feature = "native-tls")]
+use {
+    crate::net::outer::{self, Below, Outer},
+    crate::net::tls_fault::Trouble,
+    native_tls::TlsStream,
+    std::sync::Arc,
+};
 
 /// A connected stream. Errors that `read` and `write` return are the true ones: an operating system's
 /// with its number, although TLS wraps it, or a [`TlsFault`](crate::TlsFault) inside; [`Stream::fault`] tells them apart.
@@ -25,7 +33,16 @@ pub(crate) struct Stream {
 enum Bytes {
     Plain(Tap),
     #[cfg(feature = "native-tls")]
-    Tls(Box<native_tls::TlsStream<Tap>>),
+    Tls(Box<TlsStream<Tap>>),
+    #[cfg(feature = "native-tls")]
+    Nested(Box<TlsStream<Outer>>),
+}
+
+/// What a TLS handshake can begin on.
+#[cfg(feature = "native-tls")]
+pub(crate) enum Ground {
+    Socket(Tap),
+    Tls(Outer),
 }
 
 impl Stream {
@@ -34,8 +51,23 @@ impl Stream {
     }
 
     #[cfg(feature = "native-tls")]
-    pub(crate) fn tls(engine: native_tls::TlsStream<Tap>) -> Stream {
+    pub(crate) fn tls(engine: TlsStream<Tap>) -> Stream {
         Stream { bytes: Bytes::Tls(Box::new(engine)), write_closed: false }
+    }
+
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn nested(engine: TlsStream<Outer>) -> Stream {
+        Stream { bytes: Bytes::Nested(Box::new(engine)), write_closed: false }
+    }
+
+    /// For a handshake over this stream, whose trouble is to be told there; a third one cannot be.
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn ground(self, trouble: Arc<Trouble>) -> io::Result<Ground> {
+        match self.bytes {
+            Bytes::Plain(tap) => Ok(Ground::Socket(tap.below_tls(trouble))),
+            Bytes::Tls(engine) => Ok(Ground::Tls(Outer::new(*engine, trouble))),
+            Bytes::Nested(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Bytes that came from the network, TLS's own included.
@@ -60,9 +92,9 @@ impl Stream {
         match &self.bytes {
             Bytes::Plain(_) => false,
             #[cfg(feature = "native-tls")]
-            Bytes::Tls(engine) => {
-                engine.get_ref().has_ahead() || engine.buffered_read_size().is_ok_and(|bytes| bytes > 0)
-            }
+            Bytes::Tls(engine) => has_buffered(engine),
+            #[cfg(feature = "native-tls")]
+            Bytes::Nested(engine) => has_buffered(engine),
         }
     }
 
@@ -104,12 +136,20 @@ impl Stream {
             return Ok(());
         }
         #[cfg(feature = "native-tls")]
-        if let Bytes::Tls(engine) = &mut self.bytes {
-            engine.get_mut().begin();
-            if let Err(error) = engine.shutdown()
-                && error.kind() == io::ErrorKind::WouldBlock
-            {
-                return Err(error);
+        match &mut self.bytes {
+            Bytes::Plain(_) => {}
+            Bytes::Tls(engine) => {
+                engine.get_mut().begin();
+                only_blocked(engine.shutdown())?;
+            }
+            Bytes::Nested(engine) => {
+                engine.get_mut().begin();
+                // Asked a second time, it would wait for the server's.
+                if !engine.get_ref().sealed {
+                    only_blocked(engine.shutdown())?;
+                    engine.get_mut().sealed = true;
+                }
+                only_blocked(engine.get_mut().shutdown())?;
             }
         }
         self.write_closed = true;
@@ -147,6 +187,8 @@ impl Stream {
             Bytes::Plain(tap) => tap,
             #[cfg(feature = "native-tls")]
             Bytes::Tls(engine) => engine.get_ref(),
+            #[cfg(feature = "native-tls")]
+            Bytes::Nested(engine) => engine.get_ref().tap(),
         }
     }
 
@@ -155,35 +197,61 @@ impl Stream {
             Bytes::Plain(tap) => tap,
             #[cfg(feature = "native-tls")]
             Bytes::Tls(engine) => engine.get_mut(),
+            #[cfg(feature = "native-tls")]
+            Bytes::Nested(engine) => engine.get_mut().tap_mut(),
         }
     }
 }
 
+#[cfg(feature = "native-tls")]
+fn has_buffered(engine: &TlsStream<impl Below>) -> bool {
+    engine.get_ref().has_buffered() || engine.buffered_read_size().is_ok_and(|bytes| bytes > 0)
+}
+
+/// A close_notify that cannot be sent is left out.
+#[cfg(feature = "native-tls")]
+fn only_blocked(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if error.kind() == io::ErrorKind::WouldBlock { Err(error) } else { Ok(()) })
+}
+
 impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.tap_mut().begin();
         match &mut self.bytes {
-            Bytes::Plain(tap) => tap.read(into),
+            Bytes::Plain(tap) => {
+                tap.begin();
+                tap.read(into)
+            }
             #[cfg(feature = "native-tls")]
-            Bytes::Tls(engine) => match engine.read(into) {
-                Ok(0) if !into.is_empty() => engine.get_ref().trouble().end(),
-                Ok(read) => Ok(read),
-                Err(error) => Err(engine.get_ref().trouble().truth(error)),
-            },
+            Bytes::Tls(engine) => {
+                engine.get_mut().begin();
+                outer::read(engine, into)
+            }
+            #[cfg(feature = "native-tls")]
+            Bytes::Nested(engine) => {
+                engine.get_mut().begin();
+                outer::read(engine, into)
+            }
         }
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.tap_mut().begin();
         match &mut self.bytes {
-            Bytes::Plain(tap) => tap.write(from),
+            Bytes::Plain(tap) => {
+                tap.begin();
+                tap.write(from)
+            }
             #[cfg(feature = "native-tls")]
-            Bytes::Tls(engine) => match engine.write(from) {
-                Ok(written) => Ok(written),
-                Err(error) => Err(engine.get_ref().trouble().truth(error)),
-            },
+            Bytes::Tls(engine) => {
+                engine.get_mut().begin();
+                outer::write(engine, from)
+            }
+            #[cfg(feature = "native-tls")]
+            Bytes::Nested(engine) => {
+                engine.get_mut().begin();
+                outer::write(engine, from)
+            }
         }
     }
 

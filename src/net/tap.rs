@@ -57,8 +57,8 @@ impl Tap {
 
     /// TLS asks for five bytes, then for the record they announce; reading ahead saves every second call.
     #[cfg(feature = "native-tls")]
-    pub(crate) fn below_tls(socket: TcpStream, trouble: Arc<Trouble>) -> Tap {
-        Tap { ahead: vec![0; FIRST], trouble, ..Tap::plain(socket) }
+    pub(crate) fn below_tls(self, trouble: Arc<Trouble>) -> Tap {
+        Tap { ahead: vec![0; FIRST], trouble, ..self }
     }
 
     /// Forgets what the operation before said.
@@ -211,7 +211,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         // Blocking, so that a read waits for what was written.
         let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Tap::below_tls(TcpStream::from_std(socket), Arc::default()), listener.accept().unwrap().0)
+        (Tap::plain(TcpStream::from_std(socket)).below_tls(Arc::default()), listener.accept().unwrap().0)
     }
 
     /// Reads as TLS does: five bytes, then the record, here of that size in all.

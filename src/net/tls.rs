@@ -7,13 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mio::net::TcpStream;
-use native_tls::{Certificate, HandshakeError, MidHandshakeTlsStream, Protocol, TlsConnector};
+use native_tls::{Certificate, HandshakeError, MidHandshakeTlsStream, Protocol, TlsConnector, TlsStream};
 
 use crate::config::tls::{Authority, Identity, Tls, TlsVersion};
 use crate::error::{Cause, ConfigError};
 use crate::net::client_key;
-use crate::net::stream::Stream;
+use crate::net::outer::{Below, Outer};
+use crate::net::stream::{Ground, Stream};
 use crate::net::tap::Tap;
 use crate::net::tls_fault::Trouble;
 use crate::process::PerProcess;
@@ -205,8 +205,13 @@ fn identity(identity: &Identity) -> Result<native_tls::Identity, ConfigError> {
 
 /// A handshake under way.
 pub(crate) struct Handshake {
-    half: MidHandshakeTlsStream<Tap>,
+    half: Half,
     trouble: Arc<Trouble>,
+}
+
+enum Half {
+    OverTcp(MidHandshakeTlsStream<Tap>),
+    OverTls(MidHandshakeTlsStream<Outer>),
 }
 
 pub(crate) enum Progress {
@@ -216,11 +221,18 @@ pub(crate) enum Progress {
 }
 
 impl Connector {
-    /// Begins a handshake on a connected socket; the name is what the certificate must be for.
-    pub(crate) fn begin(&self, name: &str, socket: TcpStream) -> Result<Progress, Cause> {
+    /// Begins a handshake on a connected stream, plain or of TLS with a proxy; the name is what the certificate must be
+    /// for.
+    pub(crate) fn begin(&self, name: &str, stream: Stream) -> Result<Progress, Cause> {
         let trouble = Arc::new(Trouble::default());
-        let tap = Tap::below_tls(socket, trouble.clone());
-        step(self.0.native.connect(name, tap), trouble)
+        match stream.ground(trouble.clone()).map_err(|error| Cause::Io(Arc::new(error)))? {
+            Ground::Socket(tap) => {
+                step(self.0.native.connect(name, tap), trouble, Stream::tls, Half::OverTcp)
+            }
+            Ground::Tls(outer) => {
+                step(self.0.native.connect(name, outer), trouble, Stream::nested, Half::OverTls)
+            }
+        }
     }
 
     #[cfg(test)]
@@ -230,19 +242,31 @@ impl Connector {
 }
 
 impl Handshake {
-    pub(crate) fn advance(mut self) -> Result<Progress, Cause> {
-        self.half.get_mut().begin();
-        step(self.half.handshake(), self.trouble)
+    pub(crate) fn advance(self) -> Result<Progress, Cause> {
+        match self.half {
+            Half::OverTcp(mut half) => {
+                half.get_mut().begin();
+                step(half.handshake(), self.trouble, Stream::tls, Half::OverTcp)
+            }
+            Half::OverTls(mut half) => {
+                half.get_mut().begin();
+                step(half.handshake(), self.trouble, Stream::nested, Half::OverTls)
+            }
+        }
     }
 }
 
-fn step(
-    result: Result<native_tls::TlsStream<Tap>, HandshakeError<Tap>>,
+fn step<S: Below>(
+    result: Result<TlsStream<S>, HandshakeError<S>>,
     trouble: Arc<Trouble>,
+    ready: fn(TlsStream<S>) -> Stream,
+    blocked: fn(MidHandshakeTlsStream<S>) -> Half,
 ) -> Result<Progress, Cause> {
     match result {
-        Ok(engine) => Ok(Progress::Ready(Stream::tls(engine))),
-        Err(HandshakeError::WouldBlock(half)) => Ok(Progress::Blocked(Handshake { half, trouble })),
+        Ok(engine) => Ok(Progress::Ready(ready(engine))),
+        Err(HandshakeError::WouldBlock(half)) => {
+            Ok(Progress::Blocked(Handshake { half: blocked(half), trouble }))
+        }
         Err(HandshakeError::Failure(error)) => Err(trouble.cause(&error)),
     }
 }

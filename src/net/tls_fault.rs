@@ -2,6 +2,7 @@
 //! Does no I/O.
 
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use crate::error::{Cause, TlsFault, TlsFaultKind};
@@ -135,6 +136,8 @@ pub(crate) struct Trouble {
     os_error: AtomicI32,
     /// The socket's end was read.
     ended: AtomicBool,
+    /// The first failure of the TLS with a proxy, where that is below; it works no more after that.
+    below: OnceLock<Box<TlsFault>>,
 }
 
 impl Trouble {
@@ -144,6 +147,14 @@ impl Trouble {
 
     pub(crate) fn failed(&self, error: &io::Error) {
         self.os_error.store(error.raw_os_error().unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// The TLS below has failed, or what is below that.
+    pub(crate) fn failed_below(&self, error: &io::Error) {
+        self.failed(error);
+        if let Some(fault) = carried(error) {
+            self.below.get_or_init(|| Box::new(fault.clone()));
+        }
     }
 
     pub(crate) fn ended(&self) {
@@ -178,6 +189,9 @@ impl Trouble {
     }
 
     fn judge(&self, text: String, details: String) -> TlsFault {
+        if let Some(fault) = self.below.get() {
+            return TlsFault { kind: fault.kind, text: format!("below, with the proxy: {}", fault.text) };
+        }
         match kind(BACKEND, &format!("{text} {details}")) {
             TlsFaultKind::Other if self.ended.load(Ordering::Relaxed) => truncated(),
             kind => TlsFault { kind, text },

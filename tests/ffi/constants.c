@@ -82,6 +82,15 @@ static void settings(void) {
     OK(heartwire_options_add_subprotocol(options, "chat"));
     CHECK(heartwire_options_add_subprotocol(options, "chat") == HEARTWIRE_ERR_CONFIG);
     CHECK(heartwire_options_set_local_address(options, "here") == HEARTWIRE_ERR_CONFIG);
+    CHECK(heartwire_options_set_proxy(options, "ftp://h", NULL, NULL) == HEARTWIRE_ERR_CONFIG);
+    CHECK(strstr(heartwire_last_error(), "scheme ftp") != NULL);
+    CHECK(heartwire_options_set_proxy(options, "http://h", "a", "secret\r\nX: y") == HEARTWIRE_ERR_CONFIG);
+    CHECK(strstr(heartwire_last_error(), "secret") == NULL);
+    CHECK(heartwire_options_set_proxy(options, "http://a:b@h", "a", NULL) == HEARTWIRE_ERR_CONFIG);
+    CHECK(heartwire_options_set_proxy(options, "http://h", NULL, "b") == HEARTWIRE_ERR_ARGUMENT);
+    CHECK(heartwire_options_set_proxy(options, "\xff", NULL, NULL) == HEARTWIRE_ERR_UTF8);
+    OK(heartwire_options_set_proxy(options, "socks5h://127.0.0.1", "a", "b"));
+    OK(heartwire_options_set_proxy_from_environment(options));
     CHECK(heartwire_options_set_connect_timeout(options, 0) == HEARTWIRE_ERR_CONFIG);
     CHECK(heartwire_options_set_close_timeout(options, 8u * 24 * 3600 * 1000) == HEARTWIRE_ERR_CONFIG);
     CHECK(heartwire_options_set_heartbeat_reply(options, "pong") == HEARTWIRE_ERR_ARGUMENT);

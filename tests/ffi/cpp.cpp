@@ -100,6 +100,21 @@ static void pulls(const std::string &url) {
     CHECK(client.on_open([](heartwire::ClientRef, heartwire::EventView) {}).status() == heartwire::Status::taken);
 }
 
+/* Why the first attempt with these settings fails; nobody listens on the port 1. */
+static heartwire::LinkError fails(heartwire::Options &options) {
+    options.reconnect_never();
+    heartwire::Client client("ws://127.0.0.1:1/", options);
+    client.connect().value();
+    for (;;) {
+        const heartwire::Event event = client.next_event(10s).value();
+        if (event.kind() == heartwire::EventKind::connect_failed) {
+            auto error = event.error().value();
+            error.text = {};
+            return error;
+        }
+    }
+}
+
 static void errors_are_results_or_exceptions() {
     auto none = heartwire::Client::create("http://no.websocket/");
     CHECK(!none && none.status() == heartwire::Status::config && !none.text().empty());
@@ -118,6 +133,13 @@ static void errors_are_results_or_exceptions() {
     heartwire::Options nul;
     nul.name(std::string("a\0b", 3));
     CHECK(nul.check().status() == heartwire::Status::argument);
+    CHECK(heartwire::Options().proxy("ftp://h").check().status() == heartwire::Status::config);
+    CHECK(heartwire::Options().proxy("http://h", "user", "pass\nword").check().status() == heartwire::Status::config);
+    heartwire::Options proxied;
+    CHECK(proxied.proxy_from_environment().proxy("socks5h://127.0.0.1:1", "user", "pass").check());
+    const auto error = fails(proxied);
+    CHECK(error.phase == heartwire::Phase::proxy && error.cause == heartwire::Cause::io && error.os_error != 0);
+    CHECK(error.proxy_fault == heartwire::ProxyFault::none && error.socks_reply == 0);
 
     heartwire::ClientRef nobody;
     CHECK(!nobody.is_valid() && nobody.connect().status() == heartwire::Status::handle);

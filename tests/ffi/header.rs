@@ -75,6 +75,7 @@ impl Function {
             ("heartwire_set_thread_hooks", _, "stop") => "hook_stop",
             ("heartwire_set_thread_hooks", _, "user_data") => "hook_data",
             ("heartwire_remove_listener", _, "listener") => "12345678",
+            ("heartwire_options_set_proxy", _, "url") => "\"http://127.0.0.1:1\"",
             (_, _, "url") => "\"ws://127.0.0.1:1/\"",
             (_, _, "address") => "\"127.0.0.1\"",
             (_, _, "timeout_ms") => {
@@ -139,6 +140,7 @@ impl Function {
                 | ("heartwire_options_set_before_connect", "call")
                 | ("heartwire_create", "options")
                 | ("heartwire_close", "reason")
+                | ("heartwire_options_set_proxy", "user" | "password")
                 | ("heartwire_loop_free" | "heartwire_options_set_loop", "event_loop")
                 | ("heartwire_set_logger" | "heartwire_set_thread_hooks", _)
         )

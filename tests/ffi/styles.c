@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "check.h"
@@ -366,8 +367,40 @@ static void refused(const char *url) {
     OK(heartwire_destroy(client));
 }
 
+/* The failure of a proxy, in all its parts; and a struct of the first version, which ended before them. */
+static void proxied(const char *url, const char *proxy, heartwire_proxy_fault fault, int reply, int http_status) {
+    heartwire_options *options = heartwire_options_new();
+    heartwire_client client;
+    heartwire_event *event;
+    heartwire_error_info error;
+    OK(heartwire_options_set_reconnect_never(options));
+    OK(heartwire_options_add_subprotocol(options, "chat"));
+    OK(heartwire_options_set_proxy(options, proxy, "user", "pass"));
+    OK(heartwire_create(url, options, &client));
+    heartwire_options_free(options);
+    OK(heartwire_connect(client));
+    if (fault == HEARTWIRE_PROXY_FAULT_NONE && http_status == 0) {
+        heartwire_event_free(next(client, HEARTWIRE_EVENT_OPEN));
+        OK(heartwire_destroy(client));
+        return;
+    }
+    event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
+    error.size = sizeof error;
+    OK(heartwire_event_error(event, &error));
+    CHECK(error.phase == HEARTWIRE_PHASE_PROXY && error.http_status == http_status);
+    CHECK(error.kind == (http_status ? HEARTWIRE_CAUSE_REFUSED : HEARTWIRE_CAUSE_PROXY));
+    CHECK(error.proxy_fault == fault && error.socks_reply == reply);
+    CHECK(strstr(error.text, "proxy") != NULL && strstr(error.text, "pass") == NULL);
+    memset(&error, 0x55, sizeof error);
+    error.size = offsetof(heartwire_error_info, proxy_fault);
+    OK(heartwire_event_error(event, &error));
+    CHECK(error.phase == HEARTWIRE_PHASE_PROXY && error.proxy_fault == 0x55555555);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+}
+
 int main(int argc, char **argv) {
-    CHECK(argc == 3);
+    CHECK(argc == 7);
     callbacks(argv[1]);
     pulled(argv[1]);
     polled(argv[1]);
@@ -375,5 +408,10 @@ int main(int argc, char **argv) {
     logged_and_hooked(argv[1]);
     shared_user_data();
     refused(argv[2]);
+    proxied(argv[1], argv[3], HEARTWIRE_PROXY_FAULT_NONE, 0, 0);
+    proxied(argv[1], argv[4], HEARTWIRE_PROXY_FAULT_NONE, 0, 407);
+    proxied(argv[1], argv[5], HEARTWIRE_PROXY_FAULT_NOT_HTTP, 0, 0);
+    /* Nobody is there. */
+    proxied("ws://127.0.0.1:1/", argv[6], HEARTWIRE_PROXY_FAULT_SOCKS, 5, 0);
     return 0;
 }

@@ -63,6 +63,9 @@ mod lifecycle;
 mod mode;
 mod net;
 mod outbox;
+mod proxy;
+#[cfg(feature = "native-tls")]
+mod proxy_tls;
 mod reconnect;
 mod refusal;
 #[cfg(feature = "native-tls")]

@@ -22,6 +22,7 @@ pub mod log_lines;
 pub mod main_loop;
 pub mod misbehaviour;
 mod port;
+pub mod proxy;
 pub mod relay;
 pub mod server;
 mod serving;

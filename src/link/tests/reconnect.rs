@@ -80,6 +80,33 @@ fn the_users_overrides_come_before_the_table() {
 }
 
 #[test]
+fn a_proxys_refusal_counts_as_a_servers_and_socks_as_the_status_that_says_the_same() {
+    use crate::error::ProxyFault::{Credentials, Method, NotHttp, NotSocks, Socks, TooLong, Unasked};
+    let of = |fault| LinkError::new(Phase::Proxy, Cause::Proxy(fault));
+    let rules = Reconnect::exponential();
+    for status in [403, 407] {
+        let error = LinkError::new(Phase::Proxy, refused(status, &[]).cause().clone());
+        assert_eq!(first(&rules, &error), Next::Fatal, "{status}");
+    }
+    for fault in [Method, Credentials, Socks(2), Socks(7), Socks(8)] {
+        assert_eq!(first(&rules, &of(fault)), Next::Fatal, "{fault}");
+    }
+    for fault in
+        [Socks(1), Socks(3), Socks(4), Socks(5), Socks(6), Socks(99), NotHttp, NotSocks, TooLong, Unasked]
+    {
+        assert!(matches!(first(&rules, &of(fault)), Next::Retry(_)), "{fault}");
+    }
+    let knowing =
+        Reconnect::exponential().retry_status(407, true).retry_status(403, true).retry_network(false);
+    for fault in [Method, Credentials, Socks(2)] {
+        assert!(matches!(first(&knowing, &of(fault)), Next::Retry(_)), "{fault}");
+    }
+    for fault in [Socks(1), Socks(5)] {
+        assert_eq!(first(&knowing, &of(fault)), Next::Fatal, "{fault}");
+    }
+}
+
+#[test]
 fn what_the_server_got_wrong_is_retried() {
     let rules = Reconnect::exponential().retry_close_code(1002, false);
     assert!(matches!(first(&rules, &fault(ProtocolFault::Masked)), Next::Retry(_)));

@@ -238,3 +238,47 @@ fn a_socket_never_connects_to_itself() {
     let error = crate::net::race::arrived(&socket).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ECONNREFUSED));
 }
+
+#[test]
+fn a_socks_proxy_is_given_one_address_of_the_name_and_the_next_attempt_another() {
+    use crate::net::proxy::{Language, Proxy};
+    use std::io::Write;
+
+    let found = [SocketAddr::new(LOCALHOST, 1), SocketAddr::new([127, 0, 0, 2].into(), 1)];
+    let _names = answer(&found);
+    let (listener, address) = listener();
+    let server = std::thread::spawn(move || {
+        [(); 2].map(|()| {
+            let mut socket = listener.accept().unwrap().0;
+            socket.read_exact(&mut [0; 3]).unwrap();
+            socket.write_all(b"\x05\x00").unwrap();
+            let mut request = [0; 10];
+            socket.read_exact(&mut request).unwrap();
+            socket.write_all(b"\x05\x04\x00\x01\0\0\0\0\0\0").unwrap();
+            request
+        })
+    });
+    let proxy = Proxy {
+        language: Language::Socks,
+        host: Host::Ipv4(Ipv4Addr::LOCALHOST),
+        port: address.port(),
+        login: None,
+        #[cfg(feature = "native-tls")]
+        tls: None,
+        agent: String::new(),
+    };
+    let target = Target { proxy: Some(Arc::new(proxy)), ..named("both") };
+    let mut turn = Loop::new();
+    let mut avoid = None;
+    for (at, expected) in found.iter().enumerate() {
+        let mut dial = turn.start(target.clone(), avoid);
+        assert_eq!(dial.phase(), Phase::Resolve);
+        let Err(error) = turn.finish(&mut dial) else { panic!("connected") };
+        assert_eq!(error.phase(), Phase::Proxy, "{error}");
+        assert_eq!(dial.address(), Some(*expected), "attempt {at}");
+        avoid = dial.address();
+    }
+    let asked = server.join().unwrap();
+    assert_eq!(asked[0], *b"\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x01");
+    assert_eq!(asked[1], *b"\x05\x01\x00\x01\x7f\x00\x00\x02\x00\x01");
+}

@@ -122,6 +122,7 @@ fn target(host: Host<String>, port: u16) -> Target {
         port,
         #[cfg(feature = "native-tls")]
         tls: None,
+        proxy: None,
         local: None,
         user_timeout: Some(Duration::from_secs(30)),
         resolve_timeout: Duration::from_secs(5),

@@ -52,8 +52,9 @@ fn what_waits_is_written_before_the_close(net: &Net) {
 #[track_caller]
 fn unanswered(told: &[Event], began: Instant, timeout: Duration) {
     let took = began.elapsed();
-    // And a second for a busy machine.
-    assert!(took >= timeout && took < timeout + ms(1000), "{took:?}, not {timeout:?}");
+    // It counts from the beginning of the turn in which the loop hears of the close, and that may be in the middle of a
+    // large write. And a second for a busy machine.
+    assert!(took + ms(100) >= timeout && took < timeout + ms(1000), "{took:?}, not {timeout:?}");
     let told: Vec<_> =
         told.iter().filter(|event| !matches!(event, Event::Outcome(_) | Event::Writable)).collect();
     let [

@@ -8,7 +8,7 @@ use crate::hostile::story;
 use crate::net::{Net, close, closed, failed, ms, opened, received, trusting};
 use crate::support::certs::Certs;
 use crate::support::proxy::{Asked, Lets};
-use crate::support::{Behaviour, Point, Relay, Server, Setup, Then};
+use crate::support::{Behaviour, Point, Relay, Server, Setup, Then, watchdog};
 
 fn certs() -> &'static Certs {
     Certs::shared()
@@ -171,6 +171,7 @@ fn a_proxy_without_tls_is_told_as_such(net: &Net) {
 /// Nothing is connected here, so that no mode has a part in it.
 #[test]
 fn tls_settings_of_a_proxy_are_checked_when_the_client_is_built() {
+    let _watch = watchdog(60, "a proxy's TLS settings");
     let proxy = Proxy::new("https://h").tls(Tls::new().ca_pem("no certificate in here"));
     let error = Client::builder("ws://h").proxy(proxy).build().expect_err("a config error");
     assert_eq!(error.setting(), "ca_pem");

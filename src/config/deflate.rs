@@ -18,11 +18,14 @@ use crate::error::ConfigError;
 /// # Examples
 ///
 /// ```no_run
+/// # #[cfg(feature = "deflate")]
 /// # fn main() -> Result<(), heartwire::Error> {
 /// use heartwire::{Client, Deflate};
 ///
 /// let client = Client::builder("wss://example.com/feed").compression(Deflate::new().level(3)).connect()?;
 /// # drop(client); Ok(()) }
+/// # #[cfg(not(feature = "deflate"))]
+/// # fn main() {}
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deflate {

@@ -203,8 +203,10 @@ impl Link {
         }
         let gives_up_at = self.backoff.gives_up_at(&self.rules.reconnect);
         if gives_up_at.is_some_and(|at| at <= now) {
-            // Events were not taken for so long that the time without a session is up.
-            if let Some(error) = self.last_error.take() {
+            // Events were not taken, or the program put the attempt off, for so long that the time without a session
+            // is up.
+            let put_off = prepared.map(|_| LinkError::new(Phase::Prepare, Cause::TimedOut));
+            if let Some(error) = self.last_error.take().or(put_off) {
                 return self.end(End::GaveUp(error), None);
             }
         }
@@ -236,7 +238,11 @@ impl Link {
                 self.actions.push_back(Action::Dial { attempt, url });
             }
             Verdict::Delay(delay) => {
-                self.at = At::Waiting { until: later(now, delay), prepared: Some(attempt) };
+                // The limit of the time without a session holds for the program's delays, too.
+                let gives_up_at = self.backoff.gives_up_at(&self.rules.reconnect);
+                let until = gives_up_at.map_or(later(now, delay), |at| at.min(later(now, delay)));
+                self.at = At::Waiting { until, prepared: Some(attempt) };
+                let delay = until.saturating_duration_since(now);
                 self.tell_state(State::Waiting { attempt, delay });
             }
             Verdict::Stop => self.end(End::Stopped, None),

@@ -120,14 +120,11 @@ impl Backoff {
             return weight;
         }
         let overrides = &rules.reconnect;
-        let asked = match error.cause() {
-            Cause::Refused(refusal) => {
-                let status = refusal.status();
-                let may_be_mended =
-                    matches!(status, 401 | 403 | 407) && !overrides.statuses.contains_key(&status);
-                may_be_mended.then_some(&mut self.asked_for_refusal)
+        let asked = match (status(error.cause()), error.cause()) {
+            (Some(status @ (401 | 403 | 407)), _) => {
+                (!overrides.statuses.contains_key(&status)).then_some(&mut self.asked_for_refusal)
             }
-            Cause::Closed { code: code @ 1008, .. } => {
+            (_, Cause::Closed { code: code @ 1008, .. }) => {
                 (!overrides.close_codes.contains_key(code)).then_some(&mut self.asked_for_close)
             }
             _ => None,
@@ -196,10 +193,20 @@ fn bound(base: Duration, factor: f64, max: Duration, nth: u32) -> Duration {
     Duration::try_from_secs_f64(grown).map_or(max, |grown| grown.min(max))
 }
 
+/// The HTTP status of a refusal; of a SOCKS proxy's the one that says the same.
+fn status(cause: &Cause) -> Option<u16> {
+    match cause {
+        Cause::Refused(refusal) => Some(refusal.status()),
+        Cause::Proxy(ProxyFault::Method | ProxyFault::Credentials) => Some(407),
+        Cause::Proxy(ProxyFault::Socks(2)) => Some(403),
+        _ => None,
+    }
+}
+
 /// The table of what is worth another attempt.
 pub(crate) fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
     let worth = |yes| if yes { Weight::Normal } else { Weight::Fatal };
-    let status = |status: u16| rules.statuses.get(&status).copied();
+    let of_status = |status: u16| rules.statuses.get(&status).copied();
     match error.cause() {
         Cause::TimedOut | Cause::Io(_) | Cause::EndOfStream | Cause::Silent { .. } => {
             worth(rules.network_failures)
@@ -209,20 +216,18 @@ pub(crate) fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
         Cause::Tls(_) if rules.tls_failures => Weight::Heavy,
         Cause::Tls(_) => Weight::Fatal,
         // Nothing but a setting makes a redirect that cannot be followed worth another attempt.
-        Cause::BadRedirect { refusal, .. } => {
-            worth(rules.statuses.get(&refusal.status()).copied().unwrap_or(false))
-        }
+        Cause::BadRedirect { refusal, .. } => worth(of_status(refusal.status()).unwrap_or(false)),
         Cause::Refused(refusal) => {
             let usual = matches!(refusal.status(), 408 | 425 | 429 | 500..=599);
-            match status(refusal.status()).unwrap_or(usual) {
+            match of_status(refusal.status()).unwrap_or(usual) {
                 true => retry_after(refusal).map_or(Weight::Normal, Weight::After),
                 false => Weight::Fatal,
             }
         }
-        // What SOCKS says as HTTP would.
         Cause::Proxy(fault) => match fault {
-            ProxyFault::Method | ProxyFault::Credentials => worth(status(407).unwrap_or(false)),
-            ProxyFault::Socks(2) => worth(status(403).unwrap_or(false)),
+            ProxyFault::Method | ProxyFault::Credentials | ProxyFault::Socks(2) => {
+                worth(status(error.cause()).and_then(of_status).unwrap_or(false))
+            }
             ProxyFault::Socks(7 | 8) => Weight::Fatal,
             ProxyFault::Socks(_) => worth(rules.network_failures),
             // What the proxy got wrong may be right after its next restart.

@@ -1,6 +1,7 @@
 //! When the program is asked about an attempt, and what its answer means.
 
 use super::*;
+use crate::error::ProxyFault;
 use crate::link::Verdict;
 
 fn asking() -> Rules {
@@ -126,6 +127,63 @@ fn a_refusal_for_want_of_a_token_asks_the_program_once_before_it_is_fatal() {
         let failed = bench.after(Input::DialFailed(refused(status, &[])));
         assert!(failed.contains("failed 3 final, the end: fatal"), "{status}: {failed}");
     }
+}
+
+fn in_proxy(fault: ProxyFault) -> LinkError {
+    LinkError::new(Phase::Proxy, Cause::Proxy(fault))
+}
+
+/// What SOCKS says as HTTP would by 407 and 403.
+const REFUSALS_OF_SOCKS: [(ProxyFault, u16); 3] =
+    [(ProxyFault::Method, 407), (ProxyFault::Credentials, 407), (ProxyFault::Socks(2), 403)];
+
+#[test]
+fn a_socks_proxys_refusal_asks_the_program_once_as_the_status_does_that_says_the_same() {
+    for (fault, status) in REFUSALS_OF_SOCKS {
+        let mut bench = Bench::new(asking());
+        bench.after(Input::Connect);
+        bench.after(Input::Prepared(Verdict::Go));
+        let failed = bench.after(Input::DialFailed(in_proxy(fault)));
+        assert_eq!(failed, "waiting for 2, failed 1 retries", "{fault:?}");
+        assert_eq!(bench.at_deadline(), "connecting Prepare, prepare 2 again");
+        bench.after(Input::Prepared(Verdict::Go));
+        let failed = bench.after(Input::DialFailed(in_proxy(fault)));
+        assert!(failed.contains("failed 2 final, the end: fatal"), "{fault:?}: {failed}");
+
+        let never = Reconnect::fixed(SEC).retry_status(status, false);
+        let mut bench = Bench::new(Rules { reconnect: never, ..asking() });
+        bench.after(Input::Connect);
+        bench.after(Input::Prepared(Verdict::Go));
+        let failed = bench.after(Input::DialFailed(in_proxy(fault)));
+        assert!(failed.contains("the end: fatal"), "the user's word comes first, {fault:?}: {failed}");
+    }
+    for fault in [ProxyFault::Socks(7), ProxyFault::Socks(8)] {
+        let mut bench = Bench::new(asking());
+        bench.after(Input::Connect);
+        bench.after(Input::Prepared(Verdict::Go));
+        let failed = bench.after(Input::DialFailed(in_proxy(fault)));
+        assert!(failed.contains("the end: fatal"), "no token mends that, {fault:?}: {failed}");
+    }
+}
+
+#[test]
+fn the_limit_of_time_holds_for_the_programs_delays_too() {
+    let limited = Reconnect::fixed(SEC).give_up_after(30 * SEC);
+    let mut bench = Bench::new(Rules { reconnect: limited.clone(), ..asking() });
+    bench.after(Input::Connect);
+    bench.after(Input::Prepared(Verdict::Go));
+    bench.after(Input::DialFailed(unreachable()));
+    bench.at_deadline();
+    bench.after(Input::Prepared(Verdict::Delay(60 * SEC)));
+    assert_eq!(bench.due(), Some(29 * SEC));
+    let told = bench.at_deadline();
+    assert!(told.contains("the end: gave up (TCP connect failed"), "{told}");
+
+    // Ahead of the very first attempt nothing has failed yet.
+    let mut bench = Bench::new(Rules { reconnect: limited, ..asking() });
+    bench.after(Input::Connect);
+    bench.after(Input::Prepared(Verdict::Delay(60 * SEC)));
+    assert_eq!(bench.at_deadline(), "closed, the end: gave up (before_connect timed out)");
 }
 
 #[test]

@@ -1668,7 +1668,7 @@ heartwire_status heartwire_options_set_proxy(struct heartwire_options *options,
 
 /**
  * Connects through the proxy that the environment names for the client's URL, if it names one; heartwire_create() reads
- * it.
+ * it, and for the URLs of redirects and of heartwire_attempt_set_url(), too.
  *
  * For wss: that is HTTPS_PROXY, for ws: HTTP_PROXY, else ALL_PROXY; in lower case first. HTTP_PROXY in upper case does not
  * count where REQUEST_METHOD is set. NO_PROXY lists the hosts to reach without, separated by commas: names with their
@@ -1691,8 +1691,8 @@ heartwire_status heartwire_options_set_proxy_from_environment(struct heartwire_o
  * Ownership: the settings are copied; `tls` may be freed at once.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS. Where the proxy is
- * none with TLS, heartwire_create() answers HEARTWIRE_ERR_CONFIG.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS. Where no proxy is
+ * set, or the URL of one without TLS, heartwire_create() answers HEARTWIRE_ERR_CONFIG.
  */
 heartwire_status heartwire_options_set_proxy_tls(struct heartwire_options *options,
                                                  const struct heartwire_options *tls);
@@ -1846,7 +1846,7 @@ heartwire_status heartwire_options_set_url_penalty(struct heartwire_options *opt
  *
  * "http:" and "https:" stand for "ws:" and "wss:". None is followed from "wss:" to "ws:", nor in a circle. Where the
  * origin changes (scheme, host or port), Authorization, Cookie and the URL's user name and password are left out; all
- * other headers go along. The next attempt begins with the client's URL again.
+ * other headers, the subprotocols and the greetings go along. The next attempt begins with the client's URL again.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1969,9 +1969,9 @@ heartwire_status heartwire_greeting_set(struct heartwire_greeting *greeting,
  * and the next one waits for the call that still runs. It is never called twice at once for one client, and
  * heartwire_close() does not wait for it. Eight run at once in a process.
  *
- * With it the HTTP statuses 401, 403 and 407, and the close code 1008, are not fatal at once: it gets one chance to do
- * something about them. They are when they come again, a status before a session has opened, the close code before
- * one was stable.
+ * With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code 1008,
+ * are not fatal at once: it gets one chance to do something about them. They are when they come again, a status before a
+ * session has opened, the close code before one was stable.
  *
  * Clients that are created with these options share `user_data` and may call from several threads at once.
  *

@@ -81,7 +81,11 @@ fn attempts_go_where_the_program_and_servers_send_them() {
     let echo = Server::start(Behaviour::echo());
     let away = Server::start(Behaviour::refuse(302, &[("Location", &echo.url())], ""));
     let circle = Server::start(Behaviour::refuse(302, &[("Location", "/")], ""));
+    let name = echo.url().replace("127.0.0.1", "localhost");
+    let by_name = Server::start(Behaviour::refuse(302, &[("Location", &name)], ""));
     for linked in BOTH {
+        let asked = Asked::default();
+        let proxy = Server::start(Behaviour::http_proxy(Lets::Everyone, &asked));
         let refusing =
             support::Setup::each(
                 |n| {
@@ -89,7 +93,11 @@ fn attempts_go_where_the_program_and_servers_send_them() {
                 },
             );
         let refusing = refusing.start();
-        run(&program("attempts", linked), &[&echo.url(), &refusing.url(), &away.url(), &circle.url()]);
+        let proxy = format!("http://{}", proxy.address());
+        let urls = [&echo, &refusing, &away, &circle, &by_name].map(Server::url);
+        let arguments: Vec<&str> = urls.iter().map(String::as_str).chain([proxy.as_str()]).collect();
+        run(&program("attempts", linked), &arguments);
+        assert_eq!(asked.all(), [&away, &echo].map(|server| server.address().to_string()));
         refusing.wait_for(std::time::Duration::from_secs(10), |event| match event {
             support::ServerEvent::Connected { request, .. } => {
                 assert_eq!(request.header("Authorization"), Some("Bearer fresh"));

@@ -13,7 +13,7 @@ pub use attempt::Attempt;
 
 use crate::config::address::Address;
 use crate::config::greeting::Greeting;
-use crate::config::route::{Ground, Route};
+use crate::config::route::{Ground, Route, no_route};
 use crate::error::{Cause, LinkError, Phase};
 use crate::link::Verdict;
 use crate::pool::{self, Ticket};
@@ -208,7 +208,7 @@ impl Asking {
                 Ok(route) => {
                     Answer::Prepared(Prepared { route: Arc::new(route), greetings: None }, Verdict::Go)
                 }
-                Err(error) => Answer::Failed(LinkError::io(Phase::Tls, io::Error::other(error))),
+                Err(error) => Answer::Failed(no_route(error)),
             });
             wake();
         }))?;

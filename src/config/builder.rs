@@ -134,7 +134,8 @@ impl Builder {
     ///
     /// `http:` and `https:` stand for `ws:` and `wss:`. None is followed from `wss:` to `ws:`, nor in a circle. Where the
     /// origin changes (scheme, host or port, RFC 6454), `Authorization`, `Cookie` and the URL's user name and password
-    /// are left out; all other headers go along. The next attempt begins with the configured URL again.
+    /// are left out; all other headers, the subprotocols and the greetings go along. The next attempt begins with the
+    /// configured URL again.
     pub fn redirects(mut self, most: u32) -> Builder {
         self.redirects = most;
         self
@@ -149,9 +150,9 @@ impl Builder {
     /// the call that still runs. It is never called twice at once for one client, and a close does not wait for it.
     /// Eight run at once in a process.
     ///
-    /// With it the HTTP statuses 401, 403 and 407, and the close code 1008, are not fatal at once: it gets one chance
-    /// to do something about them. They are when they come again, a status before a session has opened, the
-    /// close code before one was [stable](Reconnect::stable_after).
+    /// With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code
+    /// 1008, are not fatal at once: it gets one chance to do something about them. They are when they come again, a
+    /// status before a session has opened, the close code before one was [stable](Reconnect::stable_after).
     ///
     /// A panic in it closes the client. The last one given counts.
     ///
@@ -387,7 +388,7 @@ impl Builder {
             } else {
                 None
             },
-            proxy: self.proxy,
+            proxy: self.proxy.map(Proxy::choose),
             local: self.local_address,
             user_timeout: self.heartbeat.patience(),
             resolve_timeout: self.resolve_timeout,
@@ -522,6 +523,20 @@ mod tests {
         let sent = twice.config().unwrap().routes[0].request.headers.clone();
         let expected = [("Origin", "http://b"), ("User-Agent", "two")];
         assert_eq!(sent, expected.map(|(name, value)| (name.to_string(), value.to_string())));
+    }
+
+    #[test]
+    fn redirects_and_the_turns_of_urls_have_their_defaults_and_their_bounds() {
+        let config = builder().config().unwrap();
+        assert_eq!((config.redirects, config.rules.url_penalty), (5, Duration::from_secs(60)));
+        let set = builder().redirects(0).url_penalty(Duration::ZERO).add_url("ws://h/").config().unwrap();
+        assert_eq!((set.redirects, set.rules.url_penalty, set.rules.urls), (0, Duration::ZERO, 2));
+        refused(builder().redirects(21), "redirects", "from 0 to 20");
+        refused(builder().url_penalty(Duration::MAX), "url_penalty", "week");
+        refused(builder().add_url("ws://127.0.0.1:1/"), "url", "number 2 is there already");
+        refused(builder().add_url("http://h/"), "url", "scheme http");
+        let many = (0..64).fold(builder(), |builder, n| builder.add_url(format!("ws://h/{n}")));
+        refused(many, "url", "more than 64");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The proxy variables of the environment, as curl and its like read them. Reads none itself: it is passed a reader.
+//! The proxy variables of the environment, as curl and its like read them: as they were at one moment, so that redirects
+//! and `before_connect`, on threads of the library's, read nothing that the program may be changing.
 
 use std::net::IpAddr;
 
@@ -6,22 +7,51 @@ use url::Host;
 
 use crate::config::address::Address;
 
-type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
+const NAMES: [&str; 9] = [
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "HTTP_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "REQUEST_METHOD",
+];
 
-/// The variable that counts for this address, and its value; `None` if there is none, or the host is to be reached
-/// without.
-pub(super) fn proxy_for(address: &Address, read: Read<'_>) -> Option<(&'static str, String)> {
-    let set = |name: &'static str| read(name).filter(|value| !value.is_empty()).map(|value| (name, value));
-    let own = if address.secure {
-        set("https_proxy").or_else(|| set("HTTPS_PROXY"))
-    } else {
-        // A CGI program has the request's header `Proxy` in HTTP_PROXY (CVE-2016-5385).
-        let is_ours = || read("REQUEST_METHOD").is_none();
-        set("http_proxy").or_else(|| set("HTTP_PROXY").filter(|_| is_ours()))
-    };
-    let proxy = own.or_else(|| set("all_proxy")).or_else(|| set("ALL_PROXY"))?;
-    let spared = set("no_proxy").or_else(|| set("NO_PROXY")).map(|(_, value)| value).unwrap_or_default();
-    (!is_spared(&spared, &address.host, address.port)).then_some(proxy)
+/// The variables that are set. No `Debug`: they hold passwords.
+#[derive(Default)]
+pub(super) struct Variables(Vec<(&'static str, String)>);
+
+impl Variables {
+    /// Those of this process, now.
+    pub(super) fn of_process() -> Variables {
+        Variables::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    pub(super) fn read(read: impl Fn(&str) -> Option<String>) -> Variables {
+        Variables(NAMES.into_iter().filter_map(|name| Some((name, read(name)?))).collect())
+    }
+
+    fn get(&self, wanted: &str) -> Option<(&'static str, &str)> {
+        self.0.iter().find(|(name, _)| *name == wanted).map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// The variable that counts for this address, and its value; `None` if there is none, or the host is to be reached
+    /// without.
+    pub(super) fn proxy_for(&self, address: &Address) -> Option<(&'static str, &str)> {
+        let set = |name| self.get(name).filter(|(_, value)| !value.is_empty());
+        let own = if address.secure {
+            set("https_proxy").or_else(|| set("HTTPS_PROXY"))
+        } else {
+            // A CGI program has the request's header `Proxy` in HTTP_PROXY (CVE-2016-5385).
+            let is_ours = || self.get("REQUEST_METHOD").is_none();
+            set("http_proxy").or_else(|| set("HTTP_PROXY").filter(|_| is_ours()))
+        };
+        let proxy = own.or_else(|| set("all_proxy")).or_else(|| set("ALL_PROXY"))?;
+        let spared = set("no_proxy").or_else(|| set("NO_PROXY")).map(|(_, value)| value).unwrap_or_default();
+        (!is_spared(spared, &address.host, address.port)).then_some(proxy)
+    }
 }
 
 /// Whether the list names this host.
@@ -96,7 +126,8 @@ mod tests {
         let read = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
-        proxy_for(&Address::parse(url).unwrap(), &read).map(|(_, value)| value)
+        let address = Address::parse(url).unwrap();
+        Variables::read(read).proxy_for(&address).map(|(_, value)| value.to_owned())
     }
 
     #[test]

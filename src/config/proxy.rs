@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use crate::config::address::{Address, is_host_name};
-use crate::config::environment;
+use crate::config::environment::Variables;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
 use crate::error::ConfigError;
@@ -60,7 +60,8 @@ impl Proxy {
         Proxy::from_source(Source::Url(url.into()))
     }
 
-    /// The proxy that the environment names for the client's URL, if it names one; read when the client is built.
+    /// The proxy that the environment names for the client's URL, if it names one; read when the client is built, and for
+    /// the URLs of redirects and of [`before_connect`](crate::Builder::before_connect), too.
     ///
     /// For `wss:` that is `HTTPS_PROXY`, for `ws:` `HTTP_PROXY`, else `ALL_PROXY`; in lower case first. `HTTP_PROXY` in
     /// upper case does not count where `REQUEST_METHOD` is set: in a CGI program it is the request's `Proxy` header. A value
@@ -96,35 +97,13 @@ impl Proxy {
         self
     }
 
-    /// Whom to ask for a way to this address, if anyone; `agent` is the User-Agent that the proxy is told.
-    pub(crate) fn route(
-        &self,
-        address: &Address,
-        agent: &str,
-    ) -> Result<Option<Arc<proxy::Proxy>>, ConfigError> {
-        let read = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        self.route_with(address, agent, &read)
-    }
-
-    fn route_with(
-        &self,
-        address: &Address,
-        agent: &str,
-        read: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<Arc<proxy::Proxy>>, ConfigError> {
-        match &self.source {
-            Source::Url(url) => self.checked(url, agent).map(|proxy| Some(Arc::new(proxy))),
-            Source::Environment => {
-                let Some((variable, value)) = environment::proxy_for(address, read) else { return Ok(None) };
-                let url = if value.contains("://") { value } else { format!("http://{value}") };
-                match self.checked(&url, agent) {
-                    Ok(proxy) => Ok(Some(Arc::new(proxy))),
-                    Err(error) => {
-                        Err(ConfigError::new(error.setting, format!("{variable}: {}", error.problem)))
-                    }
-                }
-            }
-        }
+    /// For a client that is built now: with the environment as it is, if that is asked.
+    pub(crate) fn choose(self) -> Chosen {
+        let variables = match self.source {
+            Source::Url(_) => Variables::default(),
+            Source::Environment => Variables::of_process(),
+        };
+        Chosen { proxy: self, variables }
     }
 
     /// Says what is wrong with it, as far as that can be told without the environment.
@@ -167,6 +146,33 @@ impl Proxy {
             login,
             agent: agent.to_owned(),
         })
+    }
+}
+
+/// A client's settings of a proxy. No `Debug`: they hold passwords.
+pub(crate) struct Chosen {
+    proxy: Proxy,
+    variables: Variables,
+}
+
+impl Chosen {
+    /// Whom to ask for a way to this address, if anyone; `agent` is the User-Agent that the proxy is told.
+    pub(crate) fn route(
+        &self,
+        address: &Address,
+        agent: &str,
+    ) -> Result<Option<Arc<proxy::Proxy>>, ConfigError> {
+        match &self.proxy.source {
+            Source::Url(url) => self.proxy.checked(url, agent).map(|proxy| Some(Arc::new(proxy))),
+            Source::Environment => {
+                let Some((variable, value)) = self.variables.proxy_for(address) else { return Ok(None) };
+                let named = |error: ConfigError| {
+                    ConfigError::new(error.setting, format!("{variable}: {}", error.problem))
+                };
+                let url = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+                self.proxy.checked(&url, agent).map(|proxy| Some(Arc::new(proxy))).map_err(named)
+            }
+        }
     }
 }
 
@@ -299,6 +305,7 @@ fn check_login(login: &Login, language: Language) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::route::no_route;
 
     fn checked(proxy: impl Into<Proxy>) -> Result<proxy::Proxy, ConfigError> {
         proxy.into().checked_for_tests()
@@ -415,9 +422,9 @@ mod tests {
     #[test]
     fn the_environments_proxy_is_checked_under_its_variables_name() {
         let route = |value: &'static str| {
-            let read = move |name: &str| (name == "HTTP_PROXY").then(|| value.to_owned());
+            let variables = Variables::read(|name| (name == "HTTP_PROXY").then(|| value.to_owned()));
             let address = Address::parse("ws://example.com/").unwrap();
-            Proxy::from_environment().route_with(&address, "", &read)
+            Chosen { proxy: Proxy::from_environment(), variables }.route(&address, "")
         };
         assert_eq!(route("h:3128").unwrap().unwrap().to_string(), "http://h:3128");
         assert_eq!(route("a:b@h").unwrap().unwrap().to_string(), "http://h:80");
@@ -425,6 +432,9 @@ mod tests {
         assert!(route("").unwrap().is_none());
         let Err(error) = route("socks4://a:secret@h") else { panic!("it was taken") };
         assert_eq!(error.setting(), "proxy");
-        assert!(error.problem().starts_with("HTTP_PROXY: of SOCKS"), "{error}");
+        assert_eq!(error.problem(), "HTTP_PROXY: of SOCKS, version 5 alone is known: socks5://");
+        let told = no_route(error);
+        assert_eq!(told.phase(), crate::error::Phase::Proxy);
+        assert!(told.to_string().starts_with("proxy failed: HTTP_PROXY: of SOCKS"), "{told}");
     }
 }

@@ -1,6 +1,7 @@
 //! Where one attempt goes and what it says there: a value made for each, from what all attempts of a client share.
 //! Holds no socket, and does not know whose turn it is.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use url::Url;
 
 use crate::config::address::Address;
 use crate::config::builder::check_header;
-use crate::config::proxy::Proxy;
-use crate::error::ConfigError;
+use crate::config::proxy::Chosen;
+use crate::error::{ConfigError, LinkError, Phase};
 use crate::net::dial::Target;
 #[cfg(feature = "native-tls")]
 use crate::net::tls::Connector;
@@ -34,7 +35,7 @@ pub(crate) struct Ground {
     /// The TLS settings, once they were used; before that they are the default.
     #[cfg(feature = "native-tls")]
     pub(crate) connector: Option<Connector>,
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) proxy: Option<Chosen>,
     pub(crate) local: Option<IpAddr>,
     pub(crate) user_timeout: Option<Duration>,
     pub(crate) resolve_timeout: Duration,
@@ -98,6 +99,15 @@ impl Ground {
             Some(connector) => Ok(connector.clone()),
             None => crate::net::tls::connector(&crate::config::tls::Tls::default()),
         }
+    }
+}
+
+/// Why the settings give no way to where a redirect leads: TLS that was not needed before cannot be set up, or the
+/// environment's proxy for this target, another one than the first URL's, cannot be.
+pub(crate) fn no_route(error: ConfigError) -> LinkError {
+    match error.setting() {
+        "proxy" => LinkError::io(Phase::Proxy, io::Error::new(io::ErrorKind::InvalidInput, error.problem)),
+        _ => LinkError::io(Phase::Tls, io::Error::new(io::ErrorKind::InvalidInput, error)),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::before_connect::{Answer, Asking, Attempt, Prepared};
 use crate::config::Config;
 use crate::config::address::Address;
 use crate::config::greeting::Greeting;
-use crate::config::route::Route;
+use crate::config::route::{Route, no_route};
 use crate::error::{Cause, LinkError, Phase, RedirectFault, Refusal};
 use crate::event::Way;
 use crate::event_loop::member::{Io, Member};
@@ -119,43 +119,44 @@ impl Member {
     }
 
     pub(super) fn redirect(&mut self, refusal: Arc<Refusal>, now: Instant) {
-        match self.redirected(&refusal, now) {
-            Ok(()) => {}
-            Err(fault) => {
-                let cause = Cause::BadRedirect { fault, refusal };
-                self.link.handle(Input::DialFailed(LinkError::new(Phase::Upgrade, cause)), now);
-            }
+        if let Err(error) = self.redirected(&refusal, now) {
+            self.link.handle(Input::DialFailed(error), now);
         }
     }
 
-    fn redirected(&mut self, refusal: &Refusal, now: Instant) -> Result<(), RedirectFault> {
+    fn redirected(&mut self, refusal: &Arc<Refusal>, now: Instant) -> Result<(), LinkError> {
+        let bad =
+            |fault| LinkError::new(Phase::Upgrade, Cause::BadRedirect { fault, refusal: refusal.clone() });
         let config = &self.core.config;
         let from = &self.course.route;
         let location = redirect::location(refusal).unwrap_or_default();
-        let onward = self.course.redirects.follow(&from.url, location, config.redirects)?;
-        let address = Address::parse(onward.url.as_str()).map_err(|_| RedirectFault::Location)?;
+        let onward = self.course.redirects.follow(&from.url, location, config.redirects).map_err(bad)?;
+        let address = Address::parse(onward.url.as_str()).map_err(|_| bad(RedirectFault::Location))?;
+        if address.secure && cfg!(not(feature = "native-tls")) {
+            return Err(bad(RedirectFault::Location));
+        }
         log::info!("[{}] redirected with {} to {}", config.name, refusal.status(), address.for_logs());
         let mut headers = from.request.headers.clone();
         if !onward.same_origin {
             headers.retain(|(name, _)| !redirect::authenticates(name));
         }
         let subprotocols = from.request.subprotocols.clone();
-        self.course.left.push(from.shown_url.clone());
         if config.ground.is_ready_for(&address) {
-            let route = config.ground.route(&address, headers, subprotocols);
-            self.go_on(Arc::new(route.map_err(|_| RedirectFault::Location)?), now);
+            let route = config.ground.route(&address, headers, subprotocols).map_err(no_route)?;
+            self.go_on(Arc::new(route), now);
             return Ok(());
         }
         let ground = config.ground.clone();
-        match Asking::for_route(ground, address, headers, subprotocols, self.waker()) {
-            Ok(asking) => self.io = Io::Preparing(Preparing { asking, redirect: true }),
-            Err(error) => self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now),
-        }
+        let asking = Asking::for_route(ground, address, headers, subprotocols, self.waker());
+        let asking = asking.map_err(|error| LinkError::io(Phase::Upgrade, error))?;
+        self.io = Io::Preparing(Preparing { asking, redirect: true });
         Ok(())
     }
 
+    /// The redirect's target is ready to be dialled.
     fn go_on(&mut self, route: Arc<Route>, now: Instant) {
-        self.course.route = route;
+        let from = std::mem::replace(&mut self.course.route, route);
+        self.course.left.push(from.shown_url.clone());
         self.start_dial(now);
         // It has done nothing yet, and no event will say so.
         self.again = true;

@@ -83,6 +83,33 @@ fn a_name_that_resolves_slowly_ends_at_its_limit_or_at_once_with_a_close() {
     drop(release);
 }
 
+#[test]
+fn a_proxys_name_that_resolves_slowly_is_told_as_the_proxys_and_ends_with_a_close() {
+    let (release, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let _names = resolve::tests::replace(move |name, _| {
+        assert_eq!(name, "slow.proxy.test", "the server's name is the proxy's to look up");
+        let _ = gate.lock().unwrap().recv();
+        Ok(Vec::new())
+    });
+    let event_loop = EventLoop::new().unwrap();
+    let client = |resolve_timeout| {
+        let builder = Client::builder("ws://server.test:9/").proxy("http://slow.proxy.test:9");
+        let builder = builder.event_loop(&event_loop).reconnect(Reconnect::never());
+        builder.resolve_timeout(resolve_timeout).connect().unwrap()
+    };
+    let error = failure(&client(150 * MS));
+    assert_eq!(error.phase(), Phase::Proxy);
+    assert!(matches!(error.cause(), Cause::TimedOut), "{error}");
+
+    let closing = client(PATIENCE);
+    wait(&closing, |event| matches!(event, Event::State(State::Connecting(Phase::Proxy))).then_some(()));
+    closing.close(1000, "").unwrap();
+    let end = wait(&closing, |event| if let Event::ClosedForGood(end) = event { Some(end) } else { None });
+    assert!(matches!(end, End::Closed), "{end}");
+    drop(release);
+}
+
 /// RFC 8305 races TCP alone: an address where all is silent above TCP would win each time, unless it goes last after that.
 #[cfg(target_os = "linux")]
 #[test]

@@ -71,9 +71,9 @@ unsafe fn of<'a>(attempt: *mut heartwire_attempt) -> Result<&'a mut Attempt> {
 /// and the next one waits for the call that still runs. It is never called twice at once for one client, and
 /// heartwire_close() does not wait for it. Eight run at once in a process.
 ///
-/// With it the HTTP statuses 401, 403 and 407, and the close code 1008, are not fatal at once: it gets one chance to do
-/// something about them. They are when they come again, a status before a session has opened, the close code before
-/// one was stable.
+/// With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code 1008,
+/// are not fatal at once: it gets one chance to do something about them. They are when they come again, a status before a
+/// session has opened, the close code before one was stable.
 ///
 /// Clients that are created with these options share `user_data` and may call from several threads at once.
 ///

@@ -128,6 +128,11 @@ impl heartwire_options {
         if self.deflates {
             builder = builder.compression(self.deflate);
         }
+        #[cfg(feature = "native-tls")]
+        if self.proxy_tls.is_some() && self.proxy.is_none() {
+            let problem = "TLS settings for a proxy are given, and no proxy is";
+            return Err(ConfigError::new("proxy", problem).into());
+        }
         builder = with(builder, self.proxy.clone(), |builder, proxy| {
             #[cfg(feature = "native-tls")]
             let proxy = match &self.proxy_tls {

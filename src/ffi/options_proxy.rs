@@ -49,7 +49,7 @@ pub unsafe extern "C" fn heartwire_options_set_proxy(
 }
 
 /// Connects through the proxy that the environment names for the client's URL, if it names one; heartwire_create() reads
-/// it.
+/// it, and for the URLs of redirects and of heartwire_attempt_set_url(), too.
 ///
 /// For wss: that is HTTPS_PROXY, for ws: HTTP_PROXY, else ALL_PROXY; in lower case first. HTTP_PROXY in upper case does not
 /// count where REQUEST_METHOD is set. NO_PROXY lists the hosts to reach without, separated by commas: names with their
@@ -79,8 +79,8 @@ pub unsafe extern "C" fn heartwire_options_set_proxy_from_environment(
 /// Ownership: the settings are copied; `tls` may be freed at once.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS. Where the proxy is
-/// none with TLS, heartwire_create() answers HEARTWIRE_ERR_CONFIG.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS. Where no proxy is
+/// set, or the URL of one without TLS, heartwire_create() answers HEARTWIRE_ERR_CONFIG.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_proxy_tls(
     options: *mut heartwire_options,

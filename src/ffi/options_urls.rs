@@ -63,7 +63,7 @@ pub unsafe extern "C" fn heartwire_options_set_url_penalty(
 ///
 /// "http:" and "https:" stand for "ws:" and "wss:". None is followed from "wss:" to "ws:", nor in a circle. Where the
 /// origin changes (scheme, host or port), Authorization, Cookie and the URL's user name and password are left out; all
-/// other headers go along. The next attempt begins with the client's URL again.
+/// other headers, the subprotocols and the greetings go along. The next attempt begins with the client's URL again.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

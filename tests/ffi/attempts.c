@@ -2,10 +2,12 @@
  * Where attempts go, from C: the program asked ahead of each, redirects, several URLs.
  *
  * Arguments: the URLs of a server that echoes, of one that refuses its first connection with 401 and echoes after it, of
- * one that redirects to the first, and of one that redirects to itself.
+ * one that redirects to the first, of one that redirects to itself, and of one that redirects to the first by the name
+ * localhost; and the URL of a proxy.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -98,6 +100,80 @@ static void an_attempt_may_fail_and_the_client_be_stopped(const char *url) {
     OK(heartwire_destroy(client));
 }
 
+/* Each attempt elsewhere, and later. */
+static void elsewhere_and_later(heartwire_client client, heartwire_attempt *attempt, void *url) {
+    (void)client;
+    CHECK(heartwire_attempt_set_url(attempt, "http://h/") == HEARTWIRE_ERR_CONFIG);
+    OK(heartwire_attempt_set_url(attempt, url));
+    CHECK(strcmp(heartwire_attempt_url(attempt), url) == 0);
+    OK(heartwire_attempt_set_delay(attempt, 3600 * 1000));
+}
+
+static void an_attempt_may_go_elsewhere_and_be_put_off(char *echo) {
+    heartwire_options *options = heartwire_options_new();
+    heartwire_client client;
+    heartwire_event *event;
+    OK(heartwire_options_set_before_connect(options, elsewhere_and_later, echo, NULL));
+    client = connected("ws://127.0.0.1:1/", options);
+    EVENTUALLY(heartwire_state(client) == HEARTWIRE_STATE_WAITING);
+    OK(heartwire_reconnect_now(client));
+    event = next(client, HEARTWIRE_EVENT_OPEN);
+    CHECK(heartwire_event_attempt(event) == 1 && strcmp(heartwire_event_url(event), echo) == 0);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+}
+
+static heartwire_options *of_the_environment(void) {
+    heartwire_options *options = heartwire_options_new();
+    OK(heartwire_options_set_proxy_from_environment(options));
+    OK(heartwire_options_set_reconnect_never(options));
+    return options;
+}
+
+/* The environment's proxy is the one that it named when the client was created, for the targets of redirects, too. */
+static void the_environments_proxy(const char *echo, const char *away, const char *by_name, const char *proxy) {
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "HTTP_PROXY",    "all_proxy",
+                                        "ALL_PROXY",   "no_proxy",    "REQUEST_METHOD"};
+    static const char wrong[] = "socks4://user:secret@h";
+    heartwire_options *options;
+    heartwire_client client = HEARTWIRE_CLIENT_INIT;
+    heartwire_event *event;
+    heartwire_error_info error;
+    size_t i;
+    error.size = sizeof error;
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        CHECK(unsetenv(names[i]) == 0);
+    }
+
+    CHECK(setenv("http_proxy", wrong, 1) == 0);
+    options = of_the_environment();
+    CHECK(heartwire_create(echo, options, &client) == HEARTWIRE_ERR_CONFIG && client.id == 0);
+    CHECK(strstr(heartwire_last_error(), "http_proxy") != NULL && strstr(heartwire_last_error(), "secret") == NULL);
+    heartwire_options_free(options);
+
+    /* The first server is reached without it, the one that it redirects to would not be. */
+    CHECK(setenv("NO_PROXY", "127.0.0.0/8", 1) == 0);
+    client = connected(by_name, of_the_environment());
+    event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
+    OK(heartwire_event_error(event, &error));
+    CHECK(error.phase == HEARTWIRE_PHASE_PROXY && strstr(error.text, "http_proxy") != NULL);
+    CHECK(strstr(error.text, "secret") == NULL);
+    CHECK(strcmp(heartwire_event_url(event), by_name) == 0 && heartwire_event_redirects(event) == 0);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+
+    CHECK(setenv("http_proxy", proxy, 1) == 0 && unsetenv("NO_PROXY") == 0);
+    options = of_the_environment();
+    OK(heartwire_create(away, options, &client));
+    heartwire_options_free(options);
+    CHECK(setenv("http_proxy", wrong, 1) == 0);
+    OK(heartwire_connect(client));
+    event = next(client, HEARTWIRE_EVENT_OPEN);
+    CHECK(strcmp(heartwire_event_url(event), echo) == 0 && heartwire_event_redirects(event) == 1);
+    heartwire_event_free(event);
+    OK(heartwire_destroy(client));
+}
+
 static void redirects(const char *echo, const char *away, const char *circle) {
     heartwire_client client = connected(away, heartwire_options_new());
     heartwire_event *event = next(client, HEARTWIRE_EVENT_OPEN);
@@ -148,9 +224,11 @@ static void urls_take_turns(const char *echo) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 5);
+    CHECK(argc == 7);
     a_refusal_asks_for_a_fresh_token(argv[2]);
     an_attempt_may_fail_and_the_client_be_stopped(argv[1]);
+    an_attempt_may_go_elsewhere_and_be_put_off(argv[1]);
+    the_environments_proxy(argv[1], argv[3], argv[5], argv[6]);
     redirects(argv[1], argv[3], argv[4]);
     urls_take_turns(argv[1]);
     return 0;

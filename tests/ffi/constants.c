@@ -72,6 +72,22 @@ static void unknown_numbers(void) {
 }
 
 /* Setters check at once, and say what is wrong. */
+/* TLS with a proxy, and no proxy, or one without TLS. */
+static void proxys_tls(void) {
+    heartwire_options *options = heartwire_options_new();
+    heartwire_client client = HEARTWIRE_CLIENT_INIT;
+    if (heartwire_options_set_proxy_tls(options, options) != HEARTWIRE_ERR_UNSUPPORTED) {
+        CHECK(heartwire_create("ws://h/", options, &client) == HEARTWIRE_ERR_CONFIG && client.id == 0);
+        CHECK(strstr(heartwire_last_error(), "no proxy is") != NULL);
+        OK(heartwire_options_set_proxy(options, "http://h", NULL, NULL));
+        CHECK(heartwire_create("ws://h/", options, &client) == HEARTWIRE_ERR_CONFIG && client.id == 0);
+        OK(heartwire_options_set_proxy(options, "https://h", NULL, NULL));
+        OK(heartwire_create("ws://h/", options, &client));
+        OK(heartwire_destroy(client));
+    }
+    heartwire_options_free(options);
+}
+
 static void settings(void) {
     heartwire_options *options = heartwire_options_new();
     heartwire_client client = HEARTWIRE_CLIENT_INIT;
@@ -91,6 +107,7 @@ static void settings(void) {
     CHECK(heartwire_options_set_proxy(options, "\xff", NULL, NULL) == HEARTWIRE_ERR_UTF8);
     OK(heartwire_options_set_proxy(options, "socks5h://127.0.0.1", "a", "b"));
     OK(heartwire_options_set_proxy_from_environment(options));
+    proxys_tls();
     CHECK(heartwire_options_set_connect_timeout(options, 0) == HEARTWIRE_ERR_CONFIG);
     CHECK(heartwire_options_set_close_timeout(options, 8u * 24 * 3600 * 1000) == HEARTWIRE_ERR_CONFIG);
     CHECK(heartwire_options_set_heartbeat_reply(options, "pong") == HEARTWIRE_ERR_ARGUMENT);

@@ -1,6 +1,7 @@
 //! Redirects, and several URLs that take turns.
 
 use std::io::{Read, Write};
+use std::time::Instant;
 
 use heartwire::{Cause, End, Phase, RedirectFault};
 
@@ -97,6 +98,84 @@ fn a_redirect_that_leads_nowhere_is_a_clear_error(net: &Net) {
     assert_eq!(fault(net, |_| "http://".into(), 5), (RedirectFault::Location, 1));
     if !net.is_plain() {
         assert_eq!(fault(net, |_| "http://127.0.0.1:9/".into(), 5), (RedirectFault::Downgrade, 1));
+    }
+}
+
+fn five_redirects_are_followed_unless_told_otherwise(net: &Net) {
+    let behaviour = |follow: usize| {
+        net.start(Setup::each(
+            move |n| {
+                if n <= follow { moved(307, &format!("/{n}")) } else { Behaviour::echo() }
+            },
+        ))
+    };
+    let server = behaviour(5);
+    let client = net.to(&server).connect().unwrap();
+    assert_eq!(opened(&client).redirects().len(), 5);
+    close(&client);
+    let server = behaviour(6);
+    let client = net.to(&server).connect().unwrap();
+    let Cause::BadRedirect { fault, .. } = *failed(&client).error().cause() else { panic!("no redirect") };
+    assert_eq!((fault, server.connections()), (RedirectFault::TooMany, 6));
+}
+
+fn what_the_program_prepared_goes_along_a_redirect(net: &Net) {
+    let target = net.server(Behaviour::echo());
+    let away = net.url(target.address());
+    let server = net.server(moved(307, &away));
+    let client = net
+        .to(&server)
+        .greeting("not this one")
+        .before_connect(|attempt| {
+            attempt.set_header("X-Key", "fresh")?;
+            attempt.set_header("Authorization", "Bearer for-the-first-alone")?;
+            attempt.set_subprotocols(["v2"])?;
+            attempt.greeting("login");
+            Ok(())
+        })
+        .connect()
+        .unwrap();
+    assert_eq!(opened(&client).redirects().len(), 1);
+    let (_, request) = target.wait_connected();
+    assert_eq!(request.header("X-Key"), Some("fresh"));
+    assert_eq!(request.header("Sec-WebSocket-Protocol"), Some("v2"));
+    assert_eq!(request.header("Authorization"), None);
+    assert_eq!(received(&client).as_text(), Some("login"));
+    close(&client);
+}
+
+fn a_redirect_that_ends_badly_is_a_failure_of_the_url_it_began_with(net: &Net) {
+    let (dead, good) = (net.server(Behaviour::echo()), net.server(Behaviour::echo()));
+    dead.stop();
+    let away = net.url(dead.address());
+    let server = net.server(moved(302, &away));
+    let client = net.to(&server).add_url(net.url(good.address())).connect().unwrap();
+    let failed = failed(&client);
+    assert_eq!((failed.url_index(), failed.url()), (0, away.as_str()));
+    assert_eq!(failed.redirects(), [net.url(server.address())]);
+    let opened = opened(&client);
+    assert_eq!((opened.url_index(), opened.redirects().len()), (1, 0));
+    close(&client);
+}
+
+fn a_close_and_a_drop_interrupt_a_redirect_at_every_point(net: &Net) {
+    // Silent below TLS, and silent above it.
+    let mute = Behaviour::raw(|stream, _| while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {});
+    for target in [Setup::new(mute).start(), net.server(Behaviour::never_upgrade())] {
+        let server = net.server(moved(302, &net.url(target.address())));
+        let start = |n| {
+            let client = net.to(&server).connect_timeout(SOON).connect().unwrap();
+            target.wait_for(SOON, |event| {
+                matches!(event, ServerEvent::Accepted { n: accepted } if *accepted == n).then_some(())
+            });
+            client
+        };
+        let client = start(1);
+        client.close(1000, "").unwrap();
+        assert!(matches!(client.wait_closed(SOON), Ok(End::Closed)));
+        let began = Instant::now();
+        drop(start(2));
+        assert!(began.elapsed() < SOON);
     }
 }
 
@@ -198,6 +277,10 @@ stamp! {
     credentials_stay_with_their_origin_and_other_headers_go_along,
     credentials_go_along_within_their_origin,
     a_redirect_that_leads_nowhere_is_a_clear_error,
+    five_redirects_are_followed_unless_told_otherwise,
+    what_the_program_prepared_goes_along_a_redirect,
+    a_redirect_that_ends_badly_is_a_failure_of_the_url_it_began_with,
+    a_close_and_a_drop_interrupt_a_redirect_at_every_point,
     redirects_can_be_turned_off,
     nobody_waits_for_the_body_of_a_redirect,
     redirects_count_into_the_deadline_of_the_attempt,

@@ -66,6 +66,7 @@ mod outbox;
 mod proxy;
 #[cfg(feature = "native-tls")]
 mod proxy_tls;
+mod proxy_ways;
 mod reconnect;
 mod refusal;
 #[cfg(feature = "native-tls")]

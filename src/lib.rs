@@ -110,6 +110,7 @@ mod model;
 mod net;
 mod pool;
 mod process;
+mod request;
 mod session;
 mod stats;
 mod sync;

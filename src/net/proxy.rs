@@ -19,6 +19,7 @@ use url::Host;
 use crate::error::{Cause, ProxyFault};
 #[cfg(feature = "native-tls")]
 use crate::net::tls::Connector;
+use crate::request::Request;
 
 /// What one read takes at most.
 const READ: usize = 4 * 1024;
@@ -71,11 +72,7 @@ impl fmt::Display for Proxy {
 
 /// A request for a tunnel under way.
 pub(crate) struct Tunnel {
-    request: Vec<u8>,
-    /// Bytes of the request that are written.
-    written: usize,
-    /// Kept until it is known that the proxy had nothing to say before it cut us off.
-    write_error: Option<io::Error>,
+    request: Request,
     answer: Vec<u8>,
     talk: Talk,
 }
@@ -114,12 +111,12 @@ impl Tunnel {
                 (request, Talk::Socks(talk))
             }
         };
-        Tunnel { request, written: 0, write_error: None, answer: Vec::new(), talk }
+        Tunnel { request: Request::new(request), answer: Vec::new(), talk }
     }
 
     /// Writes what is left of the request and reads what is there of the answer; `true` once the tunnel is open.
     pub(crate) fn advance(&mut self, stream: &mut (impl Read + Write)) -> Result<bool, Failure> {
-        self.write(stream);
+        self.request.write(stream);
         // Not on the stack, whose pages a thread keeps for good.
         let mut chunk = vec![0; READ];
         loop {
@@ -130,11 +127,11 @@ impl Tunnel {
                     if self.judge().map_err(Failure::Proxy)? {
                         return Ok(true);
                     }
-                    self.write(stream);
+                    self.request.write(stream);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    return match self.write_error.take() {
+                    return match self.request.failure() {
                         Some(error) => Err(Failure::Stream(error)),
                         None => Ok(false),
                     };
@@ -144,20 +141,8 @@ impl Tunnel {
         }
     }
 
-    fn write(&mut self, stream: &mut impl Write) {
-        while self.written < self.request.len() && self.write_error.is_none() {
-            match stream.write(&self.request[self.written..]) {
-                Ok(0) => self.write_error = Some(ErrorKind::WriteZero.into()),
-                Ok(bytes) => self.written += bytes,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => self.write_error = Some(error),
-            }
-        }
-    }
-
     fn ended(&mut self, failure: Failure) -> Failure {
-        self.write_error.take().map_or(failure, Failure::Stream)
+        self.request.failure().map_or(failure, Failure::Stream)
     }
 
     /// Looks at what came so far; `true` if that opens the tunnel.
@@ -169,11 +154,11 @@ impl Tunnel {
         if matches!(next, Next::Wait) {
             return Ok(false);
         }
-        if self.written < self.request.len() || !self.answer.is_empty() {
+        if !self.request.is_written() || !self.answer.is_empty() {
             return Err(Cause::Proxy(ProxyFault::Unasked));
         }
         if let Next::Say(request) = next {
-            (self.request, self.written) = (request, 0);
+            self.request = Request::new(request);
             return Ok(false);
         }
         Ok(true)

@@ -1,11 +1,10 @@
 //! What the server's answer to the upgrade says (RFC 6455 section 4.2.2), and whether we take it.
 //!
-//! Sees the head of an answer when it is whole, or asks whether it can still become one. Reads nothing itself.
+//! Sees the head of an answer when it is whole. Reads nothing itself.
 
 use super::deflate::{Agreed, Offer};
 use crate::error::UpgradeFault;
-
-const HEADERS_MAX: usize = 128;
+use crate::request::Head;
 
 /// What a good answer must match.
 pub(crate) struct Expected {
@@ -15,16 +14,6 @@ pub(crate) struct Expected {
     pub(crate) subprotocols: Vec<String>,
     /// Compression, if that was offered.
     pub(crate) deflate: Option<Offer>,
-}
-
-/// The head of an answer.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
-    /// HTTP/1.1, or only 1.0.
-    pub(crate) persistent: bool,
-    /// All headers, in order; bytes that are no UTF-8 are replaced.
-    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// What follows from an answer.
@@ -37,41 +26,6 @@ pub(crate) enum Answer {
     /// An interim answer: the one that counts is still to come.
     Wait,
     Refused(Head),
-}
-
-/// Whether these bytes begin an HTTP/1 answer, or may if more come.
-pub(crate) fn may_be_http(bytes: &[u8]) -> bool {
-    bytes.iter().zip(b"HTTP/1.").all(|(byte, wanted)| byte == wanted)
-}
-
-/// Where the first head in these bytes ends; before `scanned` it was looked for already.
-pub(crate) fn head_end(bytes: &[u8], scanned: usize) -> Option<usize> {
-    let from = scanned.saturating_sub(2);
-    let breaks = bytes[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
-    breaks.map(|(at, _)| from + at + 1).find_map(|next| match &bytes[next..] {
-        [b'\n', ..] => Some(next + 1),
-        [b'\r', b'\n', ..] => Some(next + 2),
-        _ => None,
-    })
-}
-
-/// Takes a whole head apart.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Head, UpgradeFault> {
-    // Not on the stack, whose pages a thread keeps for good.
-    let mut headers = vec![httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut headers);
-    match response.parse(bytes) {
-        Ok(httparse::Status::Complete(size)) if size == bytes.len() => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(UpgradeFault::TooLong),
-        _ => return Err(UpgradeFault::NotHttp),
-    }
-    let (Some(status), Some(version)) = (response.code, response.version) else {
-        return Err(UpgradeFault::NotHttp);
-    };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers =
-        response.headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect();
-    Ok(Head { status, persistent: version == 1, headers })
 }
 
 /// Decides what follows from a head.

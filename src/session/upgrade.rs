@@ -4,18 +4,17 @@
 //! the user's headers are put in here: tungstenite logs the request that it makes, and those hold secrets. What the
 //! answer says is judged in [`super::answer`]. Holds no stream, and no deadline: its caller has one.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use tungstenite::handshake::client::{generate_key, generate_request};
 use tungstenite::handshake::derive_accept_key;
 
-use super::answer::{self, Answer, Expected, Head};
+use super::answer::{self, Answer, Expected};
 use super::deflate::{Agreed, Offer};
 use crate::error::{Cause, Refusal, UpgradeFault};
+use crate::request::{Head, Heads, Request};
 
-/// All heads of an answer together, 1xx ones included.
-const HEAD_LIMIT: usize = 64 * 1024;
 /// What is kept of a refusal's body.
 const BODY_LIMIT: usize = 4 * 1024;
 /// What one read takes at most.
@@ -62,17 +61,10 @@ pub(crate) struct Accepted {
 
 /// An opening handshake under way.
 pub(crate) struct Upgrade {
-    request: Vec<u8>,
-    /// Bytes of the request that are written.
-    written: usize,
-    /// Kept until it is known that the server had nothing to say before it cut us off.
-    write_error: Option<io::Error>,
+    request: Request,
     expected: Expected,
     answer: Vec<u8>,
-    /// Up to here there is no end of a head.
-    scanned: usize,
-    /// Bytes of 1xx answers that were skipped.
-    skipped: usize,
+    heads: Heads,
     refused: Option<Refused>,
 }
 
@@ -95,17 +87,14 @@ impl Upgrade {
     /// The same with a key that is known before.
     pub(crate) fn with_key(request: &UpgradeRequest, key: &str) -> Upgrade {
         Upgrade {
-            request: write_request(request, key),
-            written: 0,
-            write_error: None,
+            request: Request::new(write_request(request, key)),
             expected: Expected {
                 accept: derive_accept_key(key.as_bytes()),
                 subprotocols: request.subprotocols.clone(),
                 deflate: request.deflate,
             },
             answer: Vec::new(),
-            scanned: 0,
-            skipped: 0,
+            heads: Heads::default(),
             refused: None,
         }
     }
@@ -116,7 +105,7 @@ impl Upgrade {
     ///
     /// The server refused, broke the protocol, or the stream failed or ended.
     pub(crate) fn advance(&mut self, stream: &mut (impl Read + Write)) -> Result<Option<Accepted>, Cause> {
-        self.write(stream);
+        self.request.write(stream);
         // Not on the stack, whose pages a thread keeps for good.
         let mut chunk = vec![0; READ];
         loop {
@@ -131,7 +120,7 @@ impl Upgrade {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let no_more = self.refused.as_ref().is_some_and(|refused| !refused.wait);
-                    if no_more || self.write_error.is_some() {
+                    if no_more || self.request.has_failed() {
                         return Err(self.ended(Cause::EndOfStream));
                     }
                     return Ok(None);
@@ -147,24 +136,12 @@ impl Upgrade {
         Some(self.refusal(refused))
     }
 
-    fn write(&mut self, stream: &mut impl Write) {
-        while self.written < self.request.len() && self.write_error.is_none() {
-            match stream.write(&self.request[self.written..]) {
-                Ok(0) => self.write_error = Some(ErrorKind::WriteZero.into()),
-                Ok(bytes) => self.written += bytes,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => self.write_error = Some(error),
-            }
-        }
-    }
-
     /// Why it is over when no more will come: a refusal, even half of one, explains more than a cut.
     fn ended(&mut self, cause: Cause) -> Cause {
         if let Some(refused) = self.refused.take() {
             return self.refusal(refused);
         }
-        match self.write_error.take() {
+        match self.request.failure() {
             Some(error) => Cause::Io(Arc::new(error)),
             None => cause,
         }
@@ -179,30 +156,18 @@ impl Upgrade {
             if self.refused.is_some() {
                 return Ok(None);
             }
-            if !answer::may_be_http(&self.answer) {
-                return Err(Cause::BadUpgrade(UpgradeFault::NotHttp));
-            }
-            let end = answer::head_end(&self.answer, self.scanned);
-            if self.skipped + end.unwrap_or(self.answer.len()) > HEAD_LIMIT {
-                return Err(Cause::BadUpgrade(UpgradeFault::TooLong));
-            }
-            let Some(end) = end else {
-                self.scanned = self.answer.len();
-                return Ok(None);
-            };
-            let head = answer::parse(&self.answer[..end]).map_err(Cause::BadUpgrade)?;
-            self.answer.drain(..end);
-            self.scanned = 0;
+            let head = self.heads.take(&mut self.answer).map_err(|bad| Cause::BadUpgrade(bad.into()))?;
+            let Some(head) = head else { return Ok(None) };
             match answer::judge(head, &self.expected).map_err(Cause::BadUpgrade)? {
                 Answer::Accepted { subprotocol, agreed, headers } => {
-                    if self.written < self.request.len() {
+                    if !self.request.is_written() {
                         // An answer to a question that was not finished is not one to ours.
                         return Err(Cause::BadUpgrade(UpgradeFault::NotHttp));
                     }
                     let rest = std::mem::take(&mut self.answer);
                     return Ok(Some(Accepted { subprotocol, agreed, headers, rest }));
                 }
-                Answer::Wait => self.skipped += end,
+                Answer::Wait => {}
                 Answer::Refused(Head { status, headers, .. }) => {
                     let length = answer::content_length(&headers);
                     // That of a redirect is for people to read: whoever goes on does not wait for it.

@@ -128,7 +128,7 @@ const YES: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 fn connect_names_host_and_port_and_sends_the_login_unasked() {
     let text = |login, host: &Host<String>, port| {
         let request = Tunnel::new(&proxy(Language::Connect, login), host, port).request;
-        String::from_utf8(request).unwrap()
+        String::from_utf8(request.bytes().to_vec()).unwrap()
     };
     assert_eq!(
         text(None, &server(), 443),

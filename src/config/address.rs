@@ -25,16 +25,7 @@ pub(crate) struct Address {
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Address, ConfigError> {
         let wrong = |problem: &str| Err(ConfigError::new("url", problem));
-        if text.is_empty() {
-            return wrong("it is empty");
-        }
-        // The parser drops these silently; a line break in a URL is a mistake, or an attack.
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return wrong("it has a space or a control character; write it as %20 or the like");
-        }
-        if text.contains('\\') {
-            return wrong("it has a backslash");
-        }
+        check_characters("url", text)?;
         let Some((scheme, rest)) = text.split_once("://") else {
             return wrong("it must begin with ws:// or wss://");
         };
@@ -58,20 +49,10 @@ impl Address {
             return wrong("it has no host");
         }
         let mut url = Url::parse(text).map_err(|error| ConfigError::new("url", error.to_string()))?;
-        let Some(host) = url.host() else {
-            return wrong("it has no host");
-        };
-        let host = host.to_owned();
-        if let Host::Domain(name) = &host
-            && !is_host_name(name)
-        {
-            return wrong("its host is no host name: a label is empty or too long");
-        }
+        let host = host_of("url", &url)?;
         let default_port = if secure { 443 } else { 80 };
         let port = url.port().unwrap_or(default_port);
-        if port == 0 {
-            return wrong("port 0 cannot be connected to");
-        }
+        check_port("url", port)?;
         let authority = if port == default_port { host.to_string() } else { format!("{host}:{port}") };
         let mut target = url.path().to_string();
         if let Some(query) = url.query() {
@@ -107,8 +88,36 @@ pub(crate) fn server_name(host: &Host<String>) -> String {
     }
 }
 
+/// Refuses what the URL parser drops or mends in silence; a line break in a URL is a mistake, or an attack.
+pub(super) fn check_characters(setting: &'static str, text: &str) -> Result<(), ConfigError> {
+    let problem = if text.is_empty() {
+        "it is empty"
+    } else if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "it has a space or a control character; write it as %20 or the like"
+    } else if text.contains('\\') {
+        "it has a backslash"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new(setting, problem))
+}
+
+pub(super) fn host_of(setting: &'static str, url: &Url) -> Result<Host<String>, ConfigError> {
+    match url.host().map(|host| host.to_owned()) {
+        None => Err(ConfigError::new(setting, "it has no host")),
+        Some(Host::Domain(name)) if !is_host_name(&name) => {
+            Err(ConfigError::new(setting, "its host is no host name: a label is empty or too long"))
+        }
+        Some(host) => Ok(host),
+    }
+}
+
+pub(super) fn check_port(setting: &'static str, port: u16) -> Result<(), ConfigError> {
+    if port == 0 { Err(ConfigError::new(setting, "port 0 cannot be connected to")) } else { Ok(()) }
+}
+
 /// RFC 1123 section 2.1 and RFC 1035 section 2.3.4, by length only: what characters a name has is the resolver's matter.
-pub(crate) fn is_host_name(name: &str) -> bool {
+fn is_host_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let label = |label: &str| (1..=63).contains(&label.len()) && !label.trim_matches('-').is_empty();
     name.len() <= 253 && name.split('.').all(label)

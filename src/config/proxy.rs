@@ -6,7 +6,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use crate::config::address::{Address, is_host_name};
+use crate::config::address::{Address, check_characters, check_port, host_of};
 use crate::config::environment::Variables;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
@@ -216,16 +216,7 @@ struct Parts {
 
 impl Parts {
     fn parse(text: &str) -> Result<Parts, ConfigError> {
-        if text.is_empty() {
-            return wrong("it is empty");
-        }
-        // The parser drops these silently.
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return wrong("it has a space or a control character; write it as %20 or the like");
-        }
-        if text.contains('\\') {
-            return wrong("it has a backslash");
-        }
+        check_characters("proxy", text)?;
         let Some((scheme, rest)) = text.split_once("://") else {
             return wrong("it must begin with http://, https://, socks5:// or socks5h://");
         };
@@ -255,17 +246,9 @@ impl Parts {
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return wrong("it has a path, a query or a fragment; a proxy is a host and a port");
         }
-        let Some(host) = url.host() else { return wrong("it has no host") };
-        let host = host.to_owned();
-        if let Host::Domain(name) = &host
-            && !is_host_name(name)
-        {
-            return wrong("its host is no host name: a label is empty or too long");
-        }
+        let host = host_of("proxy", &url)?;
         let port = url.port().or(other.port()).unwrap_or(default_port);
-        if port == 0 {
-            return wrong("port 0 cannot be connected to");
-        }
+        check_port("proxy", port)?;
         Ok(Parts { language, secure, host, port, login: login(&url)? })
     }
 }

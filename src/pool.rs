@@ -1,5 +1,6 @@
-//! A few threads for what blocks and is not a name lookup: the program's own `before_connect`, the system's TLS roots.
-//! Process-wide; knows nothing of what it runs. Apart from the resolver's, so that a hook that hangs stops no lookup.
+//! A few threads for what blocks, and the process's own for what is not a name lookup: the program's `before_connect`, the
+//! system's TLS roots. Knows nothing of what it runs. The resolver has a pool to itself, so that a hook that hangs stops no
+//! lookup.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,9 +12,10 @@ use crate::thread;
 
 /// A call that hangs holds its thread until it returns, hence several; hence no more.
 const THREADS: usize = 8;
-const IDLE: Duration = Duration::from_secs(10);
+/// How long a thread waits for work before it ends.
+pub(crate) const IDLE: Duration = Duration::from_secs(10);
 
-type Job = Box<dyn FnOnce() + Send>;
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
 /// A job that may wait for a thread still. Dropping it takes the job back, unless it has begun.
 pub(crate) struct Ticket {
@@ -43,15 +45,18 @@ struct Shared(Arc<Pool>);
 
 impl Default for Shared {
     fn default() -> Shared {
-        Shared(Arc::new(Pool::new(IDLE)))
+        Shared(Arc::new(Pool::new("heartwire-before", THREADS, IDLE)))
     }
 }
 
-struct Pool {
+pub(crate) struct Pool {
+    /// That of its threads.
+    name: &'static str,
+    /// So many threads at most.
+    most: usize,
+    idle: Duration,
     state: Mutex<State>,
     work: Condvar,
-    /// How long a thread waits for work before it ends.
-    idle: Duration,
 }
 
 #[derive(Default)]
@@ -65,11 +70,13 @@ struct State {
 }
 
 impl Pool {
-    fn new(idle: Duration) -> Pool {
-        Pool { state: Mutex::default(), work: Condvar::new(), idle }
+    /// Starts no thread yet.
+    pub(crate) fn new(name: &'static str, most: usize, idle: Duration) -> Pool {
+        Pool { name, most, idle, state: Mutex::default(), work: Condvar::new() }
     }
 
-    fn run(pool: &Arc<Pool>, job: Job) -> io::Result<Ticket> {
+    /// Runs a job, which must not panic. An error where there is no thread to be had.
+    pub(crate) fn run(pool: &Arc<Pool>, job: Job) -> io::Result<Ticket> {
         let mut state = pool.lock();
         state.tickets += 1;
         let number = state.tickets;
@@ -89,14 +96,14 @@ impl Pool {
 
     /// Starts a thread if the idle ones are too few. An error only where there is none at all to do the work.
     fn add_thread(self: &Arc<Pool>, state: &mut State) -> Option<io::Error> {
-        if state.queue.len() <= state.idle || state.threads == THREADS {
+        if state.queue.len() <= state.idle || state.threads == self.most {
             return None;
         }
         let pool = self.clone();
-        let builder = crate::sync::thread::Builder::new().name("heartwire-before".into());
+        let builder = crate::sync::thread::Builder::new().name(self.name.into());
         match thread::spawn(builder, move || pool.work()) {
             Ok(_) => {
-                // Nobody joins it: it may hang in the program's code. It ends when idle.
+                // Nobody joins it: it may hang in the program's code, or the system's. It ends when idle.
                 state.threads += 1;
                 None
             }
@@ -129,6 +136,11 @@ impl Pool {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn threads(&self) -> usize {
+        self.lock().threads
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,9 +154,13 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
+    fn pool(idle: Duration) -> Arc<Pool> {
+        Arc::new(Pool::new("heartwire-test", THREADS, idle))
+    }
+
     #[test]
     fn so_many_run_at_once_and_one_more_waits_or_is_taken_back() {
-        let pool = Arc::new(Pool::new(IDLE));
+        let pool = pool(IDLE);
         let (begin, begun) = channel();
         let (gate, gated) = channel::<()>();
         let gated = Arc::new(Mutex::new(gated));
@@ -179,17 +195,17 @@ mod tests {
         thread_local! {
             static END: std::cell::RefCell<Option<Tell>> = const { std::cell::RefCell::new(None) };
         }
-        let pool = Arc::new(Pool::new(Duration::from_millis(1)));
+        let pool = pool(Duration::from_millis(1));
         let (tell, ended) = channel();
         let ticket = Pool::run(&pool, Box::new(move || END.set(Some(Tell(tell))))).unwrap();
         ended.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(pool.lock().threads, 0);
+        assert_eq!(pool.threads(), 0);
         drop(ticket);
     }
 
     #[test]
     fn without_a_thread_nothing_is_kept() {
-        let pool = Arc::new(Pool::new(IDLE));
+        let pool = pool(IDLE);
         let _none = thread::tests::none_to_be_had();
         assert!(Pool::run(&pool, Box::new(|| ())).is_err());
         assert!(pool.lock().queue.is_empty());

@@ -1,19 +1,18 @@
 //! Looks names up on a few threads of its own, since the system's lookup blocks and cannot be interrupted.
 //! Process-wide; knows no deadlines: who waits drops the [`Lookup`] when it has waited enough.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::pool::{IDLE, Pool, Ticket};
 use crate::process::PerProcess;
-use crate::thread;
 
 /// A lookup that hangs holds its thread until the system gives up, hence several; hence no more.
 const THREADS: usize = 4;
-const IDLE: Duration = Duration::from_secs(10);
 /// Different names that may wait for a thread.
 const WAITING: usize = 1024;
 
@@ -24,18 +23,18 @@ type Ask = dyn Fn(&str, u16) -> Answer + Send + Sync;
 
 /// An answer to come. Dropping it abandons the lookup; one that nobody waits for any more is not begun.
 pub(crate) struct Lookup {
-    pool: Arc<Pool>,
+    resolver: Arc<Resolver>,
     name: Name,
-    ticket: u64,
+    number: u64,
     answer: Arc<Mutex<Option<Answer>>>,
 }
 
-/// Begins to look a name up; `done` is called once, on a thread of the pool, when there is an answer to
+/// Begins to look a name up; `done` is called once, on a thread of the resolver's, when there is an answer to
 /// [`take`](Lookup::take).
 ///
 /// When too many names wait, the answer is an error that is there on return, and `done` is not called.
 pub(crate) fn resolve(host: &str, port: u16, done: Box<dyn FnOnce() + Send>) -> Lookup {
-    Pool::resolve(&shared(), host, port, done)
+    Resolver::resolve(&shared(), host, port, done)
 }
 
 impl Lookup {
@@ -47,25 +46,25 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        let abandoned = self.pool.lock().abandon(&self.name, self.ticket);
-        drop(abandoned); // the waker is dropped after the lock
+        let abandoned = self.resolver.lock().abandon(&self.name, self.number);
+        drop(abandoned); // the waker is dropped, and the work taken back, after the lock
     }
 }
 
-/// The process's pool. That of a parent has threads which its child does not have.
-struct Shared(Arc<Pool>);
+/// The process's resolver. That of a parent has threads which its child does not have.
+struct Shared(Arc<Resolver>);
 
 impl Default for Shared {
     fn default() -> Shared {
-        Shared(Arc::new(Pool::new(IDLE, ask_the_system)))
+        Shared(Arc::new(Resolver::new(IDLE, ask_the_system)))
     }
 }
 
-fn shared() -> Arc<Pool> {
+fn shared() -> Arc<Resolver> {
     static SHARED: PerProcess<Shared> = PerProcess::new();
     #[cfg(test)]
-    if let Some(pool) = tests::replacement() {
-        return pool;
+    if let Some(resolver) = tests::replacement() {
+        return resolver;
     }
     SHARED.get().0.clone()
 }
@@ -74,134 +73,109 @@ fn ask_the_system(host: &str, port: u16) -> Answer {
     Ok((host, port).to_socket_addrs()?.collect())
 }
 
-pub(crate) struct Pool {
-    state: Mutex<State>,
-    work: Condvar,
-    /// How long a thread waits for work before it ends.
-    idle: Duration,
+pub(crate) struct Resolver {
+    names: Mutex<Names>,
+    threads: Arc<Pool>,
     ask: Box<Ask>,
 }
 
 #[derive(Default)]
-struct State {
-    /// Names whose lookup has not begun, oldest first; each is in `jobs`, too.
-    queue: VecDeque<Name>,
-    /// Who waits for which name; a name under way stays here even when nobody waits for it any more.
-    jobs: HashMap<Name, Vec<Waiter>>,
-    threads: usize,
-    /// Threads that wait for work.
-    idle: usize,
-    tickets: u64,
+struct Names {
+    /// A name that is being looked up stays here even when nobody waits for it any more.
+    under_way: HashMap<Name, Work>,
+    /// How many of them wait for a thread.
+    waiting: usize,
+    waiters: u64,
+}
+
+struct Work {
+    begun: bool,
+    waiters: Vec<Waiter>,
+    /// Takes it back from the queue, if that is where it is.
+    _job: Ticket,
 }
 
 struct Waiter {
-    ticket: u64,
+    number: u64,
     answer: Arc<Mutex<Option<Answer>>>,
     done: Box<dyn FnOnce() + Send>,
 }
 
-impl State {
-    fn abandon(&mut self, name: &Name, ticket: u64) -> Option<Waiter> {
-        let waiters = self.jobs.get_mut(name)?;
-        let at = waiters.iter().position(|waiter| waiter.ticket == ticket)?;
-        let abandoned = waiters.swap_remove(at);
-        if waiters.is_empty() {
-            let before = self.queue.len();
-            self.queue.retain(|queued| queued != name);
-            if self.queue.len() < before {
-                self.jobs.remove(name);
-            }
+impl Names {
+    /// Whether this name is still to be looked up; from here on it is.
+    fn begin(&mut self, name: &Name) -> bool {
+        let Some(work) = self.under_way.get_mut(name).filter(|work| !work.begun) else { return false };
+        work.begun = true;
+        self.waiting -= 1;
+        true
+    }
+
+    fn abandon(&mut self, name: &Name, number: u64) -> Option<(Waiter, Option<Work>)> {
+        let work = self.under_way.get_mut(name)?;
+        let at = work.waiters.iter().position(|waiter| waiter.number == number)?;
+        let abandoned = work.waiters.swap_remove(at);
+        if work.begun || !work.waiters.is_empty() {
+            return Some((abandoned, None));
         }
-        Some(abandoned)
+        self.waiting -= 1;
+        Some((abandoned, self.under_way.remove(name)))
     }
 }
 
-impl Pool {
-    fn new(idle: Duration, ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Pool {
-        Pool { state: Mutex::default(), work: Condvar::new(), idle, ask: Box::new(ask) }
+impl Resolver {
+    fn new(idle: Duration, ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Resolver {
+        let threads = Arc::new(Pool::new("heartwire-resolve", THREADS, idle));
+        Resolver { names: Mutex::default(), threads, ask: Box::new(ask) }
     }
 
-    fn resolve(pool: &Arc<Pool>, host: &str, port: u16, done: Box<dyn FnOnce() + Send>) -> Lookup {
+    fn resolve(resolver: &Arc<Resolver>, host: &str, port: u16, done: Box<dyn FnOnce() + Send>) -> Lookup {
         let name = (host.to_owned(), port);
         let answer = Arc::new(Mutex::new(None));
-        let mut state = pool.lock();
-        state.tickets += 1;
-        let ticket = state.tickets;
-        let lookup = Lookup { pool: pool.clone(), name: name.clone(), ticket, answer: answer.clone() };
-        let waiter = Waiter { ticket, answer, done };
-        if let Some(waiters) = state.jobs.get_mut(&name) {
-            waiters.push(waiter);
+        let mut names = resolver.lock();
+        names.waiters += 1;
+        let number = names.waiters;
+        let lookup =
+            Lookup { resolver: resolver.clone(), name: name.clone(), number, answer: answer.clone() };
+        let waiter = Waiter { number, answer, done };
+        if let Some(work) = names.under_way.get_mut(&name) {
+            work.waiters.push(waiter);
             return lookup;
         }
-        let refusal = if state.queue.len() >= WAITING {
-            Some(io::Error::other("too many names wait to be looked up"))
+        let begun = if names.waiting >= WAITING {
+            Err(io::Error::other("too many names wait to be looked up"))
         } else {
-            state.queue.push_back(name.clone());
-            pool.add_thread(&mut state)
+            let (resolver, name) = (resolver.clone(), name.clone());
+            Pool::run(&lookup.resolver.threads, Box::new(move || resolver.look_up(&name)))
         };
-        let Some(error) = refusal else {
-            state.jobs.insert(name, vec![waiter]);
-            drop(state);
-            pool.work.notify_one();
-            return lookup;
-        };
-        state.queue.retain(|queued| *queued != name);
-        drop(state);
-        *waiter.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Err(error));
+        match begun {
+            Ok(job) => {
+                names.waiting += 1;
+                names.under_way.insert(name, Work { begun: false, waiters: vec![waiter], _job: job });
+            }
+            Err(error) => {
+                drop(names);
+                *waiter.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Err(error));
+            }
+        }
         lookup
     }
 
-    /// Starts a thread if the idle ones are too few. An error only where there is none at all to do the work.
-    fn add_thread(self: &Arc<Pool>, state: &mut State) -> Option<io::Error> {
-        if state.queue.len() <= state.idle || state.threads == THREADS {
-            return None;
+    fn look_up(&self, name: &Name) {
+        if !self.lock().begin(name) {
+            return;
         }
-        let pool = self.clone();
-        let builder = crate::sync::thread::Builder::new().name("heartwire-resolve".into());
-        match thread::spawn(builder, move || pool.run()) {
-            Ok(_) => {
-                // Nobody joins it: it may hang in the system's lookup. It ends when idle.
-                state.threads += 1;
-                None
-            }
-            Err(error) => (state.threads == 0).then_some(error),
+        // A panic can come from a test's lookup only, but must not leave waiters without an answer.
+        let answer = catch_unwind(AssertUnwindSafe(|| (self.ask)(&name.0, name.1)))
+            .unwrap_or_else(|_| Err(io::Error::other("the lookup panicked")));
+        let work = self.lock().under_way.remove(name);
+        for waiter in work.into_iter().flat_map(|work| work.waiters) {
+            *waiter.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy(&answer));
+            let _ = catch_unwind(AssertUnwindSafe(waiter.done));
         }
     }
 
-    fn run(&self) {
-        while let Some(name) = self.next() {
-            // A panic can come from a test's lookup only, but must not leave waiters without an answer.
-            let answer = catch_unwind(AssertUnwindSafe(|| (self.ask)(&name.0, name.1)))
-                .unwrap_or_else(|_| Err(io::Error::other("the lookup panicked")));
-            let waiters = self.lock().jobs.remove(&name).unwrap_or_default();
-            for waiter in waiters {
-                *waiter.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy(&answer));
-                let _ = catch_unwind(AssertUnwindSafe(waiter.done));
-            }
-        }
-    }
-
-    /// The next name to look up; `None` ends the thread.
-    fn next(&self) -> Option<Name> {
-        let mut state = self.lock();
-        loop {
-            if let Some(name) = state.queue.pop_front() {
-                return Some(name);
-            }
-            state.idle += 1;
-            let (woken, waited) =
-                self.work.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
-            state = woken;
-            state.idle -= 1;
-            if waited.timed_out() && state.queue.is_empty() {
-                state.threads -= 1;
-                return None;
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -221,21 +195,22 @@ pub(crate) mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
+    use crate::thread;
 
     thread_local! {
-        static REPLACEMENT: RefCell<Option<Arc<Pool>>> = const { RefCell::new(None) };
+        static REPLACEMENT: RefCell<Option<Arc<Resolver>>> = const { RefCell::new(None) };
     }
 
-    pub(super) fn replacement() -> Option<Arc<Pool>> {
+    pub(super) fn replacement() -> Option<Arc<Resolver>> {
         REPLACEMENT.with_borrow(Clone::clone)
     }
 
-    /// While this lives, names looked up from this thread go to a function of the test's, on a pool of its own.
+    /// While this lives, names looked up from this thread go to a function of the test's, on threads of its own.
     #[must_use]
     pub(crate) struct Replaced(());
 
     pub(crate) fn replace(ask: impl Fn(&str, u16) -> Answer + Send + Sync + 'static) -> Replaced {
-        REPLACEMENT.set(Some(Arc::new(Pool::new(IDLE, ask))));
+        REPLACEMENT.set(Some(Arc::new(Resolver::new(IDLE, ask))));
         Replaced(())
     }
 
@@ -247,9 +222,9 @@ pub(crate) mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// A pool whose lookups tell their name when they begin, and end when the gate is opened for them.
+    /// A resolver whose lookups tell their name when they begin, and end when the gate is opened for them.
     struct Gated {
-        pool: Arc<Pool>,
+        resolver: Arc<Resolver>,
         begun: Receiver<String>,
         gate: Sender<()>,
         done: (Sender<()>, Receiver<()>),
@@ -260,17 +235,17 @@ pub(crate) mod tests {
             let (begin, begun) = channel();
             let (gate, gated) = channel();
             let (begin, gated) = (Mutex::new(begin), Mutex::new(gated));
-            let pool = Pool::new(IDLE, move |name, port| {
+            let resolver = Resolver::new(IDLE, move |name, port| {
                 begin.lock().unwrap().send(name.to_owned()).unwrap();
                 gated.lock().unwrap().recv().unwrap();
                 Ok(vec![([127, 0, 0, 1], port).into()])
             });
-            Gated { pool: Arc::new(pool), begun, gate, done: channel() }
+            Gated { resolver: Arc::new(resolver), begun, gate, done: channel() }
         }
 
         fn resolve(&self, name: &str) -> Lookup {
             let done = self.done.0.clone();
-            Pool::resolve(&self.pool, name, 7, Box::new(move || done.send(()).unwrap()))
+            Resolver::resolve(&self.resolver, name, 7, Box::new(move || done.send(()).unwrap()))
         }
 
         fn next_begun(&self) -> String {
@@ -317,7 +292,7 @@ pub(crate) mod tests {
         let gated = Gated::new();
         let busy = gated.occupy();
         let mut fifth = gated.resolve("fifth");
-        assert_eq!(gated.pool.lock().threads, THREADS);
+        assert_eq!(gated.resolver.threads.threads(), THREADS);
         assert!(gated.begun.try_recv().is_err());
         gated.open_gate();
         assert_eq!(gated.next_begun(), "fifth");
@@ -337,9 +312,9 @@ pub(crate) mod tests {
         gated.open_gate();
         assert_eq!(gated.next_begun(), "shared");
         drop(busy);
-        let state = gated.pool.lock();
-        assert!(state.queue.is_empty() && !state.jobs.contains_key(&("alone".to_owned(), 7)));
-        drop(state);
+        let names = gated.resolver.lock();
+        assert!(names.waiting == 0 && !names.under_way.contains_key(&("alone".to_owned(), 7)));
+        drop(names);
         (0..THREADS).for_each(|_| gated.gate.send(()).unwrap());
         drop(right);
     }
@@ -354,21 +329,24 @@ pub(crate) mod tests {
         assert!(refused.take().unwrap().is_err());
         assert!(gated.done.1.try_recv().is_err());
         drop(lookups);
-        assert!(gated.pool.lock().queue.is_empty());
+        assert_eq!(gated.resolver.lock().waiting, 0);
         (0..THREADS).for_each(|_| gated.gate.send(()).unwrap());
     }
 
     #[test]
     fn a_panic_costs_an_answer_and_no_thread() {
-        let pool =
-            Arc::new(Pool::new(IDLE, |name, _| if name == "bad" { panic!("on purpose") } else { here() }));
+        let resolver =
+            Arc::new(Resolver::new(
+                IDLE,
+                |name, _| if name == "bad" { panic!("on purpose") } else { here() },
+            ));
         for name in ["bad", "good"].into_iter().cycle().take(4 * THREADS) {
             let (tell, told) = channel();
             let done = Box::new(move || {
                 tell.send(()).unwrap();
                 panic!("on purpose");
             });
-            let mut lookup = Pool::resolve(&pool, name, 7, done);
+            let mut lookup = Resolver::resolve(&resolver, name, 7, done);
             told.recv_timeout(PATIENCE).unwrap();
             assert_eq!(lookup.take().unwrap().is_ok(), name == "good");
         }
@@ -387,18 +365,19 @@ pub(crate) mod tests {
         }
         let (tell, ended) = channel();
         let tell = Mutex::new(tell);
-        let pool = Arc::new(Pool::new(Duration::from_millis(1), move |_, _| {
+        let resolver = Arc::new(Resolver::new(Duration::from_millis(1), move |_, _| {
             assert_eq!(std::thread::current().name(), Some("heartwire-resolve"));
             END.set(Some(Tell(tell.lock().unwrap().clone())));
             here()
         }));
         for _ in 0..2 {
             let (tell, told) = channel();
-            let mut lookup = Pool::resolve(&pool, "name", 7, Box::new(move || tell.send(()).unwrap()));
+            let mut lookup =
+                Resolver::resolve(&resolver, "name", 7, Box::new(move || tell.send(()).unwrap()));
             told.recv_timeout(PATIENCE).unwrap();
             assert!(lookup.take().unwrap().is_ok());
             ended.recv_timeout(PATIENCE).unwrap();
-            assert_eq!(pool.lock().threads, 0);
+            assert_eq!(resolver.threads.threads(), 0);
         }
     }
 
@@ -407,16 +386,16 @@ pub(crate) mod tests {
         let gated = Gated::new();
         let none = thread::tests::none_to_be_had();
         assert!(gated.resolve("none").take().expect("an answer").is_err());
-        let state = gated.pool.lock();
-        assert!(state.queue.is_empty() && state.jobs.is_empty() && state.threads == 0);
-        drop((state, none));
+        let names = gated.resolver.lock();
+        assert!(names.waiting == 0 && names.under_way.is_empty() && gated.resolver.threads.threads() == 0);
+        drop((names, none));
 
         let mut first = gated.resolve("first");
         assert_eq!(gated.next_begun(), "first");
         let none = thread::tests::none_to_be_had();
         let mut second = gated.resolve("second");
         assert!(second.take().is_none());
-        assert_eq!(gated.pool.lock().threads, 1);
+        assert_eq!(gated.resolver.threads.threads(), 1);
         gated.open_gate();
         assert_eq!(gated.next_begun(), "second");
         gated.open_gate();

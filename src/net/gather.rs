@@ -55,8 +55,9 @@ impl Gather {
     /// The payload of the records that the socket has taken whole since the last call.
     fn settled(&mut self) -> usize {
         let mut settled = 0;
-        while let Some((_, payload)) = self.records.pop_front_if(|(end, _)| *end <= self.at) {
+        while let Some((_, payload)) = self.records.front().filter(|(end, _)| *end <= self.at) {
             settled += payload;
+            self.records.pop_front();
         }
         if self.is_empty() {
             self.bytes.clear();

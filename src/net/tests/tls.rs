@@ -345,7 +345,7 @@ fn records_that_go_together_leave_no_buffer_behind() {
     let authority = Authority::new();
     let (address, server) = serve(authority.server("localhost", Made::Well), |mut stream| {
         let mut all = Vec::new();
-        stream.read_to_end(&mut all).map(|size| size)
+        stream.read_to_end(&mut all)
     });
     let mut turn = Loop::new();
     let mut stream = turn.dial(secured(address, &trusting(&authority))).unwrap();

@@ -96,6 +96,11 @@ impl Proxy {
         self
     }
 
+    /// Whether the program itself named it.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self.source, Source::Url(_))
+    }
+
     /// Whom to ask for a way to this address, if anyone; `agent` is the User-Agent that the proxy is told.
     pub(crate) fn route(
         &self,

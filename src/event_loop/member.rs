@@ -21,6 +21,8 @@ use crate::event_loop::slots;
 use crate::link::{Action, Input, Link};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
+#[cfg(unix)]
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::process;
 use crate::session::upgrade::{Accepted, Upgrade};
@@ -40,6 +42,11 @@ pub(crate) struct Member {
     attempt: u32,
     /// Where this attempt goes, by which redirects.
     pub(super) course: Course,
+    /// The stream that the program brought, before the attempt.
+    #[cfg(unix)]
+    stream: Option<Socket>,
+    /// There is, or was, one.
+    pub(super) brought: bool,
     /// The address whose TLS or upgrade failed last: raced last next time.
     avoid: Option<std::net::SocketAddr>,
     pressure: Pressure,
@@ -88,6 +95,9 @@ impl Member {
             io: Io::Nothing,
             in_a_row: 0,
             attempt: 0,
+            #[cfg(unix)]
+            stream: None,
+            brought: false,
             avoid: None,
             pressure: Pressure::default(),
             paused: false,
@@ -249,8 +259,13 @@ impl Member {
 
     fn collect(&mut self, now: Instant) {
         let orders = self.core.mailbox.collect();
+        #[cfg(unix)]
+        if let Some(stream) = orders.stream {
+            self.stream = Some(stream);
+            self.brought = true;
+        }
         if orders.connect {
-            self.link.handle(Input::Connect, now);
+            self.link.handle(if self.brought { Input::ConnectOnce } else { Input::Connect }, now);
         }
         if orders.panicked {
             self.link.handle(Input::CallbackPanicked, now);
@@ -333,6 +348,7 @@ impl Member {
                 let half = Upgrading { stream, upgrade, address: dial.address(), ready: true };
                 self.upgrade(Box::new(half), registry, now);
             }
+            Err(_) if dial.has_panicked() => self.callback_panicked(now),
             Err(error) => {
                 self.avoid = dial.address();
                 self.link.handle(Input::Phase(error.phase()), now);
@@ -453,6 +469,9 @@ impl Member {
                 }
                 self.course.depart();
                 log::debug!("[{}] attempt {attempt} to {}", self.name(), self.course.route.shown_url);
+                if let Some(path) = &self.course.route.target.unix {
+                    log::debug!("[{}] through the socket {path:?}", self.name());
+                }
                 if let Some(proxy) = &self.course.route.target.proxy {
                     log::debug!("[{}] through {proxy}", self.name());
                 }
@@ -479,7 +498,14 @@ impl Member {
     pub(super) fn start_dial(&mut self, now: Instant) {
         self.attempt = self.attempt.wrapping_add(1);
         let target = self.course.route.target.clone();
-        let dial = Dial::start(target, self.avoid, Arc::new(self.waker()), now);
+        let wake = Arc::new(self.waker());
+        #[cfg(unix)]
+        let dial = match self.stream.take() {
+            Some(stream) => Dial::over(stream, target, wake, now),
+            None => Dial::start(target, self.avoid, wake, now),
+        };
+        #[cfg(not(unix))]
+        let dial = Dial::start(target, self.avoid, wake, now);
         self.io = Io::Dialing(Box::new(dial));
     }
 

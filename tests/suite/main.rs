@@ -68,6 +68,10 @@ mod proxy;
 mod proxy_tls;
 mod reconnect;
 mod refusal;
+#[cfg(unix)]
+mod streams;
 #[cfg(feature = "native-tls")]
 mod tls;
+#[cfg(unix)]
+mod unix;
 mod upgrade;

@@ -52,7 +52,7 @@ pub struct Client {
 pub struct WeakClient(Weak<Core>);
 
 impl Client {
-    /// Begins the settings of a client for this `ws:` or `wss:` URL.
+    /// Begins the settings of a client for this `ws:`, `wss:` or [`ws+unix:`](Builder::unix_socket) URL.
     pub fn builder(url: &str) -> Builder {
         Builder::new(url)
     }

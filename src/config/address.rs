@@ -109,7 +109,7 @@ impl Address {
     /// What tells this server from others, for people.
     pub(crate) fn name(&self) -> String {
         match &self.unix {
-            Some(path) => path.to_string_lossy().escape_debug().to_string(),
+            Some(path) => unix::shown(path),
             None => self.authority.clone(),
         }
     }
@@ -118,8 +118,8 @@ impl Address {
     pub(crate) fn for_logs(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         let path = self.target.split('?').next().unwrap_or_default();
-        if let (Some(unix), false) = (&self.unix, self.secure) {
-            return format!("ws+unix://{}:{path}", unix.to_string_lossy().escape_debug());
+        if let (Some(socket), false) = (&self.unix, self.secure) {
+            return format!("ws+unix://{}:{path}", unix::shown(socket));
         }
         format!("{scheme}://{}{path}", self.authority)
     }

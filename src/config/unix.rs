@@ -3,9 +3,27 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use crate::error::ConfigError;
+
+/// What stands for something else in a URL of this kind.
+const SPECIAL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b':')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'`');
+
+/// The path as a URL has it.
+pub(crate) fn shown(path: &Path) -> String {
+    percent_encode(path.as_os_str().as_encoded_bytes(), SPECIAL).to_string()
+}
 
 /// Whether there can be a socket with this path: not whether there is one.
 pub(crate) fn check(setting: &'static str, path: &Path) -> Result<(), ConfigError> {
@@ -80,8 +98,8 @@ mod tests {
             ("ws+unix:/run/feed.sock:/a:b", "/run/feed.sock", "/a:b", "ws+unix:///run/feed.sock:/a:b"),
             ("WS+UNIX:///x:", "/x", "/", "ws+unix:///x:/"),
             ("ws+unix:///x:?q", "/x", "/?q", "ws+unix:///x:/"),
-            ("ws+unix:///a%20b%3Ac%3f%25:/r", "/a b:c?%", "/r", "ws+unix:///a b:c?%:/r"),
-            ("ws+unix:///a%0ab:/r", "/a\nb", "/r", "ws+unix:///a\\nb:/r"),
+            ("ws+unix:///a%20b%3Ac%3f%25:/r", "/a b:c?%", "/r", "ws+unix:///a%20b%3Ac%3F%25:/r"),
+            ("ws+unix:///a%0ab:/r", "/a\nb", "/r", "ws+unix:///a%0Ab:/r"),
         ] {
             let address = Address::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!(address.unix.as_deref(), Some(Path::new(path)), "{url}");

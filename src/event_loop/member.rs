@@ -472,7 +472,7 @@ impl Member {
                 if let Some(path) = &self.course.route.target.unix {
                     log::debug!("[{}] through the socket {path:?}", self.name());
                 }
-                if let Some(proxy) = &self.course.route.target.proxy {
+                if let Some(proxy) = self.course.route.target.proxy.as_ref().filter(|_| !self.brought) {
                     log::debug!("[{}] through {proxy}", self.name());
                 }
                 self.start_dial(now);

@@ -14,7 +14,7 @@ use {
     crate::error::Named,
     crate::user_code::{Kept, guarded},
     mio::unix::SourceFd,
-    std::os::fd::{AsFd, AsRawFd, OwnedFd},
+    std::os::fd::{AsFd, AsRawFd},
     std::path::Path,
 };
 
@@ -59,7 +59,7 @@ impl Socket {
 
     /// A connected stream socket of whatever kind.
     #[cfg(feature = "capi")]
-    pub(crate) fn adopt(descriptor: OwnedFd) -> Socket {
+    pub(crate) fn adopt(descriptor: std::os::fd::OwnedFd) -> Socket {
         let is_tcp =
             SockRef::from(&descriptor).local_addr().is_ok_and(|address| address.as_socket().is_some());
         let socket = TcpStream::from_std(descriptor.into());
@@ -72,7 +72,7 @@ impl Socket {
 
     /// The descriptor that was adopted.
     #[cfg(feature = "capi")]
-    pub(crate) fn give_back(self) -> Option<OwnedFd> {
+    pub(crate) fn give_back(self) -> Option<std::os::fd::OwnedFd> {
         match self {
             Socket::Tcp(socket) | Socket::Other(socket) => Some(socket.into()),
             Socket::Brought(_) => None,

@@ -16,7 +16,7 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 25] = [
+    const FILES: [&str; 27] = [
         "handles.rs",
         "status.rs",
         "numbers.rs",
@@ -25,6 +25,8 @@ mod header {
         "options_reconnect.rs",
         "options_outbox.rs",
         "options_proxy.rs",
+        "options_tcp.rs",
+        "options_stream.rs",
         "options_tls.rs",
         "options_urls.rs",
         "options_deflate.rs",

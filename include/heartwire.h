@@ -647,6 +647,21 @@
 #define HEARTWIRE_WHEN_FULL_BLOCK 3
 
 /**
+ * All that a name has, raced as RFC 8305 says.
+ */
+#define HEARTWIRE_IP_ANY 0
+
+/**
+ * IPv4 only.
+ */
+#define HEARTWIRE_IP_V4 4
+
+/**
+ * IPv6 only.
+ */
+#define HEARTWIRE_IP_V6 6
+
+/**
  * TLS 1.0, withdrawn by RFC 8996. Most platforms refuse it by their own policy, whatever is set here.
  */
 #define HEARTWIRE_TLS_1_0 10
@@ -780,6 +795,22 @@ typedef void (*heartwire_free_fn)(void *user_data);
  * What a send does when the outbox is full: one of HEARTWIRE_WHEN_FULL_…
  */
 typedef int32_t heartwire_when_full;
+
+/**
+ * Which addresses are connected to: one of HEARTWIRE_IP_…
+ */
+typedef int32_t heartwire_ip_version;
+
+/**
+ * Makes a connected stream socket to this host (an IPv6 address without brackets) and port, which are the URL's, or of a
+ * redirect; it belongs to the library from then on, unless it is no such socket, which fails the attempt. -1: there is none; below that: minus an error number of errno.h,
+ * -ECONNREFUSED for example. Called on a thread of the library's, where it may block. A C++ exception or a longjmp
+ * must not leave it.
+ */
+typedef int (*heartwire_dial_fn)(struct heartwire_client client,
+                                 const char *host,
+                                 uint16_t port,
+                                 void *user_data);
 
 /**
  * A version of TLS: one of HEARTWIRE_TLS_…
@@ -1698,6 +1729,111 @@ heartwire_status heartwire_options_set_proxy_tls(struct heartwire_options *optio
                                                  const struct heartwire_options *tls);
 
 /**
+ * Sets TCP's own probes (SO_KEEPALIVE): the first one after `idle_ms` without a sign of the peer, then one each
+ * `interval_ms`; after `count` of them without an answer the connection is dead. Default: off, since the heartbeat finds
+ * more.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for times that are not whole seconds from 1000 to
+ * 32767000 ms, or a count that is not from 1 to 127.
+ */
+heartwire_status heartwire_options_set_tcp_keepalive(struct heartwire_options *options,
+                                                     uint32_t idle_ms,
+                                                     uint32_t interval_ms,
+                                                     uint32_t count);
+
+/**
+ * Sets the kernel's buffers of the socket, in bytes, before it is connected (SO_SNDBUF and SO_RCVBUF). 0, the default,
+ * lets the system choose. The system may double a size, raise it to its least and, in silence, lower it to its most.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for 2 GiB or more.
+ */
+heartwire_status heartwire_options_set_tcp_buffers(struct heartwire_options *options,
+                                                   size_t send,
+                                                   size_t receive);
+
+/**
+ * Goes through this network interface alone, "eth0" for example (SO_BINDTODEVICE); Linux and Android. NULL, the default:
+ * as the routes say.
+ *
+ * Whether there is such an interface, and whether the program may choose it (before Linux 5.7 it takes CAP_NET_RAW), shows
+ * at each attempt: one that cannot use it fails in HEARTWIRE_PHASE_CONNECT.
+ *
+ * Ownership: `name` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for what is no interface's
+ * name, and on other systems.
+ */
+heartwire_status heartwire_options_set_interface(struct heartwire_options *options,
+                                                 const char *name);
+
+/**
+ * Sets which addresses are connected to: HEARTWIRE_IP_ANY (the default), HEARTWIRE_IP_V4 or HEARTWIRE_IP_V6, whatever else
+ * a name has. With a proxy it concerns the proxy's address, and the server's where it is looked up here.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT for an unknown number. Where the URL or
+ * heartwire_options_set_local_address() has an address of the other version, heartwire_create() answers
+ * HEARTWIRE_ERR_CONFIG.
+ */
+heartwire_status heartwire_options_set_ip_version(struct heartwire_options *options,
+                                                  heartwire_ip_version version);
+
+/**
+ * Connects to the Unix socket at this path, for every URL and for redirects, too. NULL, the default: TCP.
+ *
+ * The URL goes on to say what is asked for there: "ws://" or, for TLS over the socket, "wss://"; its host is the Host
+ * header and the name that the certificate must be for, and is not looked up. Without this setting
+ * "ws+unix:///run/feed.sock:/feed" is a URL that names a socket, too: a path from the root, then a colon and the resource,
+ * or neither.
+ *
+ * An absent socket, or one that refuses, fails the attempt in HEARTWIRE_PHASE_CONNECT, and the next one comes after
+ * the usual delay.
+ *
+ * Ownership: `path` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a path that is empty or
+ * longer than an address takes (107 bytes on Linux), and on systems that are not Unix. Where a proxy or settings of
+ * TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
+ */
+heartwire_status heartwire_options_set_unix_socket(struct heartwire_options *options,
+                                                   const char *path);
+
+/**
+ * Sets what is asked for a connected stream at every attempt, instead of connecting TCP: a tunnel, or another kind of
+ * socket. NULL, the default, for TCP.
+ *
+ * It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up fails,
+ * and the next one waits for the call that still runs. It is never called twice at once for one client, and
+ * heartwire_close() does not wait for it. A failure of it is one of HEARTWIRE_PHASE_CONNECT, and retried as one of the
+ * network is. For "wss:" URLs TLS runs over the stream.
+ *
+ * Clients that are created with these options share `user_data` and may call from several threads at once. For a stream
+ * that there is only once see heartwire_connect_over().
+ *
+ * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
+ * `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs. When
+ * this fails nothing was kept.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED on Windows. Where a proxy, a Unix socket or
+ * settings of TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
+ */
+heartwire_status heartwire_options_set_dial(struct heartwire_options *options,
+                                            heartwire_dial_fn call,
+                                            void *user_data,
+                                            heartwire_free_fn free_user_data);
+
+/**
  * Trusts the certificates in this PEM file too; may be called repeatedly. heartwire_create() reads it. Default: none.
  *
  * Ownership: `path` is copied.
@@ -2132,7 +2268,7 @@ heartwire_status heartwire_attempt_fail(struct heartwire_attempt *attempt);
 heartwire_status heartwire_attempt_stop(struct heartwire_attempt *attempt);
 
 /**
- * Creates a client for this "ws:" or "wss:" URL. No thread is started and no socket opened before
+ * Creates a client for this "ws:", "wss:" or "ws+unix:" URL. No thread is started and no socket opened before
  * heartwire_connect(); the first use of TLS in a process reads the system's certificates (about 40 ms).
  *
  * `options` may be NULL: then the defaults count.
@@ -2211,6 +2347,26 @@ heartwire_status heartwire_connect_with(struct heartwire_client client,
                                         const void *first,
                                         size_t len,
                                         heartwire_message_kind kind);
+
+/**
+ * Connects over this connected stream socket, for one attempt and one session; returns at once.
+ *
+ * The URL says what is asked for: host and path of the upgrade, and with "wss:" that TLS runs over the socket, for the
+ * certificate of that host. When the attempt fails, or the session is over, the client ends with HEARTWIRE_END_GAVE_UP
+ * (or HEARTWIRE_END_FATAL), since there is no second stream; redirects are not followed. To go on over another stream
+ * create another client, or set heartwire_options_set_dial().
+ *
+ * Ownership: with HEARTWIRE_OK `fd` belongs to the library, which sets it to non-blocking and close-on-exec and closes it
+ * with the session; otherwise it stays the caller's, as it is. The other side sees the end only if there is no
+ * duplicate of it.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT for what is no connected stream socket, HEARTWIRE_ERR_CONFIG
+ * together with further URLs, a Unix socket, a proxy that is not the environment's, settings of TCP or
+ * heartwire_options_set_dial(), or HEARTWIRE_ERR_UNSUPPORTED on Windows.
+ */
+heartwire_status heartwire_connect_over(struct heartwire_client client,
+                                        int fd);
 
 /**
  * Waits until a session is open; returns at once if one is.

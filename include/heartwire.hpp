@@ -200,6 +200,13 @@ enum class ProxyFault : heartwire_proxy_fault {
     unasked = HEARTWIRE_PROXY_FAULT_UNASKED,
 };
 
+/* Which addresses are connected to. */
+enum class IpVersion : heartwire_ip_version {
+    any = HEARTWIRE_IP_ANY,
+    v4 = HEARTWIRE_IP_V4,
+    v6 = HEARTWIRE_IP_V6,
+};
+
 /* Who began the end of a session. */
 enum class Initiator : heartwire_initiator {
     nobody = HEARTWIRE_BY_NOBODY,
@@ -790,6 +797,9 @@ using DelayHandler = std::function<std::chrono::milliseconds(ClientRef, std::uin
 using GreetingHandler = std::function<std::optional<std::string>(ClientRef, std::uint32_t attempt)>;
 /* Prepares an attempt, on a thread of the library's where it may take its time; if it throws, the attempt fails. */
 using BeforeConnectHandler = std::function<void(ClientRef, Attempt)>;
+/* Makes a connected stream socket, which is the library's then, on a thread of the library's where it may block; -1 or
+ * below, as heartwire_dial_fn says, or an exception fails the attempt. */
+using DialHandler = std::function<int(ClientRef, std::string_view host, std::uint16_t port)>;
 /* Gets the library's log lines, on any thread, perhaps on several at once. */
 using LogHandler = detail::LogHandler;
 /* Gets what a callback has thrown, on the thread of that callback. */
@@ -816,6 +826,9 @@ public:
         return detail::done(heartwire_connect_with(client_, detail::address(first), first.size(),
                                                    static_cast<heartwire_message_kind>(kind)));
     }
+
+    /* Connects over this connected stream socket, for one session; it is the library's if this is done. */
+    Result<void> connect_over(int fd) { return detail::done(heartwire_connect_over(client_, fd)); }
 
     Result<void> wait_open(std::chrono::milliseconds timeout) {
         return detail::done(heartwire_wait_open(client_, detail::wait_ms(timeout)));
@@ -1111,6 +1124,26 @@ public:
     Options &local_address(const std::string &address) {
         return text(heartwire_options_set_local_address, address);
     }
+    /* TCP's own probes, in whole seconds; off by default. */
+    Options &tcp_keepalive(std::chrono::milliseconds idle, std::chrono::milliseconds interval, std::uint32_t count) {
+        std::uint32_t idle_ms = 0, interval_ms = 0;
+        if (!fits(idle, idle_ms) || !fits(interval, interval_ms)) return *this;
+        return keep(heartwire_options_set_tcp_keepalive(get(), idle_ms, interval_ms, count));
+    }
+    /* The kernel's buffers, in bytes; 0 lets the system choose. */
+    Options &tcp_buffers(std::size_t send, std::size_t receive) {
+        return keep(heartwire_options_set_tcp_buffers(get(), send, receive));
+    }
+    Options &network_interface(const std::string &name) { return text(heartwire_options_set_interface, name); }
+    Options &ip_version(IpVersion version) {
+        return keep(heartwire_options_set_ip_version(get(), static_cast<heartwire_ip_version>(version)));
+    }
+    /* Connects to the Unix socket at this path, whatever the host of the URL. */
+    Options &unix_socket(const std::string &path) { return text(heartwire_options_set_unix_socket, path); }
+    /* Asked for a connected stream socket at every attempt, instead of TCP. */
+    Options &dial(DialHandler handler) {
+        return function(heartwire_options_set_dial, &call_dial, std::move(handler));
+    }
 
     Options &connect_timeout(std::chrono::milliseconds timeout) {
         return time(heartwire_options_set_connect_timeout, timeout);
@@ -1345,6 +1378,14 @@ private:
         return ms;
     }
 
+    static int call_dial(heartwire_client client, const char *host, std::uint16_t port, void *user_data) {
+        int fd = -1;
+        detail::guard(client, [&] {
+            fd = (*static_cast<DialHandler *>(user_data))(ClientRef(client), detail::view(host), port);
+        });
+        return fd;
+    }
+
     static void call_before_connect(heartwire_client client, heartwire_attempt *attempt, void *user_data) {
         bool returned = false;
         detail::guard(client, [&] {
@@ -1388,7 +1429,7 @@ public:
     /* Takes over what heartwire_create() made. */
     explicit Client(heartwire_client client) noexcept : ClientRef(client) {}
 
-    /* Creates a client for this "ws:" or "wss:" URL; no thread and no socket before connect(). */
+    /* Creates a client for this "ws:", "wss:" or "ws+unix:" URL; no thread and no socket before connect(). */
     static Result<Client> create(const std::string &url) {
         if (detail::has_nul(url)) return detail::nul();
         return made(url, nullptr);

@@ -138,6 +138,10 @@ impl Core {
         // No call from here on; one that runs is the last one.
         let hook = self.config.before_connect.as_ref().map(|before| &before.hook);
         hook.inspect(|hook| hook.close());
+        #[cfg(unix)]
+        let dialer = self.config.ground.dialer.as_ref();
+        #[cfg(unix)]
+        dialer.inspect(|dialer| dialer.close());
         // Before those who wait for an event are told to look again.
         self.dispatcher.queue.clear();
         if let Some(event_loop) = &self.event_loop {
@@ -154,6 +158,10 @@ impl Core {
         self.dispatcher.destroy(wait);
         if let Some(hook) = hook.filter(|_| wait) {
             hook.wait_until_returned();
+        }
+        #[cfg(unix)]
+        if let Some(dialer) = dialer.filter(|_| wait) {
+            dialer.wait_until_returned();
         }
     }
 }

@@ -89,6 +89,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // a library speaks through `log`, or not at all
 
+mod asked;
 mod before_connect;
 mod client;
 mod config;
@@ -128,6 +129,7 @@ pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;
 pub use config::proxy::Proxy;
 pub use config::reconnect::Reconnect;
+pub use config::tcp::{IpVersion, Tcp};
 #[cfg(feature = "native-tls")]
 pub use config::tls::{Tls, TlsVersion};
 pub use dispatch::handlers::ListenerId;

@@ -108,6 +108,19 @@ fn attempts_go_where_the_program_and_servers_send_them() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn streams_come_from_unix_sockets_and_from_the_program() {
+    let _watch = watchdog(60, "streams");
+    let server = Server::start(Behaviour::commands());
+    let door = support::door::Door::to(server.address());
+    let path = door.path().to_str().expect("a path in UTF-8").to_owned();
+    for linked in BOTH {
+        let arguments = [&server.port().to_string(), &path, &format!("{path}-not")];
+        run(&program("streams", linked), &arguments.map(String::as_str));
+    }
+}
+
 #[test]
 fn a_loop_that_is_shared_keeps_its_promises() {
     let _watch = watchdog(120, "loops");

@@ -4,6 +4,10 @@ mod handlers;
 mod send_options;
 
 use std::fmt;
+#[cfg(unix)]
+use std::io::{Read, Write};
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -19,7 +23,9 @@ use crate::entry::Kind;
 use crate::error::{CloseError, ConnectError, RecvError, SendError, WaitError};
 use crate::event::{End, Event, Message, MessageId, MessageRef, Opened, State};
 use crate::event_loop::shared::SharedLoop;
-use crate::mailbox::{CLOSING, News};
+use crate::mailbox::{CLOSING, News, Orders};
+#[cfg(unix)]
+use crate::net::socket::Socket;
 use crate::stats::Stats;
 use crate::thread;
 
@@ -46,7 +52,7 @@ pub struct Client {
 pub struct WeakClient(Weak<Core>);
 
 impl Client {
-    /// Begins the settings of a client for this `ws:` or `wss:` URL.
+    /// Begins the settings of a client for this `ws:`, `wss:` or [`ws+unix:`](Builder::unix_socket) URL.
     pub fn builder(url: &str) -> Builder {
         Builder::new(url)
     }
@@ -76,7 +82,60 @@ impl Client {
         self.begin(Some(first.into()))
     }
 
+    /// Connects over this stream, which is connected already, for one attempt and one session; returns at once.
+    ///
+    /// The URL says what is asked for: host and path of the upgrade, and with `wss:` that TLS runs over the stream, for
+    /// the certificate of that host. No name is looked up. When the attempt fails, or the session is over, the client
+    /// ends with [`End::GaveUp`] (or [`End::Fatal`]), since there is no second stream, whatever
+    /// [`reconnect`](Builder::reconnect) says; redirects are not followed. To go on over another stream build another
+    /// client, or let [`Builder::dial_with`] make streams. Unix only.
+    ///
+    /// The stream is a [`UnixStream`](std::os::unix::net::UnixStream), a [`TcpStream`](std::net::TcpStream), or anything
+    /// else with a descriptor that can be polled (a file of a disk cannot), from which alone bytes come. It is set to
+    /// non-blocking: `read` and `write` must pass `WouldBlock` on, and what `write` has taken must be on its way: it is never
+    /// flushed. Both run on whatever thread reads or writes for the client, and must not block; a panic in them ends the
+    /// session. It belongs to the client, which shuts the socket's writing down and drops it at the end; the
+    /// other side sees that only if there is no duplicate of the descriptor.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Client::connect), and [`ConnectError::Settings`] together with further URLs, a Unix socket, a proxy
+    /// that is not the environment's, settings of TCP or `dial_with`. The stream is dropped then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (ours, _theirs) = UnixStream::pair()?;
+    /// let client = heartwire::Client::builder("ws://localhost/feed").build()?;
+    /// client.connect_over(ours)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn connect_over<S>(&self, stream: S) -> Result<(), ConnectError>
+    where
+        S: Read + Write + AsFd + Send + 'static,
+    {
+        self.begin_over(&mut Some(Socket::brought(stream)))
+    }
+
+    /// Leaves the stream where it is when it fails.
+    #[cfg(unix)]
+    pub(crate) fn begin_over(&self, stream: &mut Option<Socket>) -> Result<(), ConnectError> {
+        self.core.config.check_brought().map_err(ConnectError::Settings)?;
+        let begun = self.begin_with(None, |orders| orders.stream = stream.take());
+        if begun.is_err() && stream.is_none() {
+            *stream = self.core.mailbox.lock().orders.stream.take();
+        }
+        begun
+    }
+
     fn begin(&self, first: Option<Message>) -> Result<(), ConnectError> {
+        self.begin_with(first, |_| {})
+    }
+
+    fn begin_with(&self, first: Option<Message>, more: impl FnOnce(&mut Orders)) -> Result<(), ConnectError> {
         let now = Instant::now();
         let mut inner = self.core.mailbox.lock();
         if inner.is_closing() || inner.end.is_some() {
@@ -91,6 +150,7 @@ impl Client {
         }
         inner.connected = true;
         inner.orders.connect = true;
+        more(&mut inner.orders);
         drop(inner);
         self.core.start().map_err(|error| {
             self.core.loop_failed("the event loop did not start");

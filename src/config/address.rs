@@ -1,12 +1,16 @@
 //! From the URL as the user wrote it to what the dial and the upgrade need; refuses what the parser would mend.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use data_encoding::BASE64;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use crate::config::unix;
 use crate::error::ConfigError;
 
-/// A checked `ws:` or `wss:` URL in its parts.
+/// A checked `ws:`, `wss:` or `ws+unix:` URL in its parts.
 #[derive(Debug)]
 pub(crate) struct Address {
     pub(crate) secure: bool,
@@ -18,14 +22,27 @@ pub(crate) struct Address {
     pub(crate) target: String,
     /// `Basic …` from the userinfo.
     pub(crate) authorization: Option<String>,
-    /// All of it but the userinfo.
+    /// All of it but the userinfo; of a `ws+unix:` URL what stands for it where its server is reached, on `localhost`.
     pub(crate) url: Url,
+    /// The socket to go to, whatever the host.
+    pub(crate) unix: Option<Arc<Path>>,
 }
 
 impl Address {
     pub(crate) fn parse(text: &str) -> Result<Address, ConfigError> {
         let wrong = |problem: &str| Err(ConfigError::new("url", problem));
         check_characters("url", text)?;
+        if let Some(rest) = strip_scheme(text, "ws+unix:") {
+            if rest.contains('#') {
+                return wrong(FRAGMENT);
+            }
+            let (path, resource) = unix::parse(rest)?;
+            let address = Address::parse(&format!("ws://localhost{resource}"))?;
+            return Ok(Address { unix: Some(path), ..address });
+        }
+        if strip_scheme(text, "wss+unix:").is_some() {
+            return wrong("TLS over a Unix socket is a wss:// URL with unix_socket");
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             return wrong("it must begin with ws:// or wss://");
         };
@@ -42,7 +59,7 @@ impl Address {
             }
         };
         if rest.contains('#') {
-            return wrong("it has a fragment, which RFC 6455 section 3 forbids; write # as %23");
+            return wrong(FRAGMENT);
         }
         // The parser would skip further slashes and take the path's first part for a host.
         if rest.is_empty() || rest.starts_with(['/', '?', ':', '@']) {
@@ -62,7 +79,7 @@ impl Address {
         let authorization = authorization(&url)?;
         // They fail for URLs without a host only.
         let _ = (url.set_username(""), url.set_password(None));
-        Ok(Address { secure, host, port, authority, target, authorization, url })
+        Ok(Address { secure, host, port, authority, target, authorization, url, unix: None })
     }
 
     #[cfg(feature = "native-tls")]
@@ -70,16 +87,35 @@ impl Address {
         server_name(&self.host)
     }
 
+    /// What tells this server from others, for people.
+    pub(crate) fn name(&self) -> String {
+        match &self.unix {
+            Some(path) => unix::shown(path),
+            None => self.authority.clone(),
+        }
+    }
+
     /// The URL for log lines: without userinfo, and without the query, which often holds a token.
     pub(crate) fn for_logs(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         let path = self.target.split('?').next().unwrap_or_default();
+        if let (Some(socket), false) = (&self.unix, self.secure) {
+            return format!("ws+unix://{}:{path}", unix::shown(socket));
+        }
         format!("{scheme}://{}{path}", self.authority)
     }
 }
 
+const FRAGMENT: &str = "it has a fragment, which RFC 6455 section 3 forbids; write # as %23";
+
+/// The rest of a text that begins so, in whatever case.
+fn strip_scheme<'a>(text: &'a str, scheme: &str) -> Option<&'a str> {
+    let begins = text.get(..scheme.len())?.eq_ignore_ascii_case(scheme);
+    begins.then(|| &text[scheme.len()..])
+}
+
 /// The name for TLS to verify: an address without its brackets.
-#[cfg(feature = "native-tls")]
+#[cfg(any(feature = "native-tls", unix))]
 pub(crate) fn server_name(host: &Host<String>) -> String {
     match host {
         Host::Domain(name) => name.clone(),

@@ -2,7 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+#[cfg(unix)]
+use std::io::{self, Read, Write};
 use std::net::IpAddr;
+#[cfg(unix)]
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,13 +25,16 @@ use crate::config::outbox::OutboxLimits;
 use crate::config::proxy::Proxy;
 use crate::config::reconnect::Reconnect;
 use crate::config::route::Ground;
+use crate::config::tcp::Tcp;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
-use crate::config::{BeforeConnect, Config, Dispatch, STACK_SIZE};
+use crate::config::{BeforeConnect, Config, Dispatch, STACK_SIZE, unix};
 use crate::error::{ConfigError, Error};
 use crate::event_loop::EventLoop;
 use crate::event_loop::shared::SharedLoop;
 use crate::link::Rules;
+#[cfg(unix)]
+use crate::net::dialer::Dialer;
 
 /// Collects a client's settings; made by [`Client::builder`].
 ///
@@ -50,6 +58,10 @@ pub struct Builder {
     deflate: Option<Deflate>,
     proxy: Option<Proxy>,
     local_address: Option<IpAddr>,
+    tcp: Tcp,
+    unix: Option<Arc<Path>>,
+    #[cfg(unix)]
+    dialer: Option<Dialer>,
     connect_timeout: Duration,
     resolve_timeout: Duration,
     close_timeout: Duration,
@@ -89,6 +101,10 @@ impl Builder {
             deflate: None,
             proxy: None,
             local_address: None,
+            tcp: Tcp::default(),
+            unix: None,
+            #[cfg(unix)]
+            dialer: None,
             connect_timeout: Duration::from_secs(15),
             resolve_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
@@ -263,6 +279,66 @@ impl Builder {
         self
     }
 
+    /// Settings of the TCP socket: keepalive, buffers, interface, IPv4 or IPv6 only. Default: as the system has them.
+    pub fn tcp(mut self, tcp: Tcp) -> Builder {
+        self.tcp = tcp;
+        self
+    }
+
+    /// Connects to the Unix socket at this path, for every URL of the client and for redirects, too. Default: none.
+    ///
+    /// The URL goes on to say what is asked for there: `ws://` or, for TLS over the socket, `wss://`; its host is the
+    /// `Host` header and the name that the certificate must be for, and is not looked up. Without this setting,
+    /// `ws+unix:///run/feed.sock:/feed` is a URL that names a socket, too, as in npm's ws: a path from the root, then a
+    /// colon and the resource, or neither; `localhost` is its host.
+    ///
+    /// An absent socket, or one that refuses, fails the attempt in the phase [`Connect`](crate::Phase::Connect), and the next
+    /// one comes after the usual delay; so does one whose queue is full. A path that is empty, has a NUL or is longer than
+    /// an address takes (107 bytes on Linux) is a [`ConfigError`], as is a socket together with a [`proxy`](Builder::proxy)
+    /// that is not the environment's, or with settings of TCP. Abstract sockets, and systems that are not Unix,
+    /// are not supported.
+    pub fn unix_socket(mut self, path: impl AsRef<Path>) -> Builder {
+        self.unix = Some(path.as_ref().into());
+        self
+    }
+
+    /// Asks this for a connected stream at every attempt, instead of connecting TCP: a tunnel, a device, another kind
+    /// of socket. It gets host and port of the URL (an IPv6 address without brackets), or of a redirect. Unix only.
+    ///
+    /// It runs on a thread of a small pool, as [`before_connect`](Builder::before_connect) does, so it may block, within
+    /// the [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one waits for the
+    /// call that still runs. It is never called twice at once for one client, and a close does not wait for it. An
+    /// error fails the attempt in the phase [`Connect`](crate::Phase::Connect) and is retried as a failure of the network is;
+    /// a panic closes the client.
+    ///
+    /// For `wss:` URLs TLS runs over the stream. What the stream has to be is said at
+    /// [`Client::connect_over`], which is for a stream that there is only once. A [`proxy`](Builder::proxy) that is not
+    /// the environment's, a Unix socket and settings of TCP contradict it: [`ConfigError`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::net::TcpStream;
+    ///
+    /// let builder = heartwire::Client::builder("ws://example.com/feed")
+    ///     .dial_with(|host, port| TcpStream::connect((host, port))); // by the system's resolver, for example
+    /// # let _ = builder;
+    /// ```
+    #[cfg(unix)]
+    pub fn dial_with<S>(mut self, dial: impl FnMut(&str, u16) -> io::Result<S> + Send + 'static) -> Builder
+    where
+        S: Read + Write + AsFd + Send + 'static,
+    {
+        self.dialer = Some(Dialer::new(dial));
+        self
+    }
+
+    #[cfg(all(unix, feature = "capi"))]
+    pub(crate) fn dialer(mut self, dialer: Dialer) -> Builder {
+        self.dialer = Some(dialer);
+        self
+    }
+
     /// The deadline of a whole attempt, from [`before_connect`](Builder::before_connect), or else the name lookup, to the
     /// upgrade's answer, redirects and a proxy's answer included. Default: 15 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Builder {
@@ -371,7 +447,9 @@ impl Builder {
         check::size("inbound_queue", self.inbound_events, 1)?;
         check::size("inbound_queue", self.inbound_bytes, 1)?;
         check::size("stack_size", self.stack_size, 64 << 10)?;
-        let name = self.name.unwrap_or_else(|| addresses[0].authority.clone());
+        self.tcp.check()?;
+        self.unix.as_ref().map_or(Ok(()), |path| unix::check("unix_socket", path))?;
+        let name = self.name.unwrap_or_else(|| addresses[0].name());
         check::name(&name)?;
         check_subprotocols(&self.subprotocols)?;
         #[cfg(feature = "deflate")]
@@ -390,6 +468,10 @@ impl Builder {
             },
             proxy: self.proxy.map(Proxy::choose),
             local: self.local_address,
+            tcp: self.tcp,
+            unix: self.unix,
+            #[cfg(unix)]
+            dialer: self.dialer,
             user_timeout: self.heartbeat.patience(),
             resolve_timeout: self.resolve_timeout,
         };
@@ -575,6 +657,59 @@ mod tests {
         refused(builder().outbox(OutboxLimits::new().messages(0)), "outbox messages", "at least");
         refused(builder().stack_size(1), "stack_size", "at least");
         refused(builder().name("a\nb"), "name", "control");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn unix_sockets_that_cannot_be_and_what_contradicts_them_are_refused() {
+        use crate::Proxy;
+
+        refused(builder().unix_socket(""), "unix_socket", "empty");
+        refused(builder().unix_socket("a\0b"), "unix_socket", "NUL");
+        refused(builder().unix_socket("x".repeat(200)), "unix_socket", "200 bytes");
+        let tcp = Tcp::new().send_buffer(1 << 16);
+        let local = [127, 0, 0, 1].into();
+        refused(builder().unix_socket("/x").proxy("http://h"), "unix_socket", "a proxy");
+        refused(builder().unix_socket("/x").tcp(tcp.clone()), "unix_socket", "settings of TCP");
+        refused(builder().unix_socket("/x").local_address(local), "unix_socket", "settings of TCP");
+        let named = || Builder::new("ws+unix:///x:/");
+        refused(named().proxy("http://h"), "url", "a proxy");
+        refused(named().tcp(tcp.clone()), "url", "settings of TCP");
+        refused(named().unix_socket("/y"), "unix_socket", "another socket");
+        refused(builder().add_url("ws+unix:///x").proxy("http://h"), "url", "a proxy");
+        let dialled = || builder().dial_with(|_, _| std::net::TcpStream::connect("127.0.0.1:1"));
+        refused(dialled().unix_socket("/x"), "dial_with", "a Unix socket");
+        refused(dialled().proxy("http://h"), "dial_with", "a proxy");
+        refused(dialled().tcp(tcp), "dial_with", "settings of TCP");
+        for fine in [builder().unix_socket("/x"), named().unix_socket("/x"), dialled()] {
+            assert!(fine.proxy(Proxy::from_environment()).build().is_ok());
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_stream_that_is_there_once_goes_together_with_one_plain_way_only() {
+        use std::os::unix::net::UnixStream;
+
+        use crate::error::ConnectError;
+
+        let tcp = Tcp::new().send_buffer(1 << 16);
+        for (builder, part) in [
+            (builder().add_url("ws://h/"), "further URLs"),
+            (builder().unix_socket("/x"), "a Unix socket"),
+            (Builder::new("ws+unix:///x"), "a Unix socket"),
+            (builder().dial_with(|_, _| UnixStream::connect("/x")), "dial_with"),
+            (builder().proxy("http://h"), "a proxy"),
+            (builder().tcp(tcp), "settings of TCP"),
+        ] {
+            let client = builder.build().unwrap();
+            let Err(ConnectError::Settings(error)) = client.connect_over(UnixStream::pair().unwrap().0)
+            else {
+                panic!("{part}: it was taken")
+            };
+            assert_eq!(error.setting(), "connect_over");
+            assert!(error.problem().contains(part), "{error}");
+        }
     }
 
     #[cfg(feature = "native-tls")]

@@ -18,14 +18,18 @@ pub(crate) mod outbox;
 pub(crate) mod proxy;
 pub(crate) mod reconnect;
 pub(crate) mod route;
+pub(crate) mod tcp;
 #[cfg(any(feature = "native-tls", feature = "capi"))]
 #[cfg_attr(
     not(feature = "native-tls"),
     allow(dead_code, unreachable_pub, reason = "the C functions are the same in every build")
 )]
 pub(crate) mod tls;
+pub(crate) mod unix;
 
 use crate::before_connect::Hook;
+#[cfg(unix)]
+use crate::error::ConfigError;
 use crate::link::Rules;
 use greeting::Greeting;
 use outbox::OutboxLimits;
@@ -73,4 +77,26 @@ pub(crate) struct Config {
     pub(crate) inbound_bytes: usize,
     pub(crate) report_outcomes: bool,
     pub(crate) stack_size: usize,
+}
+
+#[cfg(unix)]
+impl Config {
+    /// Whether there can be a session over a stream that the program brings.
+    pub(crate) fn check_brought(&self) -> Result<(), ConfigError> {
+        let other = if self.routes.len() > 1 {
+            Some("further URLs")
+        } else if self.routes[0].target.unix.is_some() {
+            Some("a Unix socket")
+        } else if self.ground.is_dialled_by_program() {
+            Some("dial_with")
+        } else {
+            self.ground.of_tcp()
+        };
+        match other {
+            Some(other) => {
+                Err(ConfigError::new("connect_over", format!("it does not go together with {other}")))
+            }
+            None => Ok(()),
+        }
+    }
 }

@@ -161,6 +161,11 @@ impl Chosen {
         Chosen { proxy: Proxy::from_environment(), variables: Variables::read(read) }
     }
 
+    /// Whether the program itself named it.
+    pub(crate) fn is_given(&self) -> bool {
+        matches!(self.proxy.source, Source::Url(_))
+    }
+
     /// Whom to ask for a way to this address, if anyone; `agent` is the User-Agent that the proxy is told.
     pub(crate) fn route(
         &self,

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,11 @@ use url::Url;
 use crate::config::address::Address;
 use crate::config::builder::check_header;
 use crate::config::proxy::Chosen;
+use crate::config::tcp::Tcp;
 use crate::error::{ConfigError, LinkError, Phase};
 use crate::net::dial::Target;
+#[cfg(unix)]
+use crate::net::dialer::Dialer;
 #[cfg(feature = "native-tls")]
 use crate::net::tls::Connector;
 use crate::session::deflate::Offer;
@@ -37,6 +41,12 @@ pub(crate) struct Ground {
     pub(crate) connector: Option<Connector>,
     pub(crate) proxy: Option<Chosen>,
     pub(crate) local: Option<IpAddr>,
+    pub(crate) tcp: Tcp,
+    /// The socket to go to, whatever the URL.
+    pub(crate) unix: Option<Arc<Path>>,
+    /// Who makes the connection instead.
+    #[cfg(unix)]
+    pub(crate) dialer: Option<Dialer>,
     pub(crate) user_timeout: Option<Duration>,
     pub(crate) resolve_timeout: Duration,
 }
@@ -60,11 +70,17 @@ impl Ground {
             subprotocols,
             deflate: self.deflate,
         };
+        let unix = self.unix(address)?;
         let proxy = match &self.proxy {
+            _ if unix.is_some() || self.is_dialled_by_program() => None,
             Some(proxy) => proxy
                 .route(address, crate::error::header(&request.headers, "User-Agent").unwrap_or_default())?,
             None => None,
         };
+        let connected_to = proxy.as_ref().map_or(&address.host, |proxy| &proxy.host);
+        if unix.is_none() {
+            self.tcp.check_host(self.local, connected_to)?;
+        }
         let target = Target {
             host: address.host.clone(),
             port: address.port,
@@ -72,6 +88,10 @@ impl Ground {
             tls: if address.secure { Some((self.connector()?, address.server_name())) } else { None },
             proxy,
             local: self.local,
+            tcp: self.tcp.clone(),
+            unix,
+            #[cfg(unix)]
+            dialer: self.dialer.clone(),
             user_timeout: self.user_timeout,
             resolve_timeout: self.resolve_timeout,
         };
@@ -91,6 +111,44 @@ impl Ground {
         let ready = true;
         // A proxy may be one with TLS.
         (ready || !address.secure) && self.proxy.is_none()
+    }
+
+    /// The socket to go to, if there is one, and nothing contradicts it; nor the program's own way.
+    fn unix(&self, address: &Address) -> Result<Option<Arc<Path>>, ConfigError> {
+        let unix = match (&self.unix, &address.unix) {
+            (Some(set), Some(named)) if set != named => {
+                return Err(ConfigError::new("unix_socket", "the URL names another socket"));
+            }
+            (set, named) => set.clone().or(named.clone()),
+        };
+        let setting = match (&unix, &self.unix) {
+            _ if self.is_dialled_by_program() => "dial_with",
+            (None, _) => return Ok(None),
+            (Some(_), Some(_)) => "unix_socket",
+            (Some(_), None) => "url",
+        };
+        let other = if unix.is_some() && self.is_dialled_by_program() { Some("a Unix socket") } else { None };
+        match other.or(self.of_tcp()) {
+            Some(other) => Err(ConfigError::new(setting, format!("it does not go together with {other}"))),
+            None => Ok(unix),
+        }
+    }
+
+    /// What of these settings makes no sense where it is not TCP that is connected.
+    pub(crate) fn of_tcp(&self) -> Option<&'static str> {
+        if self.proxy.as_ref().is_some_and(Chosen::is_given) {
+            return Some("a proxy");
+        }
+        let tcp = self.local.is_some() || self.tcp != Tcp::default();
+        tcp.then_some("settings of TCP, the local address included")
+    }
+
+    pub(crate) fn is_dialled_by_program(&self) -> bool {
+        #[cfg(unix)]
+        let dialled = self.dialer.is_some();
+        #[cfg(not(unix))]
+        let dialled = false;
+        dialled
     }
 
     #[cfg(feature = "native-tls")]

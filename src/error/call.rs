@@ -47,6 +47,8 @@ pub enum ConnectError {
     Closed,
     /// The outbox did not take the first message.
     First(SendError),
+    /// What [`Client::connect_over`](crate::Client::connect_over) was called for contradicts a setting.
+    Settings(ConfigError),
     /// The event loop could not be started: no thread, or no descriptor, was to be had; or the shared one has failed.
     Start(io::Error),
 }
@@ -57,6 +59,7 @@ impl fmt::Display for ConnectError {
             ConnectError::AlreadyConnected => f.write_str("connect was called before"),
             ConnectError::Closed => f.write_str("the client is closed"),
             ConnectError::First(error) => write!(f, "the first message: {error}"),
+            ConnectError::Settings(error) => write!(f, "{error}"),
             ConnectError::Start(error) => write!(f, "the event loop did not start: {error}"),
         }
     }
@@ -66,6 +69,7 @@ impl StdError for ConnectError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             ConnectError::First(error) => Some(error),
+            ConnectError::Settings(error) => Some(error),
             ConnectError::Start(error) => Some(error),
             _ => None,
         }

@@ -15,7 +15,7 @@ pub enum Phase {
     Prepare,
     /// Looking the host's name up.
     Resolve,
-    /// Connecting TCP.
+    /// Connecting: TCP, or a Unix socket.
     Connect,
     /// All that a proxy has a part in before the way through it is open: its name, TCP and TLS with it, its answer.
     Proxy,
@@ -34,7 +34,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Phase::Prepare => "before_connect",
             Phase::Resolve => "name lookup",
-            Phase::Connect => "TCP connect",
+            Phase::Connect => "connect",
             Phase::Proxy => "proxy",
             Phase::Tls => "TLS",
             Phase::Upgrade => "upgrade",
@@ -121,7 +121,7 @@ impl LinkError {
     /// The operating system's error number, where there was one.
     pub fn os_error(&self) -> Option<i32> {
         match &self.cause {
-            Cause::Io(error) => error.raw_os_error(),
+            Cause::Io(error) => error.raw_os_error().or_else(|| Named::within(error)?.raw_os_error()),
             _ => None,
         }
     }
@@ -137,6 +137,36 @@ impl LinkError {
             Cause::Refused(refusal) | Cause::BadRedirect { refusal, .. } => Some(refusal),
             _ => None,
         }
+    }
+}
+
+/// A failure of the operating system's with what it is about, which the system does not tell.
+#[derive(Debug)]
+pub(crate) struct Named {
+    what: String,
+    error: io::Error,
+}
+
+impl Named {
+    pub(crate) fn error(what: String, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), Named { what, error })
+    }
+
+    /// The system's own error, if this one has got a name.
+    fn within(error: &io::Error) -> Option<&io::Error> {
+        Some(&error.get_ref()?.downcast_ref::<Named>()?.error)
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what.escape_debug(), self.error)
+    }
+}
+
+impl StdError for Named {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.error)
     }
 }
 

@@ -13,6 +13,7 @@ use std::fmt;
 pub use call::{CloseError, ConfigError, ConnectError, LoopError, RecvError, SendError, WaitError};
 pub(crate) use fault::header;
 pub use fault::{ProtocolFault, ProxyFault, RedirectFault, Refusal, TlsFault, TlsFaultKind, UpgradeFault};
+pub(crate) use link::Named;
 pub use link::{Cause, LinkError, Phase};
 
 /// Any failure of this crate, for programs that just want `?`.

@@ -115,7 +115,8 @@ impl Member {
 
     /// Whether this answer to the upgrade is a redirect to be followed, or found fault with.
     pub(super) fn follows(&self, refusal: &Refusal) -> bool {
-        self.core.config.redirects > 0 && redirect::location(refusal).is_some()
+        // A stream that the program brought leads nowhere else.
+        self.core.config.redirects > 0 && !self.brought && redirect::location(refusal).is_some()
     }
 
     pub(super) fn redirect(&mut self, refusal: Arc<Refusal>, now: Instant) {
@@ -131,10 +132,12 @@ impl Member {
         let from = &self.course.route;
         let location = redirect::location(refusal).unwrap_or_default();
         let onward = self.course.redirects.follow(&from.url, location, config.redirects).map_err(bad)?;
-        let address = Address::parse(onward.url.as_str()).map_err(|_| bad(RedirectFault::Location))?;
+        let mut address = Address::parse(onward.url.as_str()).map_err(|_| bad(RedirectFault::Location))?;
         if address.secure && cfg!(not(feature = "native-tls")) {
             return Err(bad(RedirectFault::Location));
         }
+        // A server's word does not lead from a Unix socket to the network.
+        address.unix = from.target.unix.clone();
         log::info!("[{}] redirected with {} to {}", config.name, refusal.status(), address.for_logs());
         let mut headers = from.request.headers.clone();
         if !onward.same_origin {

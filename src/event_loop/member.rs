@@ -20,6 +20,8 @@ use crate::event_loop::slots;
 use crate::link::{Action, Input, Link};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
+#[cfg(unix)]
+use crate::net::socket::Socket;
 use crate::process;
 
 pub(crate) struct Member {
@@ -35,6 +37,11 @@ pub(crate) struct Member {
     pub(super) attempt: u32,
     /// Where this attempt goes, by which redirects.
     pub(super) course: Course,
+    /// The stream that the program brought, before the attempt.
+    #[cfg(unix)]
+    pub(super) stream: Option<Socket>,
+    /// There is, or was, one.
+    pub(super) brought: bool,
     /// The address whose TLS or upgrade failed last: raced last next time.
     pub(super) avoid: Option<std::net::SocketAddr>,
     pressure: Pressure,
@@ -75,6 +82,9 @@ impl Member {
             io: Io::Nothing,
             in_a_row: 0,
             attempt: 0,
+            #[cfg(unix)]
+            stream: None,
+            brought: false,
             avoid: None,
             pressure: Pressure::default(),
             paused: false,
@@ -236,8 +246,13 @@ impl Member {
 
     fn collect(&mut self, now: Instant) {
         let orders = self.core.mailbox.collect();
+        #[cfg(unix)]
+        if let Some(stream) = orders.stream {
+            self.stream = Some(stream);
+            self.brought = true;
+        }
         if orders.connect {
-            self.link.handle(Input::Connect, now);
+            self.link.handle(if self.brought { Input::ConnectOnce } else { Input::Connect }, now);
         }
         if orders.panicked {
             self.link.handle(Input::CallbackPanicked, now);
@@ -340,7 +355,10 @@ impl Member {
                 }
                 self.course.depart();
                 log::debug!("[{}] attempt {attempt} to {}", self.name(), self.course.route.shown_url);
-                if let Some(proxy) = &self.course.route.target.proxy {
+                if let Some(path) = &self.course.route.target.unix {
+                    log::debug!("[{}] through the socket {path:?}", self.name());
+                }
+                if let Some(proxy) = self.course.route.target.proxy.as_ref().filter(|_| !self.brought) {
                     log::debug!("[{}] through {proxy}", self.name());
                 }
                 self.start_dial(now);

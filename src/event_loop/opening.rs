@@ -32,7 +32,14 @@ impl Member {
     pub(super) fn start_dial(&mut self, now: Instant) {
         self.attempt = self.attempt.wrapping_add(1);
         let target = self.course.route.target.clone();
-        let dial = Dial::start(target, self.avoid, Arc::new(self.waker()), now);
+        let wake = Arc::new(self.waker());
+        #[cfg(unix)]
+        let dial = match self.stream.take() {
+            Some(stream) => Dial::over(stream, target, wake, now),
+            None => Dial::start(target, self.avoid, wake, now),
+        };
+        #[cfg(not(unix))]
+        let dial = Dial::start(target, self.avoid, wake, now);
         self.io = Io::Dialing(Box::new(dial));
     }
 
@@ -51,6 +58,7 @@ impl Member {
                 let half = Upgrading { stream, upgrade, address: dial.address(), ready: true };
                 self.upgrade(Box::new(half), registry, now);
             }
+            Err(_) if dial.has_panicked() => self.callback_panicked(now),
             Err(error) => {
                 self.avoid = dial.address();
                 self.link.handle(Input::Phase(error.phase()), now);

@@ -1,6 +1,6 @@
 //! A client's life: create, connect, wait, close, destroy.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 use crate::ffi::greeting::message;
 use crate::ffi::guard::{bytes, guard, guard_value, text, wanted};
@@ -10,7 +10,7 @@ use crate::ffi::numbers::heartwire_message_kind;
 use crate::ffi::options::{heartwire_options, millis};
 use crate::ffi::status::heartwire_status;
 
-/// Creates a client for this "ws:" or "wss:" URL. No thread is started and no socket opened before
+/// Creates a client for this "ws:", "wss:" or "ws+unix:" URL. No thread is started and no socket opened before
 /// heartwire_connect(); the first use of TLS in a process reads the system's certificates (about 40 ms).
 ///
 /// `options` may be NULL: then the defaults count.
@@ -124,6 +124,52 @@ pub unsafe extern "C" fn heartwire_connect_with(
         // SAFETY: the header asks for `len` readable bytes.
         let first = unsafe { bytes("first", first, len)? };
         Ok(client.connect_with(message(first, kind)?)?)
+    })
+}
+
+/// Connects over this connected stream socket, for one attempt and one session; returns at once.
+///
+/// The URL says what is asked for: host and path of the upgrade, and with "wss:" that TLS runs over the socket, for the
+/// certificate of that host. When the attempt fails, or the session is over, the client ends with HEARTWIRE_END_GAVE_UP
+/// (or HEARTWIRE_END_FATAL), since there is no second stream; redirects are not followed. To go on over another stream
+/// create another client, or set heartwire_options_set_dial().
+///
+/// Ownership: with HEARTWIRE_OK `fd` belongs to the library, which sets it to non-blocking and close-on-exec and closes it
+/// with the session; otherwise it stays the caller's, as it is. The other side sees the end only if there is no
+/// duplicate of it.
+/// Threads:   any thread, in any callback.
+///
+/// Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT for what is no connected stream socket, HEARTWIRE_ERR_CONFIG
+/// together with further URLs, a Unix socket, a proxy that is not the environment's, settings of TCP or
+/// heartwire_options_set_dial(), or HEARTWIRE_ERR_UNSUPPORTED on Windows.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_connect_over(client: heartwire_client, fd: c_int) -> heartwire_status {
+    guard(|| {
+        let client = find(client)?;
+        #[cfg(unix)]
+        {
+            use std::os::fd::IntoRawFd;
+
+            use crate::ffi::descriptor;
+            use crate::ffi::guard::Failure;
+
+            descriptor::check(fd).map_err(Failure::argument)?;
+            // SAFETY: it was checked, and the header says that it is ours, unless this fails.
+            let mut stream = Some(unsafe { descriptor::take(fd) });
+            let begun = client.begin_over(&mut stream);
+            if let Some(owned) = stream.and_then(|stream| stream.give_back()) {
+                let _ = owned.into_raw_fd();
+            }
+            Ok(begun?)
+        }
+        #[cfg(not(unix))]
+        {
+            use crate::ffi::guard::Failure;
+            use crate::ffi::status::HEARTWIRE_ERR_UNSUPPORTED;
+
+            let _ = (client, fd);
+            Err(Failure::new(HEARTWIRE_ERR_UNSUPPORTED, "streams of the program's need a Unix system"))
+        }
     })
 }
 

@@ -10,6 +10,8 @@ mod ask;
 mod before_connect;
 mod callbacks;
 mod client;
+#[cfg(unix)]
+mod descriptor;
 mod event;
 mod event_loop;
 mod event_parts;
@@ -27,6 +29,8 @@ mod options_heartbeat;
 mod options_outbox;
 mod options_proxy;
 mod options_reconnect;
+mod options_stream;
+mod options_tcp;
 mod options_tls;
 mod options_urls;
 mod send;

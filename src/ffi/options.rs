@@ -2,6 +2,8 @@
 
 use std::ffi::c_char;
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::builder::{Builder, check_header, check_subprotocols};
@@ -11,6 +13,7 @@ use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
 use crate::config::proxy::Proxy;
 use crate::config::reconnect::Reconnect;
+use crate::config::tcp::Tcp;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
 use crate::config::{Dispatch, check};
@@ -21,6 +24,8 @@ use crate::ffi::greeting::Greetings;
 use crate::ffi::guard::{Failure, Result, borrow_mut, guard, guard_value, text};
 use crate::ffi::heartwire_client;
 use crate::ffi::options_reconnect::Delay;
+#[cfg(unix)]
+use crate::ffi::options_stream::Dial;
 use crate::ffi::status::heartwire_status;
 
 /// The settings of clients to be created. heartwire_create() copies them: change, reuse or free them afterwards.
@@ -58,6 +63,10 @@ pub struct heartwire_options {
     pub(super) deflate: Deflate,
     #[cfg(feature = "deflate")]
     pub(super) deflates: bool,
+    pub(super) tcp: Tcp,
+    pub(super) unix: Option<Arc<Path>>,
+    #[cfg(unix)]
+    pub(super) dial: Option<Dial>,
     pub(super) proxy: Option<Proxy>,
     #[cfg(feature = "native-tls")]
     pub(super) proxy_tls: Option<Tls>,
@@ -102,6 +111,10 @@ impl heartwire_options {
             deflate: Deflate::default(),
             #[cfg(feature = "deflate")]
             deflates: false,
+            tcp: Tcp::default(),
+            unix: None,
+            #[cfg(unix)]
+            dial: None,
             proxy: None,
             #[cfg(feature = "native-tls")]
             proxy_tls: None,
@@ -119,7 +132,8 @@ impl heartwire_options {
             .reconnect(reconnect)
             .outbox(self.outbox.clone())
             .dispatch(self.dispatch)
-            .report_outcomes(self.report_outcomes);
+            .report_outcomes(self.report_outcomes)
+            .tcp(self.tcp.clone());
         #[cfg(feature = "native-tls")]
         {
             builder = builder.tls(self.tls.clone());
@@ -141,6 +155,11 @@ impl heartwire_options {
             };
             builder.proxy(proxy)
         });
+        builder = with(builder, self.unix.as_ref(), Builder::unix_socket);
+        #[cfg(unix)]
+        {
+            builder = with(builder, self.dial.as_ref(), |builder, dial| dial.apply(builder, client));
+        }
         for (name, value) in &self.headers {
             builder = builder.header(name, value);
         }

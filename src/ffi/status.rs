@@ -116,6 +116,7 @@ impl From<ConnectError> for Failure {
             ConnectError::AlreadyConnected => HEARTWIRE_ERR_ALREADY_CONNECTED,
             ConnectError::Closed => HEARTWIRE_ERR_CLOSED,
             ConnectError::First(first) => of_send(first),
+            ConnectError::Settings(_) => HEARTWIRE_ERR_CONFIG,
             ConnectError::Start(_) => HEARTWIRE_ERR_SYSTEM,
         };
         Failure::new(status, error.to_string())

@@ -37,6 +37,8 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) enum Input<'a> {
     Connect,
+    /// For one attempt, and one session, only.
+    ConnectOnce,
     ReconnectNow,
     /// The user's; it always wins: no attempt begins after it.
     Close {

@@ -25,7 +25,7 @@ use closing::{Closing, Failed, What};
 pub(crate) use exchange::{Action, Input, Rules, Verdict};
 pub(crate) use heartbeat::Beat;
 use heartbeat::{Beats, Due};
-use reconnect::{Backoff, Next};
+use reconnect::{Backoff, Next, Weight};
 use turns::Turns;
 
 use crate::error::{Cause, LinkError, Phase};
@@ -48,6 +48,8 @@ pub(crate) struct Link {
     beat_number: u64,
     held: bool,
     paused: bool,
+    /// There is one attempt, and no other follows.
+    once: bool,
 }
 
 enum At {
@@ -86,6 +88,7 @@ impl Link {
             beat_number,
             held: false,
             paused: false,
+            once: false,
         }
     }
 
@@ -126,7 +129,8 @@ impl Link {
 
     pub(crate) fn handle(&mut self, input: Input<'_>, now: Instant) {
         match input {
-            Input::Connect => self.connect(now),
+            Input::Connect => self.connect(false, now),
+            Input::ConnectOnce => self.connect(true, now),
             Input::ReconnectNow => self.reconnect_now(now),
             Input::Close { code, reason } => self.close(Initiator::User, code, reason, End::Closed, now),
             Input::CallbackPanicked => {
@@ -179,10 +183,11 @@ impl Link {
         }
     }
 
-    fn connect(&mut self, now: Instant) {
+    fn connect(&mut self, once: bool, now: Instant) {
         if !matches!(self.at, At::Idle) {
             return;
         }
+        self.once = once;
         self.at = At::Waiting { until: now, prepared: None };
         if self.held {
             self.tell_state(State::Waiting { attempt: 1, delay: Duration::ZERO });
@@ -348,6 +353,9 @@ impl Link {
         let of_url = error.phase() != Phase::Prepare;
         let weight = if of_url { self.turns.failed(weight, now) } else { weight };
         self.last_error = Some(error.clone());
+        if self.once && !matches!(weight, Weight::Fatal) {
+            return self.end(End::GaveUp(error), Some(failed));
+        }
         let delay = match self.backoff.follows(&self.rules.reconnect, weight, now) {
             Next::Retry(delay) => delay,
             Next::Fatal => return self.end(End::Fatal(error), Some(failed)),

@@ -18,6 +18,8 @@ use crate::config::Config;
 use crate::event::{End, Opened, State};
 use crate::event_loop::post::Home;
 use crate::link::outbox::Outbox;
+#[cfg(unix)]
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 use crate::session::wire::{Flush, Wire};
 use crate::stats::{Counters, Stats};
@@ -103,6 +105,9 @@ pub(crate) struct Inner {
 #[derive(Default)]
 pub(crate) struct Orders {
     pub(crate) connect: bool,
+    /// The stream to connect over.
+    #[cfg(unix)]
+    pub(crate) stream: Option<Socket>,
     pub(crate) close: Option<(u16, String)>,
     pub(crate) reconnect_now: bool,
     pub(crate) panicked: bool,

@@ -1,4 +1,5 @@
 //! From a target to a ready stream: look the name up, race its addresses, open a way through a proxy, shake hands with TLS.
+//! Where there is a Unix socket, or a stream that the program brings or makes, that takes the place of all but TLS.
 //!
 //! Where there is a proxy it is the proxy that is looked up and raced, in the phase `Proxy`; the server's name is, too, before
 //! that, if the proxy is to be given an address.
@@ -7,19 +8,31 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(unix)]
+use mio::Interest;
 use mio::{Registry, Token};
 use url::Host;
 
+#[cfg(unix)]
+use crate::asked::Asking;
+use crate::config::tcp::{IpVersion, Tcp};
 use crate::error::{Cause, LinkError, Phase};
+#[cfg(unix)]
+use crate::net::dialer::{Dialer, Dialled};
 use crate::net::proxy::{Failure, Language, Proxy, Tunnel};
 use crate::net::race::{self, Race};
 use crate::net::resolve::{self, Lookup};
+#[cfg(unix)]
+use crate::net::socket::Socket;
 use crate::net::stream::Stream;
 #[cfg(feature = "native-tls")]
 use crate::net::tls::{Connector, Handshake, Progress};
+#[cfg(unix)]
+use crate::user_code::Panicked;
 
 /// Where to, and how.
 #[derive(Clone)]
@@ -33,11 +46,34 @@ pub(crate) struct Target {
     pub(crate) proxy: Option<Arc<Proxy>>,
     /// The address to come from.
     pub(crate) local: Option<IpAddr>,
+    pub(crate) tcp: Tcp,
+    /// The socket to go to, whatever the host.
+    #[cfg_attr(not(unix), allow(dead_code))]
+    pub(crate) unix: Option<Arc<Path>>,
+    /// Who makes the connection instead.
+    #[cfg(unix)]
+    pub(crate) dialer: Option<Dialer>,
     /// How long sent bytes may stay unacknowledged until the system gives the connection up; only Linux and Android
     /// know it.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
     pub(crate) user_timeout: Option<Duration>,
     pub(crate) resolve_timeout: Duration,
+}
+
+impl Target {
+    /// Whether TCP is to be connected, by us.
+    fn is_tcp(&self) -> bool {
+        #[cfg(unix)]
+        let is_tcp = self.unix.is_none() && self.dialer.is_none();
+        #[cfg(not(unix))]
+        let is_tcp = true;
+        is_tcp
+    }
+
+    /// The only addresses that can be connected to.
+    fn ip_version(&self) -> Option<IpVersion> {
+        self.tcp.ip_version.or(self.local.map(IpVersion::of))
+    }
 }
 
 /// A connection in the making. Dropping it drops everything.
@@ -51,6 +87,8 @@ pub(crate) struct Dial {
     phase: Phase,
     /// What TCP connected to; of a server that was looked up for a proxy, the address that the proxy is given.
     address: Option<SocketAddr>,
+    /// The program's code panicked: the client has to end.
+    panicked: bool,
 }
 
 enum Step {
@@ -61,6 +99,12 @@ enum Step {
         deadline: Instant,
     },
     Race(Race),
+    /// The program makes a stream.
+    #[cfg(unix)]
+    Asking(Asking<Dialled>),
+    /// Connected, and not watched yet.
+    #[cfg(unix)]
+    Connected(Socket),
     #[cfg(feature = "native-tls")]
     ProxyHandshake(Handshake),
     Tunnel(Box<(Stream, Tunnel)>),
@@ -81,11 +125,24 @@ impl Dial {
         now: Instant,
     ) -> Dial {
         let phase = match (&target.host, &target.proxy) {
+            _ if !target.is_tcp() => Phase::Connect,
             (_, Some(_)) if !looks_up_for_proxy(&target) => Phase::Proxy,
             (Host::Domain(_), _) => Phase::Resolve,
             _ => Phase::Connect,
         };
-        Dial { target, avoid, wake, began: now, step: Step::Begin, phase, address: None }
+        Dial { target, avoid, wake, began: now, step: Step::Begin, phase, address: None, panicked: false }
+    }
+
+    /// The same over a connected stream.
+    #[cfg(unix)]
+    pub(crate) fn over(
+        socket: Socket,
+        target: Arc<Target>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+        now: Instant,
+    ) -> Dial {
+        let step = Step::Connected(socket);
+        Dial { phase: Phase::Connect, step, ..Dial::start(target, None, wake, now) }
     }
 
     /// Goes as far as it can without waiting. To be called after `start`, when one of the tokens is
@@ -105,7 +162,32 @@ impl Dial {
         }
         loop {
             match std::mem::replace(&mut self.step, Step::Over) {
+                #[cfg(unix)]
+                Step::Begin if !self.target.is_tcp() => {
+                    self.step = self.begin_otherwise().map_err(|error| LinkError::io(self.phase, error))?;
+                }
                 Step::Begin => self.step = self.begin(),
+                #[cfg(unix)]
+                Step::Asking(mut asking) => match asking.take() {
+                    Some(Ok(Ok(socket))) => self.step = Step::Connected(socket),
+                    Some(Ok(Err(error))) => return Err(LinkError::io(self.phase, error)),
+                    Some(Err(Panicked)) => {
+                        self.panicked = true;
+                        return Err(LinkError::io(self.phase, io::Error::other("dial_with panicked")));
+                    }
+                    None => {
+                        self.step = Step::Asking(asking);
+                        return Ok(None);
+                    }
+                },
+                #[cfg(unix)]
+                Step::Connected(mut socket) => {
+                    let both = Interest::READABLE | Interest::WRITABLE;
+                    let watched =
+                        socket.prepare().and_then(|()| registry.register(&mut socket, token(0), both));
+                    watched.map_err(|error| LinkError::io(self.phase, error))?;
+                    return self.secure(Stream::plain(socket));
+                }
                 Step::Lookup { mut lookup, deadline } => match lookup.take() {
                     Some(Ok(addresses)) => self.step = self.found(&addresses, now)?,
                     Some(Err(error)) => return Err(LinkError::io(self.phase, error)),
@@ -191,6 +273,23 @@ impl Dial {
         self.address
     }
 
+    /// Whether the program's code panicked, by which the error came.
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.panicked
+    }
+
+    #[cfg(unix)]
+    fn begin_otherwise(&self) -> io::Result<Step> {
+        let Target { host, port, unix, dialer, .. } = &*self.target;
+        if let Some(path) = unix {
+            return Ok(Step::Connected(Socket::at(path)?));
+        }
+        // Not TCP, and no Unix socket: there is one.
+        let Some(dialer) = dialer else { return Ok(Step::Over) };
+        let wake = self.wake.clone();
+        Ok(Step::Asking(dialer.dial(host, *port, move || wake())?))
+    }
+
     fn begin(&mut self) -> Step {
         match &self.target.proxy {
             Some(proxy) if self.phase == Phase::Proxy => self.find(&proxy.host, proxy.port),
@@ -218,7 +317,9 @@ impl Dial {
         }
         if self.phase == Phase::Resolve && self.target.proxy.is_some() {
             // One, as curl does: the proxy cannot race them. The next attempt takes another.
-            self.address = race::order(found, None, self.avoid).first().copied();
+            let order = race::order(found, self.target.tcp.ip_version, self.avoid);
+            let Some(first) = order.first() else { return Err(self.none_usable()) };
+            self.address = Some(*first);
             self.phase = Phase::Proxy;
             self.began = now;
             return Ok(self.begin());
@@ -226,13 +327,20 @@ impl Dial {
         if self.phase == Phase::Resolve {
             self.phase = Phase::Connect;
         }
-        let addresses = race::order(found, self.target.local, self.avoid);
+        let addresses = race::order(found, self.target.ip_version(), self.avoid);
         if addresses.is_empty() {
-            let problem = "the name has no address of the local address's family";
-            let error = io::Error::new(io::ErrorKind::AddrNotAvailable, problem);
-            return Err(LinkError::io(self.phase, error));
+            return Err(self.none_usable());
         }
         Ok(Step::Race(Race::new(addresses)))
+    }
+
+    fn none_usable(&self) -> LinkError {
+        let problem = match self.target.tcp.ip_version {
+            Some(IpVersion::V4) => "the name has no IPv4 address, and the settings allow no other",
+            Some(IpVersion::V6) => "the name has no IPv6 address, and the settings allow no other",
+            None => "the name has no address of the local address's family",
+        };
+        LinkError::io(self.phase, io::Error::new(io::ErrorKind::AddrNotAvailable, problem))
     }
 
     fn tunnel(&self, proxy: &Proxy, stream: Stream) -> Step {

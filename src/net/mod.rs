@@ -2,10 +2,13 @@
 //! Knows sockets, names, proxies and TLS; does not know WebSocket, policy, or the clock.
 
 pub(crate) mod dial;
+#[cfg(unix)]
+pub(crate) mod dialer;
 pub(crate) mod os;
 pub(crate) mod proxy;
 mod race;
 pub(crate) mod resolve;
+pub(crate) mod socket;
 pub(crate) mod stream;
 pub(crate) mod tap;
 

@@ -3,13 +3,16 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use crate::config::tcp::{IpVersion, Keepalive, Tcp};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::error::Named;
 use crate::net::dial::Target;
 
 /// RFC 8305's Connection Attempt Delay.
@@ -35,16 +38,16 @@ struct Racer {
 }
 
 /// The order of the start: families alternate, the first address's family first; `avoid` goes last; at most 8; only
-/// the local address's family, where there is one.
+/// those of this version, where one is given.
 pub(crate) fn order(
     found: &[SocketAddr],
-    local: Option<IpAddr>,
+    version: Option<IpVersion>,
     avoid: Option<SocketAddr>,
 ) -> Vec<SocketAddr> {
     let mut first = VecDeque::new();
     let mut second = VecDeque::new();
     let mut last = None;
-    let usable = |address: &SocketAddr| local.is_none_or(|local| local.is_ipv4() == address.is_ipv4());
+    let usable = |address: &SocketAddr| version.is_none_or(|version| version == IpVersion::of(address.ip()));
     for address in found.iter().copied().filter(usable) {
         let family = if address.is_ipv4() == found[0].is_ipv4() { &mut first } else { &mut second };
         if avoid == Some(address) {
@@ -149,6 +152,7 @@ fn connect(target: &Target, address: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     socket.set_nonblocking(true)?;
+    adjust(&socket, &target.tcp)?;
     if let Some(local) = target.local {
         socket.bind(&SocketAddr::new(local, 0).into())?;
     }
@@ -160,6 +164,30 @@ fn connect(target: &Target, address: SocketAddr) -> io::Result<TcpStream> {
         Err(error) if !under_way(&error) => Err(error),
         _ => Ok(TcpStream::from_std(socket.into())),
     }
+}
+
+/// Before it connects: the window that the peer is told of depends on the buffer, the route on the interface.
+fn adjust(socket: &Socket, tcp: &Tcp) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = &tcp.interface {
+        let bound = socket.bind_device(Some(name.as_bytes()));
+        bound.map_err(|error| Named::error(format!("the interface {name}"), error))?;
+    }
+    if let Some(bytes) = tcp.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = tcp.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(Keepalive { idle, interval, count }) = tcp.keepalive {
+        let keepalive = TcpKeepalive::new().with_time(idle);
+        #[cfg(not(target_os = "openbsd"))]
+        let keepalive = keepalive.with_interval(interval).with_retries(count);
+        #[cfg(target_os = "openbsd")]
+        let _ = (interval, count);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    Ok(())
 }
 
 fn under_way(error: &io::Error) -> bool {
@@ -230,9 +258,9 @@ mod tests {
     }
 
     #[test]
-    fn a_local_address_leaves_only_its_family() {
+    fn one_version_leaves_out_the_other() {
         let found = [six(1), four(1), six(2)];
-        assert_eq!(order(&found, Some(four(7).ip()), None), [four(1)]);
-        assert_eq!(order(&found, Some(six(7).ip()), None), [six(1), six(2)]);
+        assert_eq!(order(&found, Some(IpVersion::V4), None), [four(1)]);
+        assert_eq!(order(&found, Some(IpVersion::V6), None), [six(1), six(2)]);
     }
 }

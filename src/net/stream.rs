@@ -1,16 +1,11 @@
-//! Bytes to and from the server: TCP, or TLS over TCP, or TLS over TLS with a proxy, as one `Read + Write` that never
+//! Bytes to and from the server: a socket, or TLS over it, or TLS over TLS with a proxy, as one `Read + Write` that never
 //! blocks.
 //! Does not know WebSocket, nor when to read or write.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
-use std::time::Duration;
-
-use mio::net::TcpStream;
-use socket2::SockRef;
 
 use crate::error::{Cause, LinkError, Phase};
-use crate::net::os;
+use crate::net::socket::Socket;
 use crate::net::tap::{Direction, Tap};
 #[cfg(feature = "native-tls")]
 use {
@@ -47,8 +42,8 @@ pub(crate) enum Ground {
 }
 
 impl Stream {
-    pub(crate) fn plain(socket: TcpStream) -> Stream {
-        Stream { bytes: Bytes::Plain(Tap::plain(socket)), write_closed: false }
+    pub(crate) fn plain(socket: impl Into<Socket>) -> Stream {
+        Stream { bytes: Bytes::Plain(Tap::plain(socket.into())), write_closed: false }
     }
 
     #[cfg(feature = "native-tls")]
@@ -115,20 +110,20 @@ impl Stream {
         self.tap_mut().shrink();
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Socket {
         self.tap().socket()
     }
 
-    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket_mut(&mut self) -> &mut Socket {
         self.tap_mut().socket_mut()
     }
 
     /// Bytes that the peer's kernel has not acknowledged; `None` where the system does not tell.
     pub(crate) fn unacknowledged(&self) -> Option<u64> {
-        os::unacknowledged(self.socket())
+        self.socket().unacknowledged()
     }
 
-    /// Ends our direction: TLS's close_notify, then TCP's end of stream.
+    /// Ends our direction: TLS's close_notify, then the socket's end of stream.
     ///
     /// `WouldBlock` means that close_notify is not out yet: call again when the socket is ready in the
     /// direction that [`blocked`](Stream::blocked) names. A close_notify that cannot be sent is left out.
@@ -154,16 +149,12 @@ impl Stream {
             }
         }
         self.write_closed = true;
-        match self.socket().shutdown(Shutdown::Write) {
-            Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
-            _ => Ok(()),
-        }
+        self.socket().close_write()
     }
 
     /// Drops the connection at once, unsent bytes with it; the peer sees a reset.
     pub(crate) fn abort(self) {
-        // Should the option fail, the drop is an ordinary close: the peer sees an end instead of a reset.
-        let _ = SockRef::from(self.socket()).set_linger(Some(Duration::ZERO));
+        self.socket().reset_on_drop();
     }
 
     /// What an error of `read`, `write` or `close_write` means.

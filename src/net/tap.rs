@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 
-use mio::net::TcpStream;
+use crate::net::socket::Socket;
 #[cfg(feature = "native-tls")]
 use {
     crate::net::{gather::Gather, tls_fault::Trouble},
@@ -22,7 +22,7 @@ pub(crate) enum Direction {
 }
 
 pub(crate) struct Tap {
-    socket: TcpStream,
+    socket: Socket,
     /// `ahead[at..end]` was read from the socket, and not yet by TLS. Its length is how far a read goes; without TLS,
     /// whose reader has a buffer of its own, it has none.
     ahead: Vec<u8>,
@@ -43,7 +43,7 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
-    pub(crate) fn plain(socket: TcpStream) -> Tap {
+    pub(crate) fn plain(socket: Socket) -> Tap {
         Tap {
             socket,
             ahead: Vec::new(),
@@ -93,11 +93,11 @@ impl Tap {
         self.short
     }
 
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 
-    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket_mut(&mut self) -> &mut Socket {
         &mut self.socket
     }
 
@@ -179,7 +179,7 @@ impl Tap {
             match self.socket.read(into) {
                 Ok(read) => {
                     self.received += read as u64;
-                    self.short = read < into.len();
+                    self.short = read < into.len() && self.socket.tells_by_short_reads();
                     #[cfg(feature = "native-tls")]
                     if read == 0 && !into.is_empty() {
                         self.trouble.ended();
@@ -262,7 +262,10 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         // Blocking, so that a read waits for what was written.
         let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        (Tap::plain(TcpStream::from_std(socket)).below_tls(Arc::default()), listener.accept().unwrap().0)
+        (
+            Tap::plain(mio::net::TcpStream::from_std(socket).into()).below_tls(Arc::default()),
+            listener.accept().unwrap().0,
+        )
     }
 
     /// Reads as TLS does: five bytes, then the record, here of that size in all.

@@ -349,6 +349,41 @@ static void asks_before_it_connects(const std::string &url) {
     heartwire::set_exception_hook(nullptr);
 }
 
+/* Streams that the program makes; the settings of sockets, checked one by one. */
+static void makes_its_own_streams(const std::string &url) {
+    heartwire::Options options;
+    options.ip_version(heartwire::IpVersion::v4).tcp_keepalive(60s, 10s, 6).tcp_buffers(1 << 16, 0);
+    CHECK(options.check());
+    CHECK(heartwire::Options().tcp_keepalive(1500ms, 1s, 1).check().status() == heartwire::Status::config);
+    CHECK(heartwire::Options().network_interface("a b").check().status() == heartwire::Status::config);
+    CHECK(heartwire::Options().unix_socket("").check().status() == heartwire::Status::config);
+    CHECK(heartwire::Client::create(url, options.unix_socket("/x")).status() == heartwire::Status::config);
+
+    heartwire::Client over(url);
+    CHECK(over.connect_over(-1).status() == heartwire::Status::argument);
+
+    std::atomic<int> alive{0}, thrown{0};
+    heartwire::set_exception_hook([&thrown](heartwire::ClientRef, std::exception_ptr) { thrown++; });
+    heartwire::Options dialling;
+    dialling.reconnect_fixed(1ms).dial(
+        [held = Counted(alive)](heartwire::ClientRef self, std::string_view host, std::uint16_t port) -> int {
+            CHECK(self.is_valid() && host == "127.0.0.1" && port == 1);
+            throw std::runtime_error("no stream");
+        });
+    heartwire::Client client("ws://127.0.0.1:1/", dialling);
+    dialling = heartwire::Options();
+    client.connect().value();
+    for (;;) {
+        const heartwire::Event event = client.next_event(10s).value();
+        if (event.kind() != heartwire::EventKind::connect_failed) continue;
+        CHECK(event.error()->phase == heartwire::Phase::connect && event.error()->os_error == 0);
+        break;
+    }
+    client = heartwire::Client();
+    CHECK(alive == 0 && thrown >= 1);
+    heartwire::set_exception_hook(nullptr);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     CHECK(heartwire::version() == HEARTWIRE_VERSION);
@@ -365,6 +400,7 @@ int main(int argc, char **argv) {
     a_loop_of_ones_own(argv[1]);
     loops_that_others_turn(argv[1]);
     asks_before_it_connects(argv[1]);
+    makes_its_own_streams(argv[1]);
     heartwire::set_thread_hooks(nullptr, nullptr).value();
     return 0;
 }

@@ -38,6 +38,11 @@ static void quiet_before_connect(heartwire_client client, heartwire_attempt *att
     (void)client, (void)attempt, (void)user_data;
 }
 
+static int quiet_dial(heartwire_client client, const char *host, uint16_t port, void *user_data) {
+    (void)client, (void)host, (void)port, (void)user_data;
+    return -1;
+}
+
 #define PREPARE                                                                                               \
     heartwire_options *options = heartwire_options_new();                                                     \
     heartwire_loop *event_loop = heartwire_loop_new();                                                        \

@@ -92,6 +92,10 @@ impl Function {
             (_, "heartwire_delay_fn", _) => "quiet_delay",
             (_, "heartwire_greeting_fn", _) => "quiet_greeting",
             (_, "heartwire_before_connect_fn", _) => "quiet_before_connect",
+            (_, "heartwire_dial_fn", _) => "quiet_dial",
+            // None that is open: it would be taken over.
+            ("heartwire_connect_over", "int", _) => "-1",
+            (_, "heartwire_ip_version", _) => "HEARTWIRE_IP_ANY",
             // There is one inside its callback only.
             (_, "struct heartwire_attempt *", _) => "NULL",
             (_, "struct heartwire_client", _) => "client",
@@ -138,6 +142,9 @@ impl Function {
             (self.name.as_str(), name),
             (_, "user_data" | "free_user_data" | "id" | "listener" | "buf")
                 | ("heartwire_options_set_before_connect", "call")
+                | ("heartwire_options_set_dial", "call")
+                | ("heartwire_options_set_interface", "name")
+                | ("heartwire_options_set_unix_socket", "path")
                 | ("heartwire_create", "options")
                 | ("heartwire_close", "reason")
                 | ("heartwire_options_set_proxy", "user" | "password")

@@ -69,6 +69,10 @@ mod proxy_tls;
 mod proxy_ways;
 mod reconnect;
 mod refusal;
+#[cfg(unix)]
+mod streams;
 #[cfg(feature = "native-tls")]
 mod tls;
+#[cfg(unix)]
+mod unix;
 mod upgrade;

@@ -15,6 +15,8 @@ mod connection;
 pub mod crowd;
 #[cfg(feature = "deflate")]
 pub mod deflate;
+#[cfg(unix)]
+pub mod door;
 pub mod elsewhere;
 pub mod frames;
 pub mod heap;

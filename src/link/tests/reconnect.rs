@@ -412,3 +412,29 @@ fn a_fatal_failure_ends_the_client_and_says_why() {
     let end = "end, closed, close 1008 clean by Server final, the end: fatal (the server closed with 1008)";
     assert_eq!(bench.after(Input::StreamEnded), end);
 }
+
+#[test]
+fn where_there_is_one_attempt_none_follows_whatever_the_settings_say() {
+    let ended = |bench: &mut Bench, input| {
+        let end = bench.after(input);
+        assert!(bench.link.deadline().is_none(), "{end}");
+        assert_eq!(bench.after(Input::ReconnectNow), "");
+        end
+    };
+    let mut bench = Bench::new(rules());
+    assert_eq!(bench.after(Input::ConnectOnce), "connecting Resolve, dial 1");
+    let end = ended(&mut bench, Input::DialFailed(unreachable()));
+    assert!(end.starts_with("closed, failed 1 final, the end: gave up"), "{end}");
+
+    let mut bench = Bench::new(rules());
+    bench.after(Input::ConnectOnce);
+    let end = ended(&mut bench, Input::DialFailed(refused(403, &[])));
+    assert!(end.starts_with("closed, failed 1 final, the end: fatal"), "{end}");
+
+    let mut bench = Bench::new(rules());
+    bench.after(Input::ConnectOnce);
+    bench.after(Input::Opened);
+    bench.now += 60 * SEC;
+    let end = ended(&mut bench, Input::SessionFailed(reset()));
+    assert!(end.contains("close 1006 unclean by Network final, the end: gave up"), "{end}");
+}

@@ -5,9 +5,12 @@ pub(crate) mod authority;
 mod dialing;
 #[cfg_attr(not(feature = "native-tls"), allow(dead_code))]
 pub(crate) mod keys;
+mod options;
 mod streaming;
 #[cfg(feature = "native-tls")]
 mod tls;
+#[cfg(unix)]
+mod unix;
 
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -17,6 +20,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token, Waker};
 use url::Host;
 
+use crate::config::tcp::Tcp;
 use crate::error::{Cause, LinkError};
 use crate::net::dial::{Dial, Target};
 use crate::net::stream::Stream;
@@ -124,6 +128,10 @@ fn target(host: Host<String>, port: u16) -> Target {
         tls: None,
         proxy: None,
         local: None,
+        tcp: Tcp::default(),
+        unix: None,
+        #[cfg(unix)]
+        dialer: None,
         user_timeout: Some(Duration::from_secs(30)),
         resolve_timeout: Duration::from_secs(5),
     }

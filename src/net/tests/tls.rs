@@ -335,7 +335,7 @@ fn what_was_told_as_written_is_what_a_server_can_read_if_the_rest_never_comes() 
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     assert!(cursor > 0 && cursor < data.len(), "{cursor}");
     // The socket gives what it has taken, then ends; what TLS has sealed beyond that never comes.
-    stream.socket().shutdown(std::net::Shutdown::Write).unwrap();
+    stream.socket().close_write().unwrap();
     go.send(()).unwrap();
     assert_eq!(server.join().unwrap(), cursor);
 }

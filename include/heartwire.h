@@ -88,6 +88,8 @@
 
 /* The handle that is no client. */
 #define HEARTWIRE_CLIENT_INIT {0}
+/* The handle that is no message. */
+#define HEARTWIRE_STREAM_INIT {0}
 
 /**
  * It was done.
@@ -100,7 +102,7 @@
 #define HEARTWIRE_ERR_ARGUMENT 1
 
 /**
- * The handle is zero, foreign, made up, or of a destroyed client; or the client, or the loop, is of the process that
+ * The handle is zero, foreign, made up, or of a destroyed client or a message that is done; or the client, or the loop, is of the process that
  * forked this one.
  */
 #define HEARTWIRE_ERR_HANDLE 2
@@ -181,9 +183,14 @@
 #define HEARTWIRE_ERR_PANIC 17
 
 /**
- * The event loop is in use: another thread turns it, or its clients are not destroyed.
+ * The event loop is in use: another thread turns it, or its clients are not destroyed. Or: another thread is at the message.
  */
 #define HEARTWIRE_ERR_BUSY 18
+
+/**
+ * A message that is sent in pieces has ended early: the session ended in the middle, or it was too old. Begin a new one.
+ */
+#define HEARTWIRE_ERR_DROPPED 19
 
 /**
  * Text, always valid UTF-8.
@@ -416,6 +423,11 @@
 #define HEARTWIRE_CAUSE_BEFORE_CONNECT 12
 
 /**
+ * The program gave up a message of which fragments were written; we closed with 1001.
+ */
+#define HEARTWIRE_CAUSE_ABANDONED 13
+
+/**
  * No such failure.
  */
 #define HEARTWIRE_REDIRECT_FAULT_NONE 0
@@ -556,7 +568,7 @@
 #define HEARTWIRE_FATE_COMPLETED 1
 
 /**
- * It was never written whole; the server cannot have seen it.
+ * It was never written whole; the server cannot have seen it, but a part of it if it was sent in pieces.
  */
 #define HEARTWIRE_FATE_DROPPED 2
 
@@ -584,6 +596,16 @@
  * The client ended before it could be written.
  */
 #define HEARTWIRE_DROPPED_CLOSED 3
+
+/**
+ * It was sent in pieces, and the session ended before the last one was written.
+ */
+#define HEARTWIRE_DROPPED_INTERRUPTED 4
+
+/**
+ * It was sent in pieces, and given up before it was finished.
+ */
+#define HEARTWIRE_DROPPED_ABANDONED 5
 
 /**
  * It has not.
@@ -929,7 +951,8 @@ typedef struct heartwire_stats_info {
      */
     size_t size;
     /**
-     * Messages accepted so far. Each ends as sent, expired, evicted, dropped on close or unknown, or is still queued.
+     * Messages accepted so far. Each ends as sent, expired, evicted, dropped on close, interrupted or
+     * unknown, or is still queued.
      */
     uint64_t accepted;
     /**
@@ -937,7 +960,7 @@ typedef struct heartwire_stats_info {
      */
     uint64_t messages_sent;
     /**
-     * The payload bytes of these.
+     * The payload bytes of these, and of the pieces that were written of others.
      */
     uint64_t bytes_sent;
     /**
@@ -996,6 +1019,10 @@ typedef struct heartwire_stats_info {
      * How long ago the last byte was received, of whichever session, in milliseconds.
      */
     int64_t since_received_ms;
+    /**
+     * Messages in pieces that ended before the last one: the session ended, or they were given up.
+     */
+    uint64_t interrupted;
 } heartwire_stats_info;
 
 /**

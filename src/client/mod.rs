@@ -1,7 +1,9 @@
 //! What the user calls. Knows no sockets, no protocol and no policy: it orders, and the loop does.
 
 mod handlers;
+mod message_stream;
 mod send_options;
+mod unfinished;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -23,6 +25,7 @@ use crate::mailbox::{CLOSING, News};
 use crate::stats::Stats;
 use crate::thread;
 
+pub use message_stream::MessageStream;
 pub use send_options::SendOptions;
 
 /// A WebSocket client that stays connected.

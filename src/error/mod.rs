@@ -6,6 +6,7 @@
 mod call;
 mod fault;
 mod link;
+mod stream;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,6 +15,7 @@ pub use call::{CloseError, ConfigError, ConnectError, LoopError, RecvError, Send
 pub(crate) use fault::header;
 pub use fault::{ProtocolFault, ProxyFault, RedirectFault, Refusal, TlsFault, TlsFaultKind, UpgradeFault};
 pub use link::{Cause, LinkError, Phase};
+pub use stream::StreamError;
 
 /// Any failure of this crate, for programs that just want `?`.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub enum Error {
     Connect(ConnectError),
     /// A message was not accepted.
     Send(SendError),
+    /// A piece of a message was not taken, or the message not finished.
+    Stream(StreamError),
     /// `close` did not begin.
     Close(CloseError),
     /// A wait ended without what was waited for.
@@ -67,6 +71,7 @@ gathered!(
     Config(ConfigError),
     Connect(ConnectError),
     Send(SendError),
+    Stream(StreamError),
     Close(CloseError),
     Wait(WaitError),
     Recv(RecvError),

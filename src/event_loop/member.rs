@@ -255,6 +255,9 @@ impl Member {
         if orders.panicked {
             self.link.handle(Input::CallbackPanicked, now);
         }
+        if orders.abandoned {
+            self.link.handle(Input::Abandoned, now);
+        }
         if let Some((code, reason)) = &orders.close {
             self.link.handle(Input::Close { code: *code, reason }, now);
         }
@@ -386,6 +389,7 @@ impl Member {
             wire.agree(agreed);
         }
         let core = self.core.clone();
+        wire.fragment(core.config.fragment);
         let attempt = self.in_a_row;
         let own = self.course.greetings.take();
         for greeting in own.as_ref().unwrap_or(&core.config.greetings) {

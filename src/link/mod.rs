@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use closing::{Closing, Failed, NO_CLOSE, Ours, What};
 pub(crate) use exchange::{Action, Input, Rules, Verdict};
-pub(crate) use heartbeat::Beat;
+pub(crate) use heartbeat::{Beat, STAND_IN};
 use heartbeat::{Beats, Due};
 use reconnect::{Backoff, Next};
 use turns::Turns;
@@ -32,6 +32,8 @@ use crate::event::{End, Event, Initiator, MessageRef, Opened, SessionClosed, Sta
 
 /// The close code of a client that ends because its user's code panicked (RFC 6455 section 7.4.1).
 const INTERNAL_ERROR: u16 = 1011;
+/// That of a session in which nothing more can be said.
+const GOING_AWAY: u16 = 1001;
 
 /// The decisions of one client.
 pub(crate) struct Link {
@@ -130,6 +132,11 @@ impl Link {
             Input::Close { code, reason } => self.close(Initiator::User, code, reason, End::Closed, now),
             Input::CallbackPanicked => {
                 self.close(Initiator::Library, INTERNAL_ERROR, "", End::CallbackPanicked, now)
+            }
+            Input::Abandoned => {
+                if let At::Open { .. } = self.at {
+                    self.session_failed(LinkError::new(Phase::Open, Cause::Abandoned), now);
+                }
             }
             // What comes before an attempt has begun is about the one before.
             Input::Prepared(_) | Input::Phase(_) | Input::Opened | Input::DialFailed(_)
@@ -358,10 +365,11 @@ impl Link {
         match &mut self.at {
             At::Open { .. } => {
                 self.tell(Event::Error(error.clone()));
-                let Cause::Protocol(fault) = *error.cause() else {
-                    return self.session_lost(error, Initiator::Network, now);
+                let (code, reason) = match error.cause() {
+                    Cause::Protocol(fault) => (fault.close_code(), fault.to_string()),
+                    Cause::Abandoned => (GOING_AWAY, error.to_string()),
+                    _ => return self.session_lost(error, Initiator::Network, now),
                 };
-                let (code, reason) = (fault.close_code(), fault.to_string());
                 let deadline = later(now, self.rules.close_timeout);
                 let mut closing = Closing::new(Initiator::Library, code, reason, deadline);
                 closing.error = Some(error);

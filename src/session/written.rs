@@ -18,6 +18,8 @@ pub(crate) struct Run {
 pub(crate) struct Written {
     first: Option<Run>,
     more: Vec<Run>,
+    /// Bytes of messages in pieces, which no run counts.
+    piece_bytes: usize,
 }
 
 impl Written {
@@ -35,8 +37,21 @@ impl Written {
         }
     }
 
+    /// Adds a piece of a message; the last one is the message's, too.
+    pub(crate) fn note_piece(&mut self, id: MessageId, payload_bytes: usize, last: bool) {
+        self.piece_bytes += payload_bytes;
+        if last {
+            self.note(id, 0);
+        }
+    }
+
+    /// Payload bytes of pieces; those of whole messages stand in their runs.
+    pub(crate) fn piece_bytes(&self) -> usize {
+        self.piece_bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.first.is_none() && self.piece_bytes == 0
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Run> + '_ {
@@ -62,6 +77,24 @@ mod tests {
             payload_bytes,
         };
         assert_eq!(written.iter().collect::<Vec<_>>(), [run(4, 5, 2, 30), run(9, 10, 2, 3), run(3, 3, 1, 7)]);
+    }
+
+    #[test]
+    fn pieces_are_counted_apart_and_the_last_one_is_the_message() {
+        let mut written = Written::default();
+        written.note(MessageId(1), 10);
+        written.note_piece(MessageId(2), 100, false);
+        assert!(!written.is_empty());
+        written.note_piece(MessageId(2), 50, true);
+        written.note(MessageId(3), 1);
+        let runs: Vec<_> = written.iter().collect();
+        assert_eq!(runs.len(), 1);
+        assert_eq!((runs[0].last, runs[0].messages, runs[0].payload_bytes), (MessageId(3), 3, 11));
+        assert_eq!(written.piece_bytes(), 150);
+
+        let mut written = Written::default();
+        written.note_piece(MessageId(2), 100, false);
+        assert!(!written.is_empty() && written.iter().next().is_none());
     }
 
     #[test]

@@ -68,6 +68,7 @@ mod proxy;
 mod proxy_tls;
 mod reconnect;
 mod refusal;
+mod streaming;
 #[cfg(feature = "native-tls")]
 mod tls;
 mod upgrade;

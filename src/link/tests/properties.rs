@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::outbox::OutboxLimits;
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, Part};
 use crate::event::Fate;
 use crate::link::Verdict;
 use crate::link::heartbeat::{Beats, Due};
@@ -220,7 +220,13 @@ impl World {
                 let free = self.session && self.outbox.is_empty();
                 if let Some(Ok(id)) = free.then(|| self.outbox.pass(len)) {
                     let payload = vec![0; len];
-                    self.framed.push_back(Entry { id, kind: Kind::Text, payload, expires: None });
+                    self.framed.push_back(Entry {
+                        id,
+                        kind: Kind::Text,
+                        part: Part::Whole,
+                        payload,
+                        expires: None,
+                    });
                 }
                 return self.check_outbox();
             }

@@ -363,6 +363,7 @@ impl Session {
             let flush = wire.flush();
             budget -= 1;
             if flush != Flush::Done || !more {
+                self.write_wanted |= flush == Flush::Paused;
                 break flush;
             }
             if budget == 0 {

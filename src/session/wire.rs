@@ -33,6 +33,8 @@ pub(crate) enum Flush {
     Done,
     /// The stream takes no more for now.
     Blocked,
+    /// Much of a fragmented message was written, and there is more: what came meanwhile may want an answer between.
+    Paused,
     /// Writing failed, now or before; the error is in the wire.
     Failed,
 }
@@ -235,12 +237,14 @@ impl<S: Read + Write> Wire<S> {
         self.begin_close(code, reason, usize::from(self.begun.is_some_and(|begun| begun.is_in_last_frame())));
     }
 
-    /// Writes until all is written, the stream takes no more, or it fails.
+    /// Writes until all is written, the stream takes no more, or it fails; of fragments a bounded part.
     pub(crate) fn flush(&mut self) -> Flush {
+        let from = self.accepted;
         loop {
             self.frame();
             match self.write_out() {
                 Flush::Done if self.is_idle() => return Flush::Done,
+                Flush::Done if self.should_pause(from) => return Flush::Paused,
                 Flush::Done => {}
                 stopped => return stopped,
             }
@@ -458,10 +462,7 @@ impl<S: Read + Write> Wire<S> {
         while self.sending.front().is_some_and(|item| item.end <= self.accepted) {
             self.framed -= 1;
             if let Some(Sending { id: Some(id), part, payload, .. }) = self.sending.pop_front() {
-                match part {
-                    Part::Whole => self.written.note(id, payload.len()),
-                    piece => self.written.note_piece(id, payload.len(), ends_message(piece)),
-                }
+                self.written.note_part(id, part, payload.len());
             }
         }
     }

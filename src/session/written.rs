@@ -2,6 +2,7 @@
 //!
 //! One run, the usual case, needs no memory of its own.
 
+use crate::entry::Part;
 use crate::event::MessageId;
 
 /// Messages with consecutive ids, all written.
@@ -37,10 +38,13 @@ impl Written {
         }
     }
 
-    /// Adds a piece of a message; the last one is the message's, too.
-    pub(crate) fn note_piece(&mut self, id: MessageId, payload_bytes: usize, last: bool) {
+    /// Adds what may be a piece of a message; with the last one the message was written.
+    pub(crate) fn note_part(&mut self, id: MessageId, part: Part, payload_bytes: usize) {
+        if part == Part::Whole {
+            return self.note(id, payload_bytes);
+        }
         self.piece_bytes += payload_bytes;
-        if last {
+        if part == Part::Last {
             self.note(id, 0);
         }
     }
@@ -83,9 +87,9 @@ mod tests {
     fn pieces_are_counted_apart_and_the_last_one_is_the_message() {
         let mut written = Written::default();
         written.note(MessageId(1), 10);
-        written.note_piece(MessageId(2), 100, false);
+        written.note_part(MessageId(2), Part::First, 100);
         assert!(!written.is_empty());
-        written.note_piece(MessageId(2), 50, true);
+        written.note_part(MessageId(2), Part::Last, 50);
         written.note(MessageId(3), 1);
         let runs: Vec<_> = written.iter().collect();
         assert_eq!(runs.len(), 1);
@@ -93,7 +97,7 @@ mod tests {
         assert_eq!(written.piece_bytes(), 150);
 
         let mut written = Written::default();
-        written.note_piece(MessageId(2), 100, false);
+        written.note_part(MessageId(2), Part::First, 100);
         assert!(!written.is_empty() && written.iter().next().is_none());
     }
 

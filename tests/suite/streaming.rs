@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use heartwire::{
     Cause, Client, DropReason, Event, Fate, Heartbeat, Initiator, Level, MessageId, SendError, StreamError,

@@ -147,6 +147,26 @@ fn the_answer_to_a_close_goes_before_the_next_fragment_and_the_message_is_given_
     }
 }
 
+/// The loop has to read in between, or a fast reader would keep it from answering, and other clients from their turn.
+#[test]
+fn a_fragmented_message_is_written_in_turns_and_one_in_a_single_frame_is_not() {
+    const LEN: usize = 5 << 20;
+    for (fragment, pauses) in [(64 << 10, 15..=20), (LEN, 0..=0)] {
+        let mut wire = Wire::new(Scripted::default());
+        wire.fragment(fragment);
+        wire.push(entry(1, Part::Whole, &vec![7; LEN]));
+        let mut paused = 0;
+        while wire.flush() == Flush::Paused {
+            paused += 1;
+            wire.owe_pong(b"between");
+            assert!(!wire.is_idle());
+        }
+        assert!(wire.is_idle() && pauses.contains(&paused), "{paused}");
+        let (read, _) = join(&wire.stream.out, fragment);
+        assert_eq!(read.len(), paused + 1);
+    }
+}
+
 #[test]
 fn a_close_in_the_last_fragment_lets_the_message_end() {
     let mut wire = Wire::new(Scripted::writing([Step::Take(75_000), Step::Take(1), BLOCK]));
@@ -274,7 +294,7 @@ proptest! {
             }
         }
         if to_the_end {
-            while wire.flush() == Flush::Blocked {}
+            while wire.flush() != Flush::Done {}
         }
 
         let (read, unfinished) = join(&wire.stream.out, fragment);

@@ -9,6 +9,9 @@ use crate::entry::Part;
 use crate::session::frame::{CONTROL_MAX, CONTROL_PAYLOAD_MAX, Lead, Opcode, head_size};
 use crate::session::writer::Outgoing;
 
+/// So much of a fragmented message is written before those who read have a turn.
+const TURN: u64 = 256 << 10;
+
 /// How far an item is framed.
 #[derive(Clone, Copy)]
 pub(super) struct Begun {
@@ -68,6 +71,11 @@ impl<S: Read + Write> Wire<S> {
     /// Whether a message in pieces has begun and its last piece was not given yet: no other data may be given then.
     pub(crate) fn is_mid_message(&self) -> bool {
         self.mid_message
+    }
+
+    /// Whether so much was written since then that others should have a turn, between two fragments.
+    pub(super) fn should_pause(&self, from: u64) -> bool {
+        self.accepted - from >= TURN && self.begun.is_some_and(|begun| begun.len > self.fragment)
     }
 
     /// Between two fragments of an item: frames the pings that wait behind it, as far as there is room.

@@ -101,6 +101,15 @@ fn attempts_go_where_the_program_and_servers_send_them() {
 }
 
 #[test]
+fn messages_go_in_pieces_and_break_off_as_the_header_says() {
+    let _watch = watchdog(60, "streams");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("streams", linked), &[&server.url()]);
+    }
+}
+
+#[test]
 fn a_loop_that_is_shared_keeps_its_promises() {
     let _watch = watchdog(120, "loops");
     let server = Server::start(Behaviour::echo());

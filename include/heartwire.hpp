@@ -852,18 +852,20 @@ public:
     }
 
     /* Ends the message, which goes out with what was appended; it is done with then, also if that fails. */
-    Result<void> finish() {
-        return detail::done(heartwire_stream_finish(std::exchange(stream_, heartwire_stream{0})));
-    }
+    Result<void> finish() { return given_back(heartwire_stream_finish(stream_)); }
 
     /* Gives the message up, as its destruction does. */
     Result<void> abort() {
-        const heartwire_stream stream = std::exchange(stream_, heartwire_stream{0});
-        if (stream.id == 0) return {};
-        return detail::done(heartwire_stream_abort(stream));
+        if (stream_.id == 0) return {};
+        return given_back(heartwire_stream_abort(stream_));
     }
 
 private:
+    Result<void> given_back(heartwire_status status) {
+        if (status != HEARTWIRE_ERR_BUSY) stream_ = heartwire_stream{0};
+        return detail::done(status);
+    }
+
     heartwire_stream stream_{0};
     MessageId id_ = 0;
 };

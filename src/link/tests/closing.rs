@@ -194,9 +194,9 @@ fn a_message_given_up_in_the_middle_closes_with_1001_and_the_client_dials_again(
     assert_eq!(bench.after(Input::Abandoned), "error, closing, write close 1001");
     assert_eq!(bench.after(Input::Abandoned), "", "once");
     assert_eq!(bench.after(Input::CloseWritten), "shutdown");
-    let again = "end, waiting for 1, close 1001 unclean by Library retries";
+    let again = "end, waiting for 2, close 1001 unclean by Library retries";
     assert_eq!(bench.after(Input::StreamEnded), again);
-    assert_eq!(bench.at_deadline(), "connecting Resolve, dial 1");
+    assert_eq!(bench.at_deadline(), "connecting Resolve, dial 2");
     assert!(abandoned().to_string().contains("given up"));
 
     // The session was over before, or is being closed anyway.

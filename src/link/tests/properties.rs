@@ -19,6 +19,7 @@ enum Step {
     ReconnectNow,
     Close,
     Panicked,
+    Abandoned,
     Prepared(Verdict),
     Phase(usize),
     Opened,
@@ -69,7 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..90_u32).prop_map(|time| Step::Prepared(Verdict::Delay(time * SEC))),
         prop_oneof![Just(1000_u16), Just(1001), Just(1005), Just(1008), Just(4000)].prop_map(Step::PeerClose),
         (0..4_usize).prop_map(Step::SessionFailed),
-        Just(Step::StreamEnded),
+        prop_oneof![3 => Just(Step::StreamEnded), 1 => Just(Step::Abandoned)],
         any::<bool>().prop_map(Step::Paused),
         any::<bool>().prop_map(Step::Held),
         Just(Step::Woke),
@@ -172,6 +173,7 @@ impl World {
             Step::ReconnectNow => Input::ReconnectNow,
             Step::Close => Input::Close { code: 1000, reason: "done" },
             Step::Panicked => Input::CallbackPanicked,
+            Step::Abandoned => Input::Abandoned,
             Step::Phase(phase) => Input::Phase(PHASES[phase]),
             // An attempt that was not begun cannot end.
             Step::Opened if self.dialing => {

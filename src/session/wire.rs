@@ -8,7 +8,9 @@
 //! frames can get before it, so the compressor sees messages in the order in which the server inflates them. Messages in
 //! pieces are not compressed.
 
+mod control;
 mod fragments;
+mod spare;
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -21,7 +23,9 @@ use super::writer::{BOUND, Outgoing};
 use super::written::Written;
 use crate::entry::{Entry, Kind, Part};
 use crate::event::MessageId;
+use control::Control;
 use fragments::{Begun, ends_message};
+use spare::Spare;
 
 /// The end offset of an item that is not wholly framed.
 const UNFRAMED: u64 = u64::MAX;
@@ -68,6 +72,7 @@ pub(crate) struct Wire<S> {
     closing: Option<Closing>,
     beat_end: Option<u64>,
     written: Written,
+    spare: Spare,
     /// Only where compression was agreed on.
     deflater: Option<Deflater>,
 }
@@ -92,27 +97,6 @@ struct Closing {
     framed: bool,
 }
 
-/// The payload of a control frame.
-struct Control {
-    bytes: [u8; CONTROL_PAYLOAD_MAX],
-    len: usize,
-}
-
-impl Control {
-    fn new(parts: [&[u8]; 2]) -> Control {
-        let mut control = Control { bytes: [0; CONTROL_PAYLOAD_MAX], len: 0 };
-        for byte in parts.into_iter().flatten().take(CONTROL_PAYLOAD_MAX) {
-            control.bytes[control.len] = *byte;
-            control.len += 1;
-        }
-        control
-    }
-
-    fn payload(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
 impl<S: Read + Write> Wire<S> {
     /// Takes over a stream whose upgrade is done.
     pub(crate) fn new(stream: S) -> Wire<S> {
@@ -134,6 +118,7 @@ impl<S: Read + Write> Wire<S> {
             closing: None,
             beat_end: None,
             written: Written::default(),
+            spare: Spare::default(),
             deflater: None,
         }
     }
@@ -148,12 +133,13 @@ impl<S: Read + Write> Wire<S> {
     /// The payload is copied only if it could not be written whole.
     pub(crate) fn send_now(&mut self, id: MessageId, kind: Kind, payload: &[u8]) -> Flush {
         let part = Part::Whole;
-        let owned = |payload: &[u8]| Entry { id, kind, part, payload: payload.to_vec(), expires: None };
+        let owned = |spare: &mut Spare| Entry { id, kind, part, payload: spare.copy(payload), expires: None };
         let opcode = Opcode::from(kind);
         let compressed = self.deflater.as_ref().is_some_and(|deflater| deflater.wants(opcode, payload.len()));
         let fragmented = payload.len() > self.fragment;
         if self.failed || self.closing.is_some() || compressed || fragmented || !self.is_idle() {
-            self.push(owned(payload));
+            let entry = owned(&mut self.spare);
+            self.push(entry);
             return self.flush();
         }
         let len = payload.len();
@@ -170,7 +156,8 @@ impl<S: Read + Write> Wire<S> {
                 return Flush::Done;
             }
         };
-        self.queue(Sending::message(owned(payload)));
+        let entry = owned(&mut self.spare);
+        self.queue(Sending::message(entry));
         self.begun = Some(begun);
         self.frame();
         flush
@@ -280,13 +267,14 @@ impl<S: Read + Write> Wire<S> {
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
         let deflater = self.deflater.as_ref().is_some_and(Deflater::has_spare);
-        self.is_idle() && (deflater || self.out.has_spare() || self.has_spare_list())
+        self.is_idle() && (deflater || self.out.has_spare() || self.has_spare_list() || self.spare.is_there())
     }
 
     /// Gives memory back that the last stretch did not need; while something waits to be written, nothing.
     pub(crate) fn shrink(&mut self) {
         if self.is_idle() {
             self.out.shrink();
+            self.spare.shrink();
             if let Some(deflater) = &mut self.deflater {
                 deflater.shrink();
             }
@@ -463,6 +451,7 @@ impl<S: Read + Write> Wire<S> {
             self.framed -= 1;
             if let Some(Sending { id: Some(id), part, payload, .. }) = self.sending.pop_front() {
                 self.written.note_part(id, part, payload.len());
+                self.spare.keep(payload);
             }
         }
     }

@@ -104,7 +104,8 @@ impl Client {
     /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
     ///
     /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
-    /// nothing to wait for: what waits is dropped and reported. No attempt to connect is begun after this, no message
+    /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what waits
+    /// behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
     /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver
     /// can still be taken. The first call counts; later ones do nothing.
     ///

@@ -212,7 +212,7 @@ impl<'a> Session<'a> {
 
     /// What the server saw: every echo and the Close, in order, and pongs to pings that were there, in order.
     fn judge_written(&mut self) {
-        let mut frames = self.joined(client_frames(&self.writer.stream().written));
+        let mut frames = joined(client_frames(&self.writer.stream().written), self.outgoing);
         let mut inflater = Decompress::new(false);
         for frame in frames.iter_mut().filter(|frame| frame.first & 0x40 != 0) {
             if self.alone {
@@ -236,38 +236,36 @@ impl<'a> Session<'a> {
     }
 }
 
-impl Session<'_> {
-    /// Messages instead of their fragments (RFC 6455 section 5.4); pongs between them come before.
-    fn joined(&self, frames: Vec<Frame>) -> Vec<Frame> {
-        let (mut joined, mut begun): (Vec<Frame>, Option<Frame>) = (Vec::new(), None);
-        for frame in frames {
-            let (fin, opcode) = (frame.first & 0x80, frame.first & 0x0F);
-            if opcode & 8 != 0 {
-                assert_eq!(fin, 0x80, "control frames are whole");
-                joined.push(frame);
-                continue;
-            }
-            if let Outgoing::Fragments(size) = self.outgoing {
-                assert!(frame.payload.len() <= size);
-            }
-            assert_eq!(opcode == 0, begun.is_some(), "a continuation continues");
-            let message = match begun.take() {
-                None => Frame { first: frame.first | 0x80, ..frame },
-                Some(message) => {
-                    assert_eq!(frame.first & 0x70, 0, "the first frame alone says so");
-                    let payload = [message.payload, frame.payload].concat();
-                    Frame { payload, ..message }
-                }
-            };
-            if fin == 0 {
-                begun = Some(message);
-            } else {
-                joined.push(message);
-            }
+/// Messages instead of their fragments (RFC 6455 section 5.4); pongs between them come before.
+fn joined(frames: Vec<Frame>, outgoing: Outgoing) -> Vec<Frame> {
+    let (mut joined, mut begun): (Vec<Frame>, Option<Frame>) = (Vec::new(), None);
+    for frame in frames {
+        let (fin, opcode) = (frame.first & 0x80, frame.first & 0x0F);
+        if opcode & 8 != 0 {
+            assert_eq!(fin, 0x80, "control frames are whole");
+            joined.push(frame);
+            continue;
         }
-        assert_eq!(begun, None, "every message ends");
-        joined
+        if let Outgoing::Fragments(size) = outgoing {
+            assert!(frame.payload.len() <= size);
+        }
+        assert_eq!(opcode == 0, begun.is_some(), "a continuation continues");
+        let message = match begun.take() {
+            None => Frame { first: frame.first | 0x80, ..frame },
+            Some(message) => {
+                assert_eq!(frame.first & 0x70, 0, "the first frame alone says so");
+                let payload = [message.payload, frame.payload].concat();
+                Frame { payload, ..message }
+            }
+        };
+        if fin == 0 {
+            begun = Some(message);
+        } else {
+            joined.push(message);
+        }
     }
+    assert_eq!(begun, None, "every message ends");
+    joined
 }
 
 /// What a client's compressed payload was (RFC 7692 section 7.2.2).

@@ -16,8 +16,9 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 27] = [
+    const FILES: [&str; 29] = [
         "handles.rs",
+        "stream_handles.rs",
         "status.rs",
         "numbers.rs",
         "options.rs",
@@ -34,6 +35,7 @@ mod header {
         "before_connect.rs",
         "client.rs",
         "send.rs",
+        "streams.rs",
         "ask.rs",
         "event.rs",
         "event_parts.rs",

@@ -88,6 +88,8 @@
 
 /* The handle that is no client. */
 #define HEARTWIRE_CLIENT_INIT {0}
+/* The handle that is no message. */
+#define HEARTWIRE_STREAM_INIT {0}
 
 /**
  * It was done.
@@ -100,7 +102,7 @@
 #define HEARTWIRE_ERR_ARGUMENT 1
 
 /**
- * The handle is zero, foreign, made up, or of a destroyed client; or the client, or the loop, is of the process that
+ * The handle is zero, foreign, made up, or of a destroyed client or a message that is done; or the client, or the loop, is of the process that
  * forked this one.
  */
 #define HEARTWIRE_ERR_HANDLE 2
@@ -181,9 +183,14 @@
 #define HEARTWIRE_ERR_PANIC 17
 
 /**
- * The event loop is in use: another thread turns it, or its clients are not destroyed.
+ * The event loop is in use: another thread turns it, or its clients are not destroyed. Or: another thread is at the message.
  */
 #define HEARTWIRE_ERR_BUSY 18
+
+/**
+ * A message that is sent in pieces has ended early: the session ended in the middle, or it was too old. Begin a new one.
+ */
+#define HEARTWIRE_ERR_DROPPED 19
 
 /**
  * Text, always valid UTF-8.
@@ -416,6 +423,11 @@
 #define HEARTWIRE_CAUSE_BEFORE_CONNECT 12
 
 /**
+ * The program gave up a message of which fragments were written; we closed with 1001.
+ */
+#define HEARTWIRE_CAUSE_ABANDONED 13
+
+/**
  * No such failure.
  */
 #define HEARTWIRE_REDIRECT_FAULT_NONE 0
@@ -556,7 +568,7 @@
 #define HEARTWIRE_FATE_COMPLETED 1
 
 /**
- * It was never written whole; the server cannot have seen it.
+ * It was never written whole; the server cannot have seen it, but a part of it if it was sent in pieces.
  */
 #define HEARTWIRE_FATE_DROPPED 2
 
@@ -584,6 +596,16 @@
  * The client ended before it could be written.
  */
 #define HEARTWIRE_DROPPED_CLOSED 3
+
+/**
+ * It was sent in pieces, and the session ended before the last one was written.
+ */
+#define HEARTWIRE_DROPPED_INTERRUPTED 4
+
+/**
+ * It was sent in pieces, and given up before it was finished.
+ */
+#define HEARTWIRE_DROPPED_ABANDONED 5
 
 /**
  * It has not.
@@ -942,6 +964,17 @@ typedef struct heartwire_send_options {
 typedef int32_t heartwire_level;
 
 /**
+ * A message that is sent in pieces: a value to copy and to pass around, checked on every call. A handle that is zero,
+ * foreign, made up, or of a message that was finished or aborted gets HEARTWIRE_ERR_HANDLE and never crashes.
+ */
+typedef struct heartwire_stream {
+    /**
+     * Not to be made or changed by the program; zero is never a message.
+     */
+    uint64_t id;
+} heartwire_stream;
+
+/**
  * Where a client stands: one of HEARTWIRE_STATE_…
  */
 typedef int32_t heartwire_client_state;
@@ -960,7 +993,8 @@ typedef struct heartwire_stats_info {
      */
     size_t size;
     /**
-     * Messages accepted so far. Each ends as sent, expired, evicted, dropped on close or unknown, or is still queued.
+     * Messages accepted so far. Each ends as sent, expired, evicted, dropped on close, interrupted or
+     * unknown, or is still queued.
      */
     uint64_t accepted;
     /**
@@ -968,7 +1002,7 @@ typedef struct heartwire_stats_info {
      */
     uint64_t messages_sent;
     /**
-     * The payload bytes of these.
+     * The payload bytes of these, and of the pieces that were written of others.
      */
     uint64_t bytes_sent;
     /**
@@ -1027,6 +1061,10 @@ typedef struct heartwire_stats_info {
      * How long ago the last byte was received, of whichever session, in milliseconds.
      */
     int64_t since_received_ms;
+    /**
+     * Messages in pieces that ended before the last one: the session ended, or they were given up.
+     */
+    uint64_t interrupted;
 } heartwire_stats_info;
 
 /**
@@ -2513,6 +2551,91 @@ heartwire_status heartwire_ping(struct heartwire_client client,
 heartwire_status heartwire_flush(struct heartwire_client client,
                                  heartwire_level level,
                                  uint32_t timeout_ms);
+
+/**
+ * Begins a message that is handed over in pieces, so that it never lies in memory as a whole; does not wait for the
+ * network, unless the outbox is full and set to block. It may be begun while the link is down.
+ *
+ * To the server it is one message, in fragments (RFC 6455 section 5.4) of at most 64 KiB, not compressed. It has one number
+ * and one outcome. What is sent after it was begun, by whatever thread, waits in the outbox until it is finished; pings,
+ * pongs and Close go between its fragments. Up to 256 KiB of it wait, beside the limits of the outbox.
+ *
+ * If the session ends in the middle, the message is dropped (HEARTWIRE_DROPPED_INTERRUPTED), since what was written cannot
+ * be sent again; heartwire_close() drops all that are not finished. The handle is to be given back in any case, by
+ * heartwire_stream_finish() or heartwire_stream_abort().
+ *
+ * Ownership: the message lives until then; it does not keep the client alive. `id`, which may be NULL, gets the message's
+ * number.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_FULL, HEARTWIRE_ERR_CLOSED, or
+ * HEARTWIRE_ERR_WOULD_DEADLOCK if the outbox is set to block and this thread empties it. On failure `out` and `id` are
+ * untouched.
+ */
+heartwire_status heartwire_stream_begin(struct heartwire_client client,
+                                        heartwire_message_kind kind,
+                                        struct heartwire_stream *out,
+                                        uint64_t *id);
+
+/**
+ * Appends a piece to the message, and waits for room up to `timeout_ms`; 0 does not wait. A text may be cut anywhere,
+ * also in the middle of a character.
+ *
+ * Like write() it may take less than all: `taken` tells how many bytes, at least one unless `len` is 0. Less than `len`
+ * means that the time was up, or that this thread may not wait, in a turn of an event loop: append the rest later.
+ *
+ * Ownership: the bytes are copied. `taken` is the caller's.
+ * Threads:   any thread, in any callback; one at a time for one message.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8 if a text cannot go on so,
+ * HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_FULL if `timeout_ms` is 0 and there is no room,
+ * HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_WOULD_DEADLOCK, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED if the message has ended
+ * early. On failure nothing was taken, or there is no use for what was.
+ */
+heartwire_status heartwire_stream_append(struct heartwire_stream stream,
+                                         const void *data,
+                                         size_t len,
+                                         uint32_t timeout_ms,
+                                         size_t *taken);
+
+/**
+ * Ends the message, which goes out with what was appended; does not wait.
+ *
+ * Ownership: the handle is stale from now on, whatever is returned but HEARTWIRE_ERR_BUSY.
+ * Threads:   any thread, in any callback; one at a time for one message.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_UTF8 if a
+ * text ends in the middle of a character, which is as heartwire_stream_abort(); HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED
+ * if it had ended early.
+ */
+heartwire_status heartwire_stream_finish(struct heartwire_stream stream);
+
+/**
+ * Gives the message up; does not wait. Its outcome is HEARTWIRE_DROPPED_ABANDONED.
+ *
+ * If nothing of it has gone out, it is as if it had never been. Else WebSocket has no way to take it back: the session is
+ * closed with 1001 (HEARTWIRE_CAUSE_ABANDONED), and the client connects again.
+ *
+ * Ownership: the handle is stale from now on, whatever is returned but HEARTWIRE_ERR_BUSY.
+ * Threads:   any thread, in any callback; one at a time for one message.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, or HEARTWIRE_ERR_BUSY if another thread is at the message.
+ */
+heartwire_status heartwire_stream_abort(struct heartwire_stream stream);
+
+/**
+ * Sets that what is longer than this many bytes goes out in several frames of at most this size (RFC 6455 section 5.4), so
+ * that pings, pongs and Close wait for one frame at most. Default: 0, one frame for each message.
+ *
+ * 65536 costs next to nothing. Some servers pass fragments on one by one, or refuse them.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for less than 128, but for 0.
+ */
+heartwire_status heartwire_options_set_fragment_size(struct heartwire_options *options,
+                                                     size_t bytes);
 
 /**
  * Tells where the client stands just now: one of HEARTWIRE_STATE_…

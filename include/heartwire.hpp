@@ -99,6 +99,7 @@ enum class Status : heartwire_status {
     unsupported = HEARTWIRE_ERR_UNSUPPORTED,
     panic = HEARTWIRE_ERR_PANIC,
     busy = HEARTWIRE_ERR_BUSY,
+    dropped = HEARTWIRE_ERR_DROPPED,
 };
 
 /* How a payload is to be read. */
@@ -166,6 +167,7 @@ enum class Cause : heartwire_cause {
     proxy = HEARTWIRE_CAUSE_PROXY,
     bad_redirect = HEARTWIRE_CAUSE_BAD_REDIRECT,
     before_connect = HEARTWIRE_CAUSE_BEFORE_CONNECT,
+    abandoned = HEARTWIRE_CAUSE_ABANDONED,
 };
 
 /* Why a redirect was not followed. */
@@ -232,6 +234,8 @@ enum class DropReason : heartwire_drop_reason {
     expired = HEARTWIRE_DROPPED_EXPIRED,
     evicted = HEARTWIRE_DROPPED_EVICTED,
     closed = HEARTWIRE_DROPPED_CLOSED,
+    interrupted = HEARTWIRE_DROPPED_INTERRUPTED,
+    abandoned = HEARTWIRE_DROPPED_ABANDONED,
 };
 
 /* Why a client has ended. */
@@ -578,6 +582,7 @@ struct Stats {
     std::optional<std::chrono::microseconds> last_rtt;
     std::optional<std::chrono::microseconds> smoothed_rtt;
     std::optional<std::chrono::milliseconds> since_received;
+    std::uint64_t interrupted;
 };
 
 /* What applies to one message only. */
@@ -808,6 +813,74 @@ using ExceptionHook = detail::ExceptionHook;
 using ThreadHook = detail::ThreadHook;
 
 /*
+ * A message that is handed over in pieces, so that it never lies in memory as a whole. What is sent after it was begun
+ * waits until it is finished. Destroyed before that, it is given up: if a part of it has gone out, the session is closed
+ * with 1001 and the client connects again. One thread at a time; heartwire_stream_begin() tells more.
+ */
+class MessageStream {
+public:
+    /* No message. */
+    MessageStream() noexcept = default;
+
+    /* Takes over what heartwire_stream_begin() made. */
+    MessageStream(heartwire_stream stream, MessageId id) noexcept : stream_(stream), id_(id) {}
+
+    MessageStream(MessageStream &&other) noexcept
+        : stream_(std::exchange(other.stream_, heartwire_stream{0})), id_(other.id_) {}
+
+    MessageStream &operator=(MessageStream &&other) noexcept {
+        if (this != &other) {
+            abort().ignore();
+            stream_ = std::exchange(other.stream_, heartwire_stream{0});
+            id_ = other.id_;
+        }
+        return *this;
+    }
+
+    MessageStream(const MessageStream &) = delete;
+    MessageStream &operator=(const MessageStream &) = delete;
+
+    ~MessageStream() { abort().ignore(); }
+
+    /* The message's number, with which its outcome will be told. */
+    MessageId id() const noexcept { return id_; }
+
+    /*
+     * Appends a piece, waits for room up to the timeout, 0 not at all, and tells how many bytes were taken: less than all
+     * if the time was up, or this thread may not wait.
+     */
+    Result<std::size_t> append(std::string_view piece, std::chrono::milliseconds timeout) {
+        return append(piece.data(), piece.size(), timeout);
+    }
+
+    Result<std::size_t> append(const void *piece, std::size_t len, std::chrono::milliseconds timeout) {
+        std::size_t taken = 0;
+        const heartwire_status status =
+            heartwire_stream_append(stream_, piece ? piece : "", len, detail::wait_ms(timeout), &taken);
+        if (status != HEARTWIRE_OK) return detail::failure(status);
+        return taken;
+    }
+
+    /* Ends the message, which goes out with what was appended; it is done with then, also if that fails. */
+    Result<void> finish() { return given_back(heartwire_stream_finish(stream_)); }
+
+    /* Gives the message up, as its destruction does. */
+    Result<void> abort() {
+        if (stream_.id == 0) return {};
+        return given_back(heartwire_stream_abort(stream_));
+    }
+
+private:
+    Result<void> given_back(heartwire_status status) {
+        if (status != HEARTWIRE_ERR_BUSY) stream_ = heartwire_stream{0};
+        return detail::done(status);
+    }
+
+    heartwire_stream stream_{0};
+    MessageId id_ = 0;
+};
+
+/*
  * A client that belongs to someone else: a number to copy, to compare and to keep. All its calls are legal on every
  * thread and in every callback, and answer Status::handle when the client is no more.
  */
@@ -872,6 +945,16 @@ public:
         return sent(heartwire_send(client_, detail::address(bytes), bytes.size(), &c, &id), id);
     }
 
+    /* Begins a message that is handed over in pieces. It does not keep the client alive. */
+    Result<MessageStream> stream(Kind kind) {
+        heartwire_stream stream{0};
+        MessageId id = 0;
+        const heartwire_status status =
+            heartwire_stream_begin(client_, static_cast<heartwire_message_kind>(kind), &stream, &id);
+        if (status != HEARTWIRE_OK) return detail::failure(status);
+        return MessageStream(stream, id);
+    }
+
     Result<void> ping(std::string_view payload = std::string_view()) {
         return detail::done(heartwire_ping(client_, detail::address(payload), payload.size()));
     }
@@ -907,7 +990,8 @@ public:
                      info.attempts,
                      detail::microseconds(info.last_rtt_us),
                      detail::microseconds(info.smoothed_rtt_us),
-                     detail::milliseconds(info.since_received_ms)};
+                     detail::milliseconds(info.since_received_ms),
+                     info.interrupted};
     }
 
     /* A header of the answer with which the last session opened. */
@@ -1157,6 +1241,10 @@ public:
 
     Options &max_message_size(std::size_t bytes) {
         return keep(heartwire_options_set_max_message_size(get(), bytes));
+    }
+    /* What is longer than this many bytes goes out in several frames of at most this size; 0 is no limit. */
+    Options &fragment_size(std::size_t bytes) {
+        return keep(heartwire_options_set_fragment_size(get(), bytes));
     }
     Options &dispatch(Dispatch dispatch) {
         return keep(heartwire_options_set_dispatch(get(), static_cast<heartwire_dispatch>(dispatch)));

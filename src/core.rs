@@ -10,7 +10,7 @@ use crate::config::outbox::WhenFull;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::queue::Taken;
 use crate::entry::Kind;
-use crate::error::{SendError, WaitError};
+use crate::error::{SendError, StreamError, WaitError};
 use crate::event::MessageId;
 use crate::event_loop::{self, shared::SharedLoop};
 use crate::mailbox::{Inner, Mailbox, News};
@@ -56,9 +56,13 @@ impl Core {
 
     pub(crate) fn drop_handle(&self) {
         let last = self.handles.fetch_sub(1, Ordering::AcqRel) == 1;
-        if last && self.process == process::current() {
+        if last && self.is_of_this_process() {
             self.destroy();
         }
+    }
+
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.process == process::current()
     }
 
     /// Gives the client to the loop that it shares, or starts its own; and the dispatch thread where events need one.
@@ -79,20 +83,60 @@ impl Core {
         payload: &[u8],
         time_to_live: Option<Duration>,
     ) -> Result<MessageId, SendError> {
+        self.with_room(payload.len(), |now| self.mailbox.send(kind, payload, time_to_live, now))
+    }
+
+    /// Tries this, again and again where the outbox is full and set to block.
+    #[inline]
+    fn with_room(
+        &self,
+        len: usize,
+        attempt: impl Fn(Instant) -> Result<MessageId, SendError>,
+    ) -> Result<MessageId, SendError> {
         let now = Instant::now();
-        let mut sent = self.mailbox.send(kind, payload, time_to_live, now);
+        let mut sent = attempt(now);
         if let (Err(SendError::Full), WhenFull::Block(timeout)) = (&sent, self.config.outbox.when_full) {
             let deadline = now.checked_add(timeout);
             while let Err(SendError::Full) = sent {
-                let has_room = |inner: &Inner| inner.has_room(payload.len()).then_some(());
+                let has_room = |inner: &Inner| inner.has_room(len).then_some(());
                 match self.wait_until(News::Outbox, deadline, has_room) {
                     Err(WaitError::WouldDeadlock) => return Err(SendError::WouldDeadlock),
                     Err(WaitError::TimedOut) => return Err(SendError::Full),
-                    _ => sent = self.mailbox.send(kind, payload, time_to_live, Instant::now()),
+                    _ => sent = attempt(Instant::now()),
                 }
             }
         }
         sent
+    }
+
+    /// Begins a message in pieces; waits for room as a send does.
+    pub(crate) fn begin_pieces(&self, kind: Kind) -> Result<MessageId, SendError> {
+        self.with_room(0, |now| self.mailbox.begin_pieces(kind, now))
+    }
+
+    /// Appends all, or as much as there is room for until the deadline; `true` if that was all.
+    ///
+    /// `taken` counts what was taken, also when it fails.
+    pub(crate) fn append(
+        &self,
+        id: MessageId,
+        piece: &[u8],
+        deadline: Option<Instant>,
+        taken: &mut usize,
+    ) -> Result<(), StreamError> {
+        loop {
+            *taken += self.mailbox.append(id, &piece[*taken..])?;
+            if *taken == piece.len() {
+                return Ok(());
+            }
+            let has_room = |inner: &Inner| (inner.outbox.room_for_pieces(id) != Ok(0)).then_some(());
+            match self.wait_until(News::Outbox, deadline, has_room) {
+                Err(WaitError::WouldDeadlock) => return Err(StreamError::WouldDeadlock(*taken)),
+                Err(WaitError::TimedOut) => return Err(StreamError::TimedOut(*taken)),
+                // The end of the client is told by the next try.
+                Ok(()) | Err(WaitError::Closed(_)) => {}
+            }
+        }
     }
 
     /// Waits until `done` has an answer, which changes with these news only; turns the loop meanwhile, if nobody else does.

@@ -19,11 +19,25 @@ impl Kind {
     }
 }
 
-/// A message with its payload, as it waits.
+/// Which part of its message an entry is: usually all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Whole,
+    /// The place of a message in pieces among those that wait. It has no payload, and no wire ever gets it.
+    Place,
+    /// The first piece, and not the last.
+    First,
+    Middle,
+    /// The last piece, and not the first.
+    Last,
+}
+
+/// A message with its payload, as it waits; or a piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: MessageId,
     pub(crate) kind: Kind,
+    pub(crate) part: Part,
     pub(crate) payload: Vec<u8>,
     /// When it is of no more use; judged by the outbox, not here.
     pub(crate) expires: Option<Instant>,

@@ -11,7 +11,7 @@ use crate::config::builder::Builder;
 use crate::config::deflate::Deflate;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::reconnect::Reconnect;
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, Part};
 use crate::error::{ConfigError, LinkError, Phase, ProtocolFault};
 use crate::event::{Event, MessageId, MessageRef, State};
 use crate::link::{Action, Input, Link, Rules};
@@ -275,11 +275,46 @@ impl<S: Read + Write> Writer<S> {
     /// Takes a message and writes as much as the stream takes; `true` if nothing is left.
     pub fn send(&mut self, message: MessageRef<'_>) -> bool {
         let kind = if message.is_text() { Kind::Text } else { Kind::Binary };
-        let entry =
-            Entry { id: MessageId(self.next), kind, payload: message.as_bytes().to_vec(), expires: None };
+        self.push(kind, Part::Whole, message.as_bytes());
         self.next += 1;
-        self.wire.push(entry);
         self.flush()
+    }
+
+    /// Takes a message in pieces, as it is handed over by [`MessageStream`](crate::MessageStream).
+    pub fn send_pieces(&mut self, message: MessageRef<'_>, size: usize) -> bool {
+        let kind = if message.is_text() { Kind::Text } else { Kind::Binary };
+        let count = message.as_bytes().len().div_ceil(size).max(1);
+        for (i, piece) in message
+            .as_bytes()
+            .chunks(size)
+            .chain(message.as_bytes().is_empty().then_some(&[][..]))
+            .enumerate()
+        {
+            let part = match (i == 0, i + 1 == count) {
+                (true, true) => Part::Whole,
+                (true, false) => Part::First,
+                (false, false) => Part::Middle,
+                (false, true) => Part::Last,
+            };
+            self.push(kind, part, piece);
+        }
+        self.next += 1;
+        self.flush()
+    }
+
+    fn push(&mut self, kind: Kind, part: Part, payload: &[u8]) {
+        self.wire.push(Entry {
+            id: MessageId(self.next),
+            kind,
+            part,
+            payload: payload.to_vec(),
+            expires: None,
+        });
+    }
+
+    /// Writes what is longer in several frames.
+    pub fn fragment(&mut self, bytes: usize) {
+        self.wire.fragment(bytes);
     }
 
     /// Answers a ping.
@@ -304,6 +339,7 @@ impl<S: Read + Write> Writer<S> {
     /// How many messages were written whole, and how many bytes of payload.
     pub fn written(&mut self) -> (usize, usize) {
         let written = self.wire.take_written();
-        written.iter().fold((0, 0), |(n, bytes), run| (n + run.messages, bytes + run.payload_bytes))
+        let pieces = written.piece_bytes();
+        written.iter().fold((0, pieces), |(n, bytes), run| (n + run.messages, bytes + run.payload_bytes))
     }
 }

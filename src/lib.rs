@@ -119,7 +119,7 @@ mod thread;
 mod user_code;
 
 pub use before_connect::Attempt;
-pub use client::{Client, SendOptions, WeakClient};
+pub use client::{Client, MessageStream, SendOptions, WeakClient};
 pub use config::Dispatch;
 pub use config::builder::Builder;
 #[cfg(feature = "deflate")]

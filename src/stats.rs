@@ -20,6 +20,7 @@ pub struct Stats {
     pub(crate) expired: u64,
     pub(crate) evicted: u64,
     pub(crate) dropped_on_close: u64,
+    pub(crate) interrupted: u64,
     pub(crate) unknown: u64,
     pub(crate) events_discarded: u64,
 }
@@ -37,7 +38,7 @@ macro_rules! getters {
 getters! {
     /// Messages of the user written whole to a socket.
     messages_sent: u64,
-    /// The payload bytes of these.
+    /// The payload bytes of these, and of the pieces that were written of others.
     bytes_sent: u64,
     /// Messages received whole, replies to text heartbeats included.
     messages_received: u64,
@@ -57,7 +58,8 @@ getters! {
     queued_messages: usize,
     /// The payload bytes of these: `bufferedAmount`.
     queued_bytes: usize,
-    /// Messages accepted so far. Each ends as sent, expired, evicted, dropped on close or unknown, or is still queued.
+    /// Messages accepted so far. Each ends as sent, expired, evicted, dropped on close, interrupted or
+    /// unknown, or is still queued.
     accepted: u64,
     /// Messages dropped because their time to live ran out.
     expired: u64,
@@ -65,6 +67,8 @@ getters! {
     evicted: u64,
     /// Messages dropped because the client ended.
     dropped_on_close: u64,
+    /// Messages in pieces that ended before the last one: the session ended, or they were given up.
+    interrupted: u64,
     /// Messages of unknown fate.
     unknown: u64,
     /// Events that were discarded because nobody had asked for any yet.

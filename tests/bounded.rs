@@ -363,3 +363,72 @@ fn compression_takes_its_memory_with_the_first_message_that_needs_it() {
         assert!(sessions < most, "{sessions}");
     }
 }
+
+/// Takes all that comes, without allocating, and counts it.
+fn counting(count: &Arc<AtomicU64>) -> Behaviour {
+    let count = count.clone();
+    Behaviour::raw(move |stream, _| {
+        let Ok(head) = read_request_head(stream) else { return };
+        let opened =
+            stream.write_all(switching_protocols(&head, "").as_bytes()).and_then(|()| stream.flush());
+        let mut buffer = [0; 32 * 1024];
+        while let (Ok(()), Ok(1..)) = (
+            &opened,
+            stream.read(&mut buffer).inspect(|n| {
+                count.fetch_add(*n as u64, Ordering::SeqCst);
+            }),
+        ) {}
+    })
+}
+
+#[test]
+fn a_message_in_pieces_lies_in_memory_a_quarter_of_a_megabyte_at_a_time_however_long_it_is() {
+    let _watch = watchdog(110, "streams");
+    let _alone = alone();
+    for tls in [false, true] {
+        let count = Arc::new(AtomicU64::new(0));
+        let mut kinds = kinds(|| counting(&count));
+        if usize::from(tls) == kinds.len() {
+            return; // a build without TLS
+        }
+        let (_server, builder) = kinds.swap_remove(usize::from(tls));
+        // Over TLS the test's own server, which is not optimised, takes its time.
+        let length: u64 = if tls { 48 << 20 } else { 256 << 20 };
+        let client = builder.connect().unwrap();
+        opened(&client);
+        let piece = vec![7; 300_000];
+        let grown = growth(|| {
+            let mut message = client.stream_binary().unwrap();
+            let mut left = length as usize;
+            while left > 0 {
+                let size = left.min(piece.len());
+                message.append(&piece[..size], SOON).unwrap();
+                left -= size;
+            }
+            message.finish().unwrap();
+            client.flush(SOON).unwrap();
+        });
+        assert!(grown < 2 * FLAT, "{grown} bytes for a message of {length}");
+        assert_eq!(client.stats().bytes_sent(), length);
+        within_reach(&count, length);
+    }
+}
+
+/// All of it has come, with the headers of its fragments.
+#[track_caller]
+fn within_reach(count: &AtomicU64, length: u64) {
+    support::watch::within(SOON, "all of it", || (count.load(Ordering::SeqCst) > length).then_some(()));
+}
+
+#[test]
+fn pieces_that_are_tiny_take_no_more_memory_than_large_ones() {
+    let _watch = watchdog(110, "tiny pieces");
+    let _alone = alone();
+    let client = Client::builder("ws://127.0.0.1:1/").build().unwrap();
+    let grown = growth(|| {
+        let mut message = client.stream_binary().unwrap();
+        while message.try_append(b"tiny").is_ok() {}
+        assert_eq!(client.buffered_amount(), 256 * 1024);
+    });
+    assert!(grown < FLAT, "{grown} bytes");
+}

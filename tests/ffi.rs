@@ -111,13 +111,22 @@ fn attempts_go_where_the_program_and_servers_send_them() {
 #[cfg(unix)]
 #[test]
 fn streams_come_from_unix_sockets_and_from_the_program() {
-    let _watch = watchdog(60, "streams");
+    let _watch = watchdog(60, "sockets");
     let server = Server::start(Behaviour::commands());
     let door = support::door::Door::to(server.address());
     let path = door.path().to_str().expect("a path in UTF-8").to_owned();
     for linked in BOTH {
         let arguments = [&server.port().to_string(), &path, &format!("{path}-not")];
-        run(&program("streams", linked), &arguments.map(String::as_str));
+        run(&program("sockets", linked), &arguments.map(String::as_str));
+    }
+}
+
+#[test]
+fn messages_go_in_pieces_and_break_off_as_the_header_says() {
+    let _watch = watchdog(60, "streams");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("streams", linked), &[&server.url()]);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Options: the lower four bits choose the limit of a message, the fifth gives the first piece with the upgrade's
 //! answer, the sixth closes behind the first message, the seventh says the bytes many times, the eighth agrees to
-//! compression: with an odd number of sizes for each message alone.
+//! compression: with an odd number of sizes for each message alone. Half that number, by three: messages go out in one
+//! frame, in fragments, or in pieces.
 #![no_main]
 
 use flate2::{Decompress, FlushDecompress};
@@ -20,6 +21,8 @@ const TRAFFIC: usize = 64 * 1024;
 const MANY: usize = 64;
 /// Compressed messages come to no more than this, or a run would take too long.
 const INFLATED: usize = 1 << 20;
+/// The least that a builder takes.
+const LEAST_FRAGMENT: usize = 128;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Got {
@@ -42,12 +45,18 @@ fuzz_target!(|input: &[u8]| {
         (true, _) => Some(Compression::Alone),
     };
     let limit = if compression.is_some() { limit.min(INFLATED) } else { limit };
-    let whole = Session::new(Stream::whole(&bytes), limit, &compression, Vec::new()).run(false);
+    let size = usize::from(input.sizes.first().copied().unwrap_or_default());
+    let outgoing = match input.sizes.len() / 2 % 3 {
+        0 => Outgoing::Whole,
+        1 => Outgoing::Fragments(LEAST_FRAGMENT + size),
+        _ => Outgoing::Pieces(1 + size),
+    };
+    let whole = Session::new(Stream::whole(&bytes), limit, &compression, outgoing, Vec::new()).run(false);
 
     let first = input.sizes.first().map_or(0, |size| usize::from(*size).min(bytes.len()));
     let (rest, bytes) = bytes.split_at(if input.flag(0) { first } else { 0 });
     let stream = Stream::pieces(bytes, input.sizes);
-    let pieces = Session::new(stream, limit, &compression, rest.to_vec()).run(input.flag(1));
+    let pieces = Session::new(stream, limit, &compression, outgoing, rest.to_vec()).run(input.flag(1));
     assert_eq!(whole, pieces, "whole and in pieces");
 
     for got in &whole {
@@ -67,6 +76,14 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(ends, usize::from(last), "nothing comes behind a Close or a fault");
 });
 
+/// How the client's messages go out.
+#[derive(Clone, Copy)]
+enum Outgoing {
+    Whole,
+    Fragments(usize),
+    Pieces(usize),
+}
+
 /// A client that echoes, answers pings, and answers the end with a Close.
 struct Session<'a> {
     limit: usize,
@@ -81,6 +98,7 @@ struct Session<'a> {
     got: Vec<Got>,
     /// Inflates each message alone.
     alone: bool,
+    outgoing: Outgoing,
 }
 
 impl<'a> Session<'a> {
@@ -88,6 +106,7 @@ impl<'a> Session<'a> {
         stream: Stream<'a>,
         limit: usize,
         compression: &Option<Compression>,
+        outgoing: Outgoing,
         rest: Vec<u8>,
     ) -> Session<'a> {
         let given = rest.len();
@@ -96,12 +115,16 @@ impl<'a> Session<'a> {
             reader.agree(compression);
             writer.agree(compression);
         }
+        if let Outgoing::Fragments(size) = outgoing {
+            writer.fragment(size);
+        }
         Session {
             limit,
             given,
             reader,
             writer,
             alone: matches!(compression, Some(Compression::Alone)),
+            outgoing,
             expected: Vec::new(),
             pings: Vec::new(),
             closed: false,
@@ -170,7 +193,10 @@ impl<'a> Session<'a> {
     fn send(&mut self, message: MessageRef<'_>, first: u8) {
         if !self.closed {
             self.expected.push(Frame { first, payload: message.as_bytes().to_vec() });
-            self.writer.send(message);
+            match self.outgoing {
+                Outgoing::Pieces(size) => self.writer.send_pieces(message, size),
+                _ => self.writer.send(message),
+            };
         }
     }
 
@@ -186,7 +212,7 @@ impl<'a> Session<'a> {
 
     /// What the server saw: every echo and the Close, in order, and pongs to pings that were there, in order.
     fn judge_written(&mut self) {
-        let mut frames = client_frames(&self.writer.stream().written);
+        let mut frames = joined(client_frames(&self.writer.stream().written), self.outgoing);
         let mut inflater = Decompress::new(false);
         for frame in frames.iter_mut().filter(|frame| frame.first & 0x40 != 0) {
             if self.alone {
@@ -208,6 +234,38 @@ impl<'a> Session<'a> {
         let expected = data.fold((0, 0), |(n, bytes), frame| (n + 1, bytes + frame.payload.len()));
         assert_eq!(self.writer.written(), expected);
     }
+}
+
+/// Messages instead of their fragments (RFC 6455 section 5.4); pongs between them come before.
+fn joined(frames: Vec<Frame>, outgoing: Outgoing) -> Vec<Frame> {
+    let (mut joined, mut begun): (Vec<Frame>, Option<Frame>) = (Vec::new(), None);
+    for frame in frames {
+        let (fin, opcode) = (frame.first & 0x80, frame.first & 0x0F);
+        if opcode & 8 != 0 {
+            assert_eq!(fin, 0x80, "control frames are whole");
+            joined.push(frame);
+            continue;
+        }
+        if let Outgoing::Fragments(size) = outgoing {
+            assert!(frame.payload.len() <= size);
+        }
+        assert_eq!(opcode == 0, begun.is_some(), "a continuation continues");
+        let message = match begun.take() {
+            None => Frame { first: frame.first | 0x80, ..frame },
+            Some(message) => {
+                assert_eq!(frame.first & 0x70, 0, "the first frame alone says so");
+                let payload = [message.payload, frame.payload].concat();
+                Frame { payload, ..message }
+            }
+        };
+        if fin == 0 {
+            begun = Some(message);
+        } else {
+            joined.push(message);
+        }
+    }
+    assert_eq!(begun, None, "every message ends");
+    joined
 }
 
 /// What a client's compressed payload was (RFC 7692 section 7.2.2).

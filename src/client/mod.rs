@@ -1,7 +1,9 @@
 //! What the user calls. Knows no sockets, no protocol and no policy: it orders, and the loop does.
 
 mod handlers;
+mod message_stream;
 mod send_options;
+mod unfinished;
 
 use std::fmt;
 #[cfg(unix)]
@@ -29,6 +31,7 @@ use crate::net::socket::Socket;
 use crate::stats::Stats;
 use crate::thread;
 
+pub use message_stream::MessageStream;
 pub use send_options::SendOptions;
 
 /// A WebSocket client that stays connected.
@@ -161,7 +164,8 @@ impl Client {
     /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
     ///
     /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
-    /// nothing to wait for: what waits is dropped and reported. No attempt to connect is begun after this, no message
+    /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what waits
+    /// behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
     /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver
     /// can still be taken. The first call counts; later ones do nothing.
     ///

@@ -66,6 +66,7 @@ pub struct Builder {
     resolve_timeout: Duration,
     close_timeout: Duration,
     max_message: usize,
+    fragment: Option<usize>,
     dispatch: Dispatch,
     inbound_events: usize,
     inbound_bytes: usize,
@@ -109,6 +110,7 @@ impl Builder {
             resolve_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
             max_message: 16 << 20,
+            fragment: None,
             dispatch: Dispatch::Loop,
             inbound_events: 256,
             inbound_bytes: 1 << 20,
@@ -364,6 +366,21 @@ impl Builder {
         self
     }
 
+    /// Sends what is longer than this many bytes in several frames of at most this size (RFC 6455 section 5.4). Default:
+    /// no limit, one frame for each message. At least 128.
+    ///
+    /// A ping, the answer to one, and a Close then wait for one frame at most, or for 64 KiB of short ones, and for what
+    /// the system's buffer holds, and not for the rest of a large message. A Close of the server's is answered in the
+    /// middle of it, and the message goes out again, whole, on the next session. 64 KiB costs next to nothing; each frame
+    /// of less costs the server more. Some servers pass fragments on one by one, or refuse them.
+    ///
+    /// Compressed messages are compressed whole and fragmented after that. What is sent in pieces by
+    /// [`Client::stream_text`] and [`Client::stream_binary`] goes in frames of at most 64 KiB in any case.
+    pub fn fragment_size(mut self, bytes: usize) -> Builder {
+        self.fragment = Some(bytes);
+        self
+    }
+
     /// Where handlers run. Default: [`Dispatch::Loop`], the fastest.
     pub fn dispatch(mut self, dispatch: Dispatch) -> Builder {
         self.dispatch = dispatch;
@@ -444,6 +461,7 @@ impl Builder {
         check::time("resolve_timeout", self.resolve_timeout)?;
         check::time("close_timeout", self.close_timeout)?;
         check::size("max_message_size", self.max_message, 1)?;
+        check::size("fragment_size", self.fragment.unwrap_or(usize::MAX), LEAST_FRAGMENT)?;
         check::size("inbound_queue", self.inbound_events, 1)?;
         check::size("inbound_queue", self.inbound_bytes, 1)?;
         check::size("stack_size", self.stack_size, 64 << 10)?;
@@ -501,6 +519,7 @@ impl Builder {
             outbox: self.outbox,
             greetings: self.greetings,
             max_message: self.max_message,
+            fragment: self.fragment.unwrap_or(usize::MAX),
             dispatch: self.dispatch,
             inbound_events: self.inbound_events,
             inbound_bytes: self.inbound_bytes,
@@ -521,6 +540,9 @@ pub(crate) fn check_urls(urls: &[String]) -> Result<Vec<Address>, ConfigError> {
     }
     urls.iter().map(|url| Address::parse(url)).collect()
 }
+
+/// Shorter frames are more header than message.
+pub(crate) const LEAST_FRAGMENT: usize = 128;
 
 /// More than that is taken for a mistake.
 const MOST_URLS: usize = 64;

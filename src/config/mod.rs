@@ -72,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) outbox: OutboxLimits,
     pub(crate) greetings: Vec<Greeting>,
     pub(crate) max_message: usize,
+    /// The longest payload of a frame that is sent.
+    pub(crate) fragment: usize,
     pub(crate) dispatch: Dispatch,
     pub(crate) inbound_events: usize,
     pub(crate) inbound_bytes: usize,

@@ -92,6 +92,9 @@ pub enum Cause {
         /// The reason; often empty.
         reason: String,
     },
+    /// The program dropped a [`MessageStream`](crate::MessageStream) before it was finished and after fragments of it were
+    /// written. WebSocket has no other way to take them back than to end the session; we closed it with 1001.
+    Abandoned,
     /// No answer to this many heartbeats: the link is dead although TCP has not noticed.
     Silent {
         /// How many beats stayed without an answer.
@@ -198,6 +201,7 @@ impl fmt::Display for LinkError {
             Cause::Closed { code, reason } => {
                 write!(f, "the server closed with {code} ({})", reason.escape_debug())
             }
+            Cause::Abandoned => f.write_str("a message was given up in the middle"),
             Cause::Silent { missed } => write!(f, "no answer to {missed} heartbeats"),
         }
     }

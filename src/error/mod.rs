@@ -6,6 +6,7 @@
 mod call;
 mod fault;
 mod link;
+mod stream;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,6 +16,7 @@ pub(crate) use fault::header;
 pub use fault::{ProtocolFault, ProxyFault, RedirectFault, Refusal, TlsFault, TlsFaultKind, UpgradeFault};
 pub(crate) use link::Named;
 pub use link::{Cause, LinkError, Phase};
+pub use stream::StreamError;
 
 /// Any failure of this crate, for programs that just want `?`.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub enum Error {
     Connect(ConnectError),
     /// A message was not accepted.
     Send(SendError),
+    /// A piece of a message was not taken, or the message not finished.
+    Stream(StreamError),
     /// `close` did not begin.
     Close(CloseError),
     /// A wait ended without what was waited for.
@@ -68,6 +72,7 @@ gathered!(
     Config(ConfigError),
     Connect(ConnectError),
     Send(SendError),
+    Stream(StreamError),
     Close(CloseError),
     Wait(WaitError),
     Recv(RecvError),

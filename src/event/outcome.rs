@@ -37,6 +37,11 @@ pub enum DropReason {
     Evicted,
     /// The client ended before the message could be written.
     Closed,
+    /// It was sent in pieces, and the session ended before the last one was written: what had been written of it is
+    /// with the old session, and cannot be sent again.
+    Interrupted,
+    /// It was sent in pieces, and its [`MessageStream`](crate::MessageStream) was dropped before it was finished.
+    Abandoned,
 }
 
 /// What became of a message. Each accepted message gets exactly one.
@@ -45,7 +50,7 @@ pub enum DropReason {
 pub enum Fate {
     /// It reached the level that was asked for.
     Completed(Level),
-    /// It was never written whole; the server cannot have seen it.
+    /// It was never written whole; the server cannot have seen it, but a part of it if it was sent in pieces.
     Dropped(DropReason),
     /// It was handed to the connection, which died before anyone could tell whether it arrived. Does not occur while
     /// [`Level::Written`] is the only level.
@@ -98,6 +103,8 @@ impl fmt::Display for Outcome {
             Fate::Dropped(DropReason::Expired) => " dropped: too old",
             Fate::Dropped(DropReason::Evicted) => " dropped: evicted",
             Fate::Dropped(DropReason::Closed) => " dropped: client closed",
+            Fate::Dropped(DropReason::Interrupted) => " dropped: the session ended in the middle",
+            Fate::Dropped(DropReason::Abandoned) => " dropped: not finished",
             Fate::Unknown => " of unknown fate",
         })
     }

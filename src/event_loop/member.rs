@@ -257,6 +257,9 @@ impl Member {
         if orders.panicked {
             self.link.handle(Input::CallbackPanicked, now);
         }
+        if orders.abandoned {
+            self.link.handle(Input::Abandoned, now);
+        }
         if let Some((code, reason)) = &orders.close {
             self.link.handle(Input::Close { code: *code, reason }, now);
         }

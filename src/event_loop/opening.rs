@@ -112,6 +112,7 @@ impl Member {
             wire.agree(agreed);
         }
         let core = self.core.clone();
+        wire.fragment(core.config.fragment);
         let attempt = self.in_a_row;
         let own = self.course.greetings.take();
         for greeting in own.as_ref().unwrap_or(&core.config.greetings) {

@@ -15,7 +15,7 @@ use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase, ProtocolFault};
 use crate::event_loop::member::Member;
 
-use crate::link::{Action, Beat, Input};
+use crate::link::{Action, Beat, Input, STAND_IN};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::stream::Stream;
 use crate::net::tap::Direction;
@@ -346,6 +346,8 @@ impl Session {
         if let Some(beat) = self.beat.take() {
             match beat {
                 Beat::Ping(payload) => wire.ping(&payload),
+                // Between the fragments of a message only control frames may go.
+                Beat::Text(_) if wire.is_mid_message() => wire.ping(STAND_IN),
                 Beat::Text(text) => wire.prologue(Kind::Text, text.as_bytes()),
             }
             wire.mark_beat();
@@ -361,6 +363,7 @@ impl Session {
             let flush = wire.flush();
             budget -= 1;
             if flush != Flush::Done || !more {
+                self.write_wanted |= flush == Flush::Paused;
                 break flush;
             }
             if budget == 0 {

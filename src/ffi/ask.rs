@@ -18,11 +18,12 @@ use crate::ffi::status::{HEARTWIRE_ERR_NOT_FOUND, heartwire_status};
 pub struct heartwire_stats_info {
     /// sizeof(heartwire_stats_info), set by the caller.
     pub size: usize,
-    /// Messages accepted so far. Each ends as sent, expired, evicted, dropped on close or unknown, or is still queued.
+    /// Messages accepted so far. Each ends as sent, expired, evicted, dropped on close, interrupted or
+    /// unknown, or is still queued.
     pub accepted: u64,
     /// Messages written whole to a socket.
     pub messages_sent: u64,
-    /// The payload bytes of these.
+    /// The payload bytes of these, and of the pieces that were written of others.
     pub bytes_sent: u64,
     /// Messages received whole, replies to text heartbeats included.
     pub messages_received: u64,
@@ -52,11 +53,13 @@ pub struct heartwire_stats_info {
     pub smoothed_rtt_us: i64,
     /// How long ago the last byte was received, of whichever session, in milliseconds.
     pub since_received_ms: i64,
+    /// Messages in pieces that ended before the last one: the session ended, or they were given up.
+    pub interrupted: u64,
 }
 
-// SAFETY: repr(C), `size` is first, zeros are a value. This is its first version.
+// SAFETY: repr(C), `size` is first, zeros are a value. The first version ended with `since_received_ms`.
 unsafe impl Growing for heartwire_stats_info {
-    const FIRST: usize = size_of::<heartwire_stats_info>();
+    const FIRST: usize = std::mem::offset_of!(heartwire_stats_info, interrupted);
 }
 
 /// Tells where the client stands just now: one of HEARTWIRE_STATE_…
@@ -125,6 +128,7 @@ pub unsafe extern "C" fn heartwire_stats(
             last_rtt_us: or_unknown(stats.last_rtt(), Duration::as_micros),
             smoothed_rtt_us: or_unknown(stats.smoothed_rtt(), Duration::as_micros),
             since_received_ms: or_unknown(stats.since_received(), Duration::as_millis),
+            interrupted: stats.interrupted(),
         };
         // SAFETY: the header asks for a struct that begins with its size.
         unsafe { write_out("out", out, &info) }

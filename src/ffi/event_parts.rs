@@ -94,6 +94,7 @@ pub(super) fn error_info(
         close_code: match error.cause() {
             Cause::Closed { code, .. } => (*code).into(),
             Cause::Protocol(fault) => fault.close_code().into(),
+            Cause::Abandoned => 1001,
             _ => 0,
         },
         will_retry,

@@ -36,6 +36,8 @@ mod options_urls;
 mod send;
 mod sized;
 mod status;
+mod stream_handles;
+mod streams;
 mod user_data;
 
 use handles::heartwire_client;

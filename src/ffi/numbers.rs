@@ -113,6 +113,8 @@ pub const HEARTWIRE_CAUSE_PROXY: i32 = 10;
 pub const HEARTWIRE_CAUSE_BAD_REDIRECT: i32 = 11;
 /// The program's heartwire_before_connect_fn let the attempt fail.
 pub const HEARTWIRE_CAUSE_BEFORE_CONNECT: i32 = 12;
+/// The program gave up a message of which fragments were written; we closed with 1001.
+pub const HEARTWIRE_CAUSE_ABANDONED: i32 = 13;
 
 /// Why a redirect was not followed: one of HEARTWIRE_REDIRECT_FAULT_…
 pub type heartwire_redirect_fault = i32;
@@ -188,7 +190,7 @@ pub const HEARTWIRE_LEVEL_WRITTEN: i32 = 1;
 pub type heartwire_fate = i32;
 /// It reached the level that was asked for.
 pub const HEARTWIRE_FATE_COMPLETED: i32 = 1;
-/// It was never written whole; the server cannot have seen it.
+/// It was never written whole; the server cannot have seen it, but a part of it if it was sent in pieces.
 pub const HEARTWIRE_FATE_DROPPED: i32 = 2;
 /// It was handed to the connection, which died before anyone could tell whether it arrived.
 pub const HEARTWIRE_FATE_UNKNOWN: i32 = 3;
@@ -203,6 +205,10 @@ pub const HEARTWIRE_DROPPED_EXPIRED: i32 = 1;
 pub const HEARTWIRE_DROPPED_EVICTED: i32 = 2;
 /// The client ended before it could be written.
 pub const HEARTWIRE_DROPPED_CLOSED: i32 = 3;
+/// It was sent in pieces, and the session ended before the last one was written.
+pub const HEARTWIRE_DROPPED_INTERRUPTED: i32 = 4;
+/// It was sent in pieces, and given up before it was finished.
+pub const HEARTWIRE_DROPPED_ABANDONED: i32 = 5;
 
 /// Why a client has ended: one of HEARTWIRE_END_…
 pub type heartwire_end = i32;
@@ -293,6 +299,7 @@ pub(super) fn cause(cause: &Cause) -> heartwire_cause {
         Cause::Protocol(_) => HEARTWIRE_CAUSE_PROTOCOL,
         Cause::EndOfStream => HEARTWIRE_CAUSE_END_OF_STREAM,
         Cause::Closed { .. } => HEARTWIRE_CAUSE_CLOSED,
+        Cause::Abandoned => HEARTWIRE_CAUSE_ABANDONED,
         Cause::Silent { .. } => HEARTWIRE_CAUSE_SILENT,
         Cause::Proxy(_) => HEARTWIRE_CAUSE_PROXY,
     }
@@ -343,6 +350,8 @@ pub(super) fn fate(fate: Fate) -> (heartwire_fate, heartwire_level, heartwire_dr
                 DropReason::Expired => HEARTWIRE_DROPPED_EXPIRED,
                 DropReason::Evicted => HEARTWIRE_DROPPED_EVICTED,
                 DropReason::Closed => HEARTWIRE_DROPPED_CLOSED,
+                DropReason::Interrupted => HEARTWIRE_DROPPED_INTERRUPTED,
+                DropReason::Abandoned => HEARTWIRE_DROPPED_ABANDONED,
             };
             (HEARTWIRE_FATE_DROPPED, HEARTWIRE_LEVEL_NONE, reason)
         }

@@ -42,6 +42,7 @@ pub struct heartwire_options {
     resolve_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
     max_message: Option<usize>,
+    pub(super) fragment: Option<usize>,
     dispatch: Dispatch,
     inbound_queue: Option<(usize, usize)>,
     report_outcomes: bool,
@@ -91,6 +92,7 @@ impl heartwire_options {
             resolve_timeout: None,
             close_timeout: None,
             max_message: None,
+            fragment: None,
             dispatch: Dispatch::default(),
             inbound_queue: None,
             report_outcomes: false,
@@ -177,6 +179,7 @@ impl heartwire_options {
         builder = with(builder, self.resolve_timeout, Builder::resolve_timeout);
         builder = with(builder, self.close_timeout, Builder::close_timeout);
         builder = with(builder, self.max_message, Builder::max_message_size);
+        builder = with(builder, self.fragment, Builder::fragment_size);
         builder = with(builder, self.stack_size, Builder::stack_size);
         builder = with(builder, self.inbound_queue, |builder, (events, bytes)| {
             builder.inbound_queue(events, bytes)

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::error::{Cause, LinkError, Phase};
 use crate::event::{End, Event, Initiator, SessionClosed, State};
 use crate::link::closing::{Closing, Failed, NO_CLOSE, Ours, What};
-use crate::link::{Action, At, Link, later};
+use crate::link::{Action, At, GOING_AWAY, Link, later};
 
 impl Link {
     /// The user's close, or that of a client whose user's code panicked; the first one counts.
@@ -74,10 +74,11 @@ impl Link {
         match &mut self.at {
             At::Open { .. } => {
                 self.tell(Event::Error(error.clone()));
-                let Cause::Protocol(fault) = *error.cause() else {
-                    return self.session_lost(error, Initiator::Network, now);
+                let (code, reason) = match error.cause() {
+                    Cause::Protocol(fault) => (fault.close_code(), fault.to_string()),
+                    Cause::Abandoned => (GOING_AWAY, error.to_string()),
+                    _ => return self.session_lost(error, Initiator::Network, now),
                 };
-                let (code, reason) = (fault.close_code(), fault.to_string());
                 let deadline = later(now, self.rules.close_timeout);
                 let mut closing = Closing::new(Initiator::Library, code, reason, deadline);
                 closing.error = Some(error);

@@ -47,6 +47,8 @@ pub(crate) enum Input<'a> {
     },
     /// A callback of the user's panicked; this ends the client.
     CallbackPanicked,
+    /// The program gave a message up of which fragments were written; the session can say no more.
+    Abandoned,
     /// The program has prepared the attempt; [`Input::DialFailed`] if it could not.
     Prepared(Verdict),
     /// The dial reached this phase.

@@ -58,6 +58,9 @@ pub(crate) struct Beats {
     number: u64,
 }
 
+/// The payload of the ping that goes where a text beat may not: in the middle of a message. Its pong is the reply.
+pub(crate) const STAND_IN: &[u8] = b"instead of a text";
+
 /// The time that a beat has to be answered.
 #[derive(Clone, Copy)]
 struct Wait {
@@ -129,7 +132,8 @@ impl Beats {
     /// A pong came; tells the round-trip time if it answers one of our pings.
     pub(crate) fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
         if self.settings.kind != BeatKind::Ping {
-            return None;
+            let answers = payload == STAND_IN && !self.is_off();
+            return if answers { self.answered(now) } else { None };
         }
         let number = u64::from_be_bytes(payload.try_into().ok()?);
         if number.wrapping_sub(self.first) >= self.number.wrapping_sub(self.first) {
@@ -155,13 +159,19 @@ impl Beats {
         if !answers {
             return (true, None);
         }
-        // Replies come in the order of their beats; where any message is one, it answers all so far.
-        let sent = self.sent.pop_front();
-        if *reply == Reply::Any {
+        let any = *reply == Reply::Any;
+        let round_trip = self.answered(now);
+        // Where any message is one, it answers all so far.
+        if any {
             self.sent.clear();
         }
+        (deliver, round_trip)
+    }
+
+    /// A reply came; they come in the order of their beats.
+    fn answered(&mut self, now: Instant) -> Option<Duration> {
         self.alive();
-        (deliver, sent.map(|(_, since)| now.saturating_duration_since(since)))
+        self.sent.pop_front().map(|(_, since)| now.saturating_duration_since(since))
     }
 
     /// The last byte of the beat was accepted by the operating system.

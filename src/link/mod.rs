@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use closing::{Closing, Failed, What};
 pub(crate) use exchange::{Action, Input, Rules, Verdict};
-pub(crate) use heartbeat::Beat;
+pub(crate) use heartbeat::{Beat, STAND_IN};
 use heartbeat::{Beats, Due};
 use reconnect::{Backoff, Next, Weight};
 use turns::Turns;
@@ -33,6 +33,8 @@ use crate::event::{End, Event, Initiator, MessageRef, Opened, State, Way};
 
 /// The close code of a client that ends because its user's code panicked (RFC 6455 section 7.4.1).
 const INTERNAL_ERROR: u16 = 1011;
+/// That of a session in which nothing more can be said.
+const GOING_AWAY: u16 = 1001;
 
 /// The decisions of one client.
 pub(crate) struct Link {
@@ -135,6 +137,11 @@ impl Link {
             Input::Close { code, reason } => self.close(Initiator::User, code, reason, End::Closed, now),
             Input::CallbackPanicked => {
                 self.close(Initiator::Library, INTERNAL_ERROR, "", End::CallbackPanicked, now)
+            }
+            Input::Abandoned => {
+                if let At::Open { .. } = self.at {
+                    self.session_failed(LinkError::new(Phase::Open, Cause::Abandoned), now);
+                }
             }
             // What comes before an attempt has begun is about the one before.
             Input::Prepared(_) | Input::Phase(_) | Input::Opened | Input::DialFailed(_)

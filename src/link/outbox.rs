@@ -5,14 +5,18 @@
 //! A message is *waiting* until it is handed out to be framed, then *handed out* until all its bytes
 //! were accepted by the socket. Both count against the limits; only waiting ones expire or are evicted.
 
+mod pieces;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::config::outbox::{OutboxLimits, WhenFull};
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, Part};
 use crate::error::SendError;
 use crate::event::{DropReason, Fate, Level, MessageId, Outcome};
 use crate::link::later;
+pub(crate) use pieces::GivenUp;
+use pieces::Pieces;
 
 /// With so many ranges of outcomes that nobody took, nothing more is accepted.
 const MOST_OUTCOMES: usize = 4096;
@@ -34,6 +38,7 @@ pub(crate) struct Tally {
     pub(crate) expired: u64,
     pub(crate) evicted: u64,
     pub(crate) closed: u64,
+    pub(crate) interrupted: u64,
     pub(crate) unknown: u64,
 }
 
@@ -48,6 +53,7 @@ pub(crate) struct Outbox {
     last: u64,
     /// Messages that went to the head while older ones waited: until they are done, ids are out of order.
     jumped: Vec<u64>,
+    pieces: Pieces,
     /// No waiting message expires before this.
     earliest: Option<Instant>,
     /// The last sweep was so costly that there is no other before this.
@@ -70,6 +76,7 @@ impl Outbox {
             handed_bytes: 0,
             last: 0,
             jumped: Vec::new(),
+            pieces: Pieces::default(),
             earliest: None,
             rest_until: None,
             outcomes: VecDeque::new(),
@@ -118,7 +125,7 @@ impl Outbox {
     ///
     /// It is handed out already: until [`written`](Self::written) it counts as buffered.
     pub(crate) fn pass(&mut self, len: usize) -> Result<MessageId, SendError> {
-        debug_assert!(self.waiting.is_empty(), "a direct write would overtake what waits");
+        debug_assert!(self.is_empty(), "a direct write would overtake what waits");
         self.make_room(len, None)?;
         let id = self.next_id();
         self.hand(id, len);
@@ -130,18 +137,27 @@ impl Outbox {
     /// What has expired by now is dropped on the way.
     pub(crate) fn hand_out(&mut self, max_bytes: usize, now: Instant, mut to: impl FnMut(Entry)) {
         let mut bytes = 0_usize;
+        if self.pieces.is_begun() && !self.hand_out_pieces(max_bytes, &mut bytes, &mut to) {
+            return;
+        }
         while let Some(entry) = self.waiting.front() {
             let len = entry.payload.len();
             let expired = entry.expires.is_some_and(|expires| expires <= now);
+            if entry.part == Part::Place && !expired {
+                if !self.hand_out_place(max_bytes, &mut bytes, &mut to) {
+                    return;
+                }
+                continue;
+            }
             bytes = if expired { bytes } else { bytes.saturating_add(len + HEADER) };
             if !expired && bytes > max_bytes && bytes > len + HEADER {
                 break;
             }
             let Some(entry) = self.waiting.pop_front() else { break };
-            self.waiting_bytes -= len;
             if expired {
-                self.finish(entry.id.0, entry.id.0, Fate::Dropped(DropReason::Expired));
+                self.drop_waiting(&entry, DropReason::Expired);
             } else {
+                self.waiting_bytes -= len;
                 self.hand(entry.id, len);
                 to(entry);
             }
@@ -184,11 +200,21 @@ impl Outbox {
             return;
         }
         let mut restored = VecDeque::with_capacity(entries.len());
+        self.pieces.nothing_handed();
         for id in handed.into_iter().flat_map(|(from, to)| from..=to) {
-            if entries.front().is_some_and(|entry| entry.id.0 == id) {
-                restored.extend(entries.pop_front());
-            } else {
-                self.finish(id, id, Fate::Unknown);
+            let mut fate = self.pieces.cut(MessageId(id)).map_or(Fate::Unknown, Fate::Dropped);
+            let mut whole = None;
+            while entries.front().is_some_and(|entry| entry.id.0 == id) {
+                match entries.pop_front() {
+                    Some(entry) if entry.part == Part::Whole => whole = Some(entry),
+                    // Its last piece was in the wire; the first ones are gone.
+                    _ if fate == Fate::Unknown => fate = Fate::Dropped(DropReason::Interrupted),
+                    _ => {}
+                }
+            }
+            match whole {
+                Some(entry) => restored.push_back(entry),
+                None => self.finish(id, id, fate),
             }
         }
         debug_assert!(entries.is_empty(), "restored what was never handed out");
@@ -209,8 +235,7 @@ impl Outbox {
         waiting.retain(|entry| {
             let expired = entry.expires.is_some_and(|expires| expires <= now);
             if expired {
-                self.waiting_bytes -= entry.payload.len();
-                self.finish(entry.id.0, entry.id.0, Fate::Dropped(DropReason::Expired));
+                self.drop_waiting(entry, DropReason::Expired);
             } else {
                 self.expires(entry.expires);
             }
@@ -231,6 +256,7 @@ impl Outbox {
         self.closed = true;
         self.was_full = false;
         self.earliest = None;
+        self.pieces.end_all(DropReason::Closed);
         for (from, to) in std::mem::take(&mut self.handed) {
             self.finish(from, to, Fate::Dropped(DropReason::Closed));
         }
@@ -263,13 +289,18 @@ impl Outbox {
         self.waiting.len()
     }
 
-    /// Whether nothing waits to be handed out.
+    /// Whether nothing waits to be handed out, and no message in pieces waits for its next one.
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && !self.pieces.is_begun()
     }
 
     /// Bytes of payload that were accepted and not yet written.
     pub(crate) fn buffered(&self) -> usize {
+        self.counted() + self.pieces.bytes()
+    }
+
+    /// Those of them that count against the limits.
+    fn counted(&self) -> usize {
         self.waiting_bytes + self.handed_bytes
     }
 
@@ -296,7 +327,7 @@ impl Outbox {
     pub(crate) fn is_writable_again(&self) -> bool {
         self.was_full
             && self.unfinished() <= self.limits.messages / 2
-            && self.buffered() <= self.limits.bytes / 2
+            && self.counted() <= self.limits.bytes / 2
             && self.outcomes.len() <= MOST_OUTCOMES / 2
     }
 
@@ -323,25 +354,25 @@ impl Outbox {
             self.was_full = true;
             return Err(SendError::Full);
         }
-        if self.fits(self.unfinished(), self.buffered(), len) {
+        if self.fits(self.unfinished(), self.counted(), len) {
             return Ok(());
         }
         if let Some(now) = now {
             self.expire(now);
-            if self.fits(self.unfinished(), self.buffered(), len) {
+            if self.fits(self.unfinished(), self.counted(), len) {
                 return Ok(());
             }
         }
         self.was_full = true;
         let evicts = self.limits.when_full == WhenFull::EvictOldest;
-        // What was handed out cannot be evicted, so evicting the rest has to be enough.
-        if !evicts || !self.fits(self.handed_messages, self.handed_bytes, len) {
+        // What was handed out cannot be evicted, nor what its owner is still at, so evicting the rest has to be enough.
+        if !evicts || !self.fits(self.handed_messages + self.pieces.places(), self.handed_bytes, len) {
             return Err(SendError::Full);
         }
-        while !self.fits(self.unfinished(), self.buffered(), len) {
-            let Some(entry) = self.waiting.pop_front() else { break };
-            self.waiting_bytes -= entry.payload.len();
-            self.finish(entry.id.0, entry.id.0, Fate::Dropped(DropReason::Evicted));
+        while !self.fits(self.unfinished(), self.counted(), len) {
+            let oldest = self.waiting.iter().position(|entry| entry.part == Part::Whole);
+            let Some(entry) = oldest.and_then(|oldest| self.waiting.remove(oldest)) else { break };
+            self.drop_waiting(&entry, DropReason::Evicted);
         }
         Ok(())
     }
@@ -361,18 +392,26 @@ impl Outbox {
     /// Whether a message of this length would be taken, or refused for another reason than want of room.
     pub(crate) fn has_room(&self, len: usize) -> bool {
         self.closed
-            || self.outcomes.len() <= MOST_OUTCOMES && self.fits(self.unfinished(), self.buffered(), len)
+            || self.outcomes.len() <= MOST_OUTCOMES && self.fits(self.unfinished(), self.counted(), len)
     }
 
     fn fits(&self, messages: usize, bytes: usize, len: usize) -> bool {
         messages < self.limits.messages && bytes + len <= self.limits.bytes
     }
 
+    fn drop_waiting(&mut self, entry: &Entry, why: DropReason) {
+        self.waiting_bytes -= entry.payload.len();
+        if entry.part == Part::Place {
+            self.pieces.end(entry.id, why);
+        }
+        self.finish(entry.id.0, entry.id.0, Fate::Dropped(why));
+    }
+
     fn entry(&mut self, kind: Kind, payload: &[u8], ttl: Option<Duration>, now: Instant) -> Entry {
         let expires = ttl.or(self.limits.time_to_live).and_then(|ttl| now.checked_add(ttl));
         self.expires(expires);
         self.waiting_bytes += payload.len();
-        Entry { id: self.next_id(), kind, payload: payload.to_vec(), expires }
+        Entry { id: self.next_id(), kind, part: Part::Whole, payload: payload.to_vec(), expires }
     }
 
     fn expires(&mut self, at: Option<Instant>) {
@@ -400,6 +439,7 @@ impl Outbox {
             Fate::Dropped(DropReason::Expired) => &mut self.tally.expired,
             Fate::Dropped(DropReason::Evicted) => &mut self.tally.evicted,
             Fate::Dropped(DropReason::Closed) => &mut self.tally.closed,
+            Fate::Dropped(DropReason::Interrupted | DropReason::Abandoned) => &mut self.tally.interrupted,
             Fate::Unknown => &mut self.tally.unknown,
         };
         *count += to - from + 1;

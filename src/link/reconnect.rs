@@ -241,6 +241,8 @@ pub(crate) fn weigh(rules: &Reconnect, error: &LinkError) -> Weight {
         }
         // What the server got wrong may be right after its next restart.
         Cause::BadUpgrade(_) | Cause::Protocol(_) | Cause::BeforeConnect(_) => Weight::Normal,
+        // Nobody's fault: the program changed its mind, and wants to stay connected.
+        Cause::Abandoned => Weight::Normal,
     }
 }
 

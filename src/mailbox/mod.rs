@@ -9,6 +9,7 @@
 mod credit;
 mod sending;
 mod serving;
+mod streaming;
 mod waiting;
 
 use std::sync::{Arc, PoisonError};
@@ -113,6 +114,8 @@ pub(crate) struct Orders {
     pub(crate) panicked: bool,
     /// A sender emptied the outbox by half after it had been full.
     pub(crate) writable: bool,
+    /// A message in pieces was given up in the middle: this session can say nothing more but Close.
+    pub(crate) abandoned: bool,
 }
 
 impl Mailbox {
@@ -226,6 +229,7 @@ impl Mailbox {
             expired: tally.expired,
             evicted: tally.evicted,
             dropped_on_close: tally.closed,
+            interrupted: tally.interrupted,
             unknown: tally.unknown,
             events_discarded,
         }
@@ -235,6 +239,7 @@ impl Mailbox {
     pub(crate) fn shut(&self, inner: &mut Inner) {
         inner.closing = true;
         inner.direct = false;
+        inner.outbox.close_pieces();
         self.signals.fetch_or(CLOSING, Ordering::AcqRel);
     }
 
@@ -243,6 +248,7 @@ impl Mailbox {
         if written.is_empty() {
             return;
         }
+        inner.outbox.pieces_written(written.piece_bytes());
         for run in written.iter() {
             inner.outbox.written(run.first, run.last, run.messages, run.payload_bytes);
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, Part};
 use crate::error::SendError;
 use crate::event::{End, MessageId, State};
 use crate::event_loop::post::Home;
@@ -42,7 +42,7 @@ impl Mailbox {
             // Should it not get out whole, the message has to know its expiry on the next session.
             Some(time) => {
                 let expires = now.checked_add(time);
-                wire.push(Entry { id, kind, payload: payload.to_vec(), expires });
+                wire.push(Entry { id, kind, part: Part::Whole, payload: payload.to_vec(), expires });
                 wire.flush()
             }
         };
@@ -115,13 +115,16 @@ impl Mailbox {
                 drop(inner);
                 return goodbye(wire);
             }
-            let more = batch_left && !inner.wanted && wire.is_idle() && !inner.outbox.is_empty();
+            let more = batch_left && !inner.wanted && wire.is_idle() && inner.outbox.is_ready();
             if !more {
                 break;
             }
             // What others queued meanwhile: one batch on this thread, the rest is the loop's.
             batch_left = false;
             inner.outbox.hand_out(wire.room(), now, |entry| wire.line_up(entry));
+            if inner.outbox.take_room_for_pieces() {
+                telling.announce(&inner, News::Outbox);
+            }
             drop(inner);
             let _: Flush = wire.flush();
             inner = self.lock();
@@ -133,7 +136,7 @@ impl Mailbox {
             || wire.error.is_some()
             || wire.stream.has_buffered()
             || (wire.has_spare() && !inner.shrinking)
-            || !inner.outbox.is_empty()
+            || inner.outbox.is_ready()
             || inner.has_news()
             || inner.turning_waiters > 0;
         inner.wanted = false;
@@ -158,7 +161,7 @@ impl Inner {
     }
 
     /// After queueing: the loop has to write it if the wire lies idle; whoever has the wire will see it anyway.
-    fn list_for_sending(&mut self) -> Option<Home> {
+    pub(super) fn list_for_sending(&mut self) -> Option<Home> {
         let expiry = self.outbox.deadline();
         let sooner = match (expiry, self.known_expiry) {
             (Some(new), Some(known)) => new < known,
@@ -168,7 +171,7 @@ impl Inner {
         if sooner {
             self.known_expiry = expiry;
         }
-        let idle = self.wire.is_some();
+        let idle = self.wire.is_some() && self.outbox.is_ready();
         if idle || sooner || self.has_news() { self.list() } else { None }
     }
 }

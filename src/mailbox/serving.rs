@@ -67,7 +67,7 @@ impl Mailbox {
             any = true;
             wire.line_up(entry);
         });
-        if inner.outbox.unfinished() < before {
+        if inner.outbox.unfinished() < before || inner.outbox.take_room_for_pieces() {
             telling.announce(&inner, News::Outbox);
         }
         any
@@ -102,7 +102,7 @@ impl Mailbox {
         inner.wanted = false;
         inner.shrinking = shrinking;
         inner.direct = direct && !inner.closing;
-        let left = direct && wire.is_idle() && wire.error.is_none() && !inner.outbox.is_empty();
+        let left = direct && wire.is_idle() && wire.error.is_none() && inner.outbox.is_ready();
         inner.wire = Some(wire);
         left
     }
@@ -123,13 +123,18 @@ impl Mailbox {
         self.account(&mut inner, &mut wire, &mut telling);
         inner.direct = false;
         inner.pings.clear();
+        // It was about this session.
+        inner.orders.abandoned = false;
         let (stream, unsent) = wire.into_unsent();
         inner.outbox.restore(unsent);
+        // Who waits to append to a message that was cut has an answer.
+        telling.announce(&inner, News::Outbox);
         stream
     }
 
     pub(crate) fn has_nothing_to_send(&self) -> bool {
-        self.lock().outbox.is_empty()
+        let inner = self.lock();
+        inner.outbox.is_empty() || inner.outbox.is_stuck()
     }
 
     /// There is no loop any more: nothing is accepted, and the socket is let go of.

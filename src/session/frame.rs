@@ -143,28 +143,39 @@ fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
-/// How many bytes a masked header takes for this payload.
-pub(crate) fn head_size(payload: usize) -> usize {
-    header(Opcode::Binary, false, [0; 4]).len(payload as u64)
+/// What the first byte of a frame that we write says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lead {
+    pub(crate) opcode: Opcode,
+    /// It is the last frame of its message (section 5.4).
+    pub(crate) fin: bool,
+    /// It begins a compressed message.
+    pub(crate) compressed: bool,
 }
 
-/// Writes the header of a whole, masked frame to the start of `to`, which has room; answers its size.
-pub(crate) fn write_head(
-    to: &mut [u8],
-    opcode: Opcode,
-    compressed: bool,
-    payload: usize,
-    key: [u8; 4],
-) -> usize {
+impl Lead {
+    /// Of a frame that is a whole message, not compressed.
+    pub(crate) fn whole(opcode: Opcode) -> Lead {
+        Lead { opcode, fin: true, compressed: false }
+    }
+}
+
+/// How many bytes a masked header takes for this payload.
+pub(crate) fn head_size(payload: usize) -> usize {
+    header(Lead::whole(Opcode::Binary), [0; 4]).len(payload as u64)
+}
+
+/// Writes the header of a masked frame to the start of `to`, which has room; answers its size.
+pub(crate) fn write_head(to: &mut [u8], lead: Lead, payload: usize, key: [u8; 4]) -> usize {
     let room = to.len();
     let mut rest = to;
-    let written = header(opcode, compressed, key).format(payload as u64, &mut rest);
+    let written = header(lead, key).format(payload as u64, &mut rest);
     debug_assert!(written.is_ok(), "the caller made room");
     room - rest.len()
 }
 
-fn header(opcode: Opcode, compressed: bool, key: [u8; 4]) -> FrameHeader {
-    let opcode = match opcode {
+fn header(lead: Lead, key: [u8; 4]) -> FrameHeader {
+    let opcode = match lead.opcode {
         Opcode::Continuation => OpCode::Data(Data::Continue),
         Opcode::Text => OpCode::Data(Data::Text),
         Opcode::Binary => OpCode::Data(Data::Binary),
@@ -172,7 +183,13 @@ fn header(opcode: Opcode, compressed: bool, key: [u8; 4]) -> FrameHeader {
         Opcode::Ping => OpCode::Control(Control::Ping),
         Opcode::Pong => OpCode::Control(Control::Pong),
     };
-    FrameHeader { opcode, rsv1: compressed, mask: Some(key), ..FrameHeader::default() }
+    FrameHeader {
+        opcode,
+        is_final: lead.fin,
+        rsv1: lead.compressed,
+        mask: Some(key),
+        ..FrameHeader::default()
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! The writing half of a session: the stream, what is on its way into it, and what became of that.
 //!
 //! Whoever holds the wire writes; it never blocks. Messages are framed in the order in which they were given, each in
-//! one frame. A message stays here with its payload until the stream has accepted its last byte, since what was not
+//! one frame, or in fragments where a size is set or it comes in pieces. A message stays here with its payload until the stream has accepted its last byte, since what was not
 //! written whole goes out again on the next session. Knows no socket, no clock and no limits but its own 64 KiB.
 //!
 //! Where compression was agreed on, a message is compressed when its frame is begun: from there on nothing but control
-//! frames can get before it, so the compressor sees messages in the order in which the server inflates them.
+//! frames can get before it, so the compressor sees messages in the order in which the server inflates them. Messages in
+//! pieces are not compressed.
+
+mod control;
+mod fragments;
+mod spare;
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -13,17 +18,17 @@ use std::mem;
 use std::time::Instant;
 
 use super::deflate::{Agreed, Deflater};
-use super::frame::{self, CONTROL_MAX, CONTROL_PAYLOAD_MAX, HEAD_MAX, Opcode};
+use super::frame::{self, CONTROL_MAX, CONTROL_PAYLOAD_MAX, HEAD_MAX, Lead, Opcode};
 use super::writer::{BOUND, Outgoing};
 use super::written::Written;
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, Part};
 use crate::event::MessageId;
+use control::Control;
+use fragments::{Begun, ends_message};
+use spare::Spare;
 
 /// The end offset of an item that is not wholly framed.
 const UNFRAMED: u64 = u64::MAX;
-
-/// The memory of a message of so many bytes or more is kept for the next copy.
-const LARGE: usize = 64 * 1024;
 
 /// How far writing came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub(crate) enum Flush {
     Done,
     /// The stream takes no more for now.
     Blocked,
+    /// Much of a fragmented message was written, and there is more: what came meanwhile may want an answer between.
+    Paused,
     /// Writing failed, now or before; the error is in the wire.
     Failed,
 }
@@ -51,8 +58,14 @@ pub(crate) struct Wire<S> {
     framed: usize,
     /// How far the item after those is framed, if it is begun.
     begun: Option<Begun>,
+    /// The longest payload of a frame.
+    fragment: usize,
+    /// The message that was given last is in pieces, and there are more to come.
+    mid_message: bool,
     /// Bytes that the unframed items will take, about.
     queued: usize,
+    /// Pings among the unframed items.
+    pings: usize,
     pong: Option<Control>,
     /// Where the last pong ends: a second one waits until the first is gone.
     pong_end: u64,
@@ -64,19 +77,11 @@ pub(crate) struct Wire<S> {
     deflater: Option<Deflater>,
 }
 
-/// The memory of the largest of the last messages, for the next one that has to be copied: the C library would ask the
-/// system for it each time, and the system clears it.
-#[derive(Default)]
-struct Spare {
-    bytes: Vec<u8>,
-    /// Since the last `shrink`.
-    used: bool,
-}
-
 struct Sending {
     /// A message of the outbox; what has none is not given to the next session.
     id: Option<MessageId>,
     opcode: Opcode,
+    part: Part,
     payload: Vec<u8>,
     expires: Option<Instant>,
     /// The offset behind its last byte.
@@ -85,41 +90,11 @@ struct Sending {
     beat: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Begun {
-    key: [u8; 4],
-    /// Its payload is what the deflater made of the message's.
-    compressed: bool,
-    /// Bytes of payload that are framed.
-    done: usize,
-}
-
 struct Closing {
     frame: Control,
     /// How many unframed items go before it.
     ahead: usize,
     framed: bool,
-}
-
-/// The payload of a control frame.
-struct Control {
-    bytes: [u8; CONTROL_PAYLOAD_MAX],
-    len: usize,
-}
-
-impl Control {
-    fn new(parts: [&[u8]; 2]) -> Control {
-        let mut control = Control { bytes: [0; CONTROL_PAYLOAD_MAX], len: 0 };
-        for byte in parts.into_iter().flatten().take(CONTROL_PAYLOAD_MAX) {
-            control.bytes[control.len] = *byte;
-            control.len += 1;
-        }
-        control
-    }
-
-    fn payload(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
 }
 
 impl<S: Read + Write> Wire<S> {
@@ -134,7 +109,10 @@ impl<S: Read + Write> Wire<S> {
             sending: VecDeque::new(),
             framed: 0,
             begun: None,
+            fragment: usize::MAX,
+            mid_message: false,
             queued: 0,
+            pings: 0,
             pong: None,
             pong_end: 0,
             closing: None,
@@ -154,16 +132,19 @@ impl<S: Read + Write> Wire<S> {
     ///
     /// The payload is copied only if it could not be written whole.
     pub(crate) fn send_now(&mut self, id: MessageId, kind: Kind, payload: &[u8]) -> Flush {
-        let owned = |spare: &mut Spare| Entry { id, kind, payload: spare.copy(payload), expires: None };
+        let part = Part::Whole;
+        let owned = |spare: &mut Spare| Entry { id, kind, part, payload: spare.copy(payload), expires: None };
         let opcode = Opcode::from(kind);
         let compressed = self.deflater.as_ref().is_some_and(|deflater| deflater.wants(opcode, payload.len()));
-        if self.failed || self.closing.is_some() || compressed || !self.is_idle() {
+        let fragmented = payload.len() > self.fragment;
+        if self.failed || self.closing.is_some() || compressed || fragmented || !self.is_idle() {
             let entry = owned(&mut self.spare);
             self.push(entry);
             return self.flush();
         }
-        let key = self.out.begin(opcode, false, payload.len());
-        let mut begun = Begun { key, compressed: false, done: 0 };
+        let len = payload.len();
+        let key = self.out.begin(Lead::whole(opcode), len);
+        let mut begun = Begun { key, compressed: false, from: 0, to: len, done: 0, len };
         let flush = loop {
             begun.done += self.out.append(&payload[begun.done..], begun.key, begun.done);
             let flush = self.write_out();
@@ -190,6 +171,7 @@ impl<S: Read + Write> Wire<S> {
 
     /// The same, but leaves the framing to the flush, so that it costs next to nothing where others wait for a lock.
     pub(crate) fn line_up(&mut self, entry: Entry) {
+        self.mid_message = !ends_message(entry.part);
         self.queue(Sending::message(entry));
     }
 
@@ -234,19 +216,22 @@ impl<S: Read + Write> Wire<S> {
         self.begin_close(code, reason, self.sending.len() - self.framed);
     }
 
-    /// Like [`close`](Self::close), but goes before all messages that are not begun: they are given back at the end.
+    /// Like [`close`](Self::close), but goes before all that is not begun, and before the fragments that are not begun of
+    /// what is: it is given back at the end.
     ///
     /// This is how to answer the server's Close, behind which it reads no more.
     pub(crate) fn close_now(&mut self, code: Option<u16>, reason: &str) {
-        self.begin_close(code, reason, usize::from(self.begun.is_some()));
+        self.begin_close(code, reason, usize::from(self.begun.is_some_and(|begun| begun.is_in_last_frame())));
     }
 
-    /// Writes until all is written, the stream takes no more, or it fails.
+    /// Writes until all is written, the stream takes no more, or it fails; of fragments a bounded part.
     pub(crate) fn flush(&mut self) -> Flush {
+        let from = self.accepted;
         loop {
             self.frame();
             match self.write_out() {
                 Flush::Done if self.is_idle() => return Flush::Done,
+                Flush::Done if self.should_pause(from) => return Flush::Paused,
                 Flush::Done => {}
                 stopped => return stopped,
             }
@@ -322,9 +307,13 @@ impl<S: Read + Write> Wire<S> {
         if self.failed || self.closing.is_some() {
             return;
         }
-        let payload = payload.to_vec();
-        self.queue(Sending { id: None, opcode, payload, expires: None, end: UNFRAMED, beat: false });
-        self.frame();
+        let (part, payload) = (Part::Whole, payload.to_vec());
+        self.queue(Sending { id: None, opcode, part, payload, expires: None, end: UNFRAMED, beat: false });
+        self.pings += usize::from(opcode == Opcode::Ping);
+        // What would get before the rest of a message that is begun has to be marked as a beat before.
+        if self.begun.is_none() {
+            self.frame();
+        }
     }
 
     fn begin_close(&mut self, code: Option<u16>, reason: &str, ahead: usize) {
@@ -347,7 +336,7 @@ impl<S: Read + Write> Wire<S> {
     /// Frames what there is room for: between two frames the pong first, and the Close in its turn.
     fn frame(&mut self) {
         loop {
-            if self.begun.is_none() {
+            if self.begun.is_none_or(|begun| begun.is_between_frames()) {
                 if self.closing.as_ref().is_some_and(|closing| closing.framed) {
                     return;
                 }
@@ -367,6 +356,7 @@ impl<S: Read + Write> Wire<S> {
                     }
                     return;
                 }
+                self.frame_pings();
             }
             if !self.frame_next() {
                 return;
@@ -374,41 +364,55 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    /// Frames the next item, or what fits of one that is larger than the buffer; answers whether it is whole.
+    /// Frames the next item, or one fragment of it, or what fits of one that is larger than the buffer; answers whether
+    /// the frame is whole.
     fn frame_next(&mut self) -> bool {
         let Some(item) = self.sending.get_mut(self.framed) else { return false };
         let mut begun = match self.begun.take() {
             Some(begun) => begun,
             None => {
-                let size = frame::head_size(item.payload.len()) + item.payload.len();
+                let most = item.payload.len().min(self.fragment);
+                let size = frame::head_size(most) + most;
                 if !self.out.has_room(size) && !self.out.is_empty() {
                     return false;
                 }
-                let mut payload = item.payload.len();
+                let mut len = item.payload.len();
                 let mut compressed = false;
                 if let Some(deflater) = &mut self.deflater
-                    && deflater.wants(item.opcode, payload)
+                    && item.part == Part::Whole
+                    && deflater.wants(item.opcode, len)
                 {
                     compressed = deflater.compress(&item.payload);
-                    payload = if compressed { deflater.payload().len() } else { payload };
+                    len = if compressed { deflater.payload().len() } else { len };
                 }
-                Begun { key: self.out.begin(item.opcode, compressed, payload), compressed, done: 0 }
+                let to = len.min(self.fragment);
+                let fin = to == len && ends_message(item.part);
+                let key = self.out.begin(Lead { opcode: item.opcode, fin, compressed }, to);
+                Begun { key, compressed, from: 0, to, done: 0, len }
             }
         };
         let payload = match &self.deflater {
             Some(deflater) if begun.compressed => deflater.payload(),
             _ => &item.payload,
         };
-        begun.done += self.out.append(&payload[begun.done..], begun.key, begun.done);
-        if begun.done < payload.len() {
+        if begun.is_between_frames()
+            && !begun.is_in_last_frame()
+            && !begun.begin_next(&mut self.out, self.fragment, item.part)
+        {
             self.begun = Some(begun);
             return false;
+        }
+        begun.done += self.out.append(&payload[begun.done..begun.to], begun.key, begun.done - begun.from);
+        if begun.done < begun.len {
+            self.begun = Some(begun);
+            return begun.is_between_frames();
         }
         item.end = self.accepted + self.out.len() as u64;
         if item.beat {
             self.beat_end = Some(item.end);
         }
         self.queued -= item.cost();
+        self.pings -= usize::from(item.opcode == Opcode::Ping);
         self.framed += 1;
         if let Some(closing) = &mut self.closing {
             closing.ahead -= 1;
@@ -445,8 +449,8 @@ impl<S: Read + Write> Wire<S> {
     fn settle(&mut self) {
         while self.sending.front().is_some_and(|item| item.end <= self.accepted) {
             self.framed -= 1;
-            if let Some(Sending { id: Some(id), payload, .. }) = self.sending.pop_front() {
-                self.written.note(id, payload.len());
+            if let Some(Sending { id: Some(id), part, payload, .. }) = self.sending.pop_front() {
+                self.written.note_part(id, part, payload.len());
                 self.spare.keep(payload);
             }
         }
@@ -464,49 +468,17 @@ impl<S: Read + Write> Wire<S> {
     }
 }
 
-impl Spare {
-    fn copy(&mut self, payload: &[u8]) -> Vec<u8> {
-        if payload.len() < LARGE {
-            return payload.to_vec();
-        }
-        self.used = true;
-        let mut copy = mem::take(&mut self.bytes);
-        copy.clear();
-        if copy.capacity() < payload.len() {
-            // Else what is in there would be moved.
-            copy = Vec::new();
-        }
-        copy.extend_from_slice(payload);
-        copy
-    }
-
-    fn keep(&mut self, payload: Vec<u8>) {
-        if payload.capacity() >= LARGE && payload.capacity() > self.bytes.capacity() {
-            self.bytes = payload;
-        }
-    }
-
-    fn is_there(&self) -> bool {
-        self.bytes.capacity() > 0
-    }
-
-    /// Gives the memory back if it was not used since the last call.
-    fn shrink(&mut self) {
-        if !mem::take(&mut self.used) {
-            self.bytes = Vec::new();
-        }
-    }
-}
-
 impl Sending {
     fn message(entry: Entry) -> Sending {
-        let Entry { id, kind, payload, expires } = entry;
-        Sending { id: Some(id), opcode: kind.into(), payload, expires, end: UNFRAMED, beat: false }
+        let Entry { id, kind, part, payload, expires } = entry;
+        let continues = matches!(part, Part::Middle | Part::Last);
+        let opcode = if continues { Opcode::Continuation } else { kind.into() };
+        Sending { id: Some(id), opcode, part, payload, expires, end: UNFRAMED, beat: false }
     }
 
     fn into_entry(self) -> Option<Entry> {
         let kind = if self.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
-        Some(Entry { id: self.id?, kind, payload: self.payload, expires: self.expires })
+        Some(Entry { id: self.id?, kind, part: self.part, payload: self.payload, expires: self.expires })
     }
 
     /// What it will take of the 64 KiB, at most.

@@ -5,7 +5,7 @@
 //! than the time before, as OpenSSL demands. Taking bytes off the front moves a cursor; the rest moves up only when
 //! something is appended that needs the room, and then no more than half the buffer. Knows no stream and no message.
 
-use super::frame::{self, HEAD_MAX, Opcode};
+use super::frame::{self, HEAD_MAX, Lead, Opcode};
 use super::mask::{self, Keys};
 
 /// What waits here at most, unless it is of one message that is larger.
@@ -71,10 +71,10 @@ impl Outgoing {
     }
 
     /// Appends the header of a frame; there is room for it. The key is for [`append`](Self::append).
-    pub(crate) fn begin(&mut self, opcode: Opcode, compressed: bool, payload: usize) -> [u8; 4] {
+    pub(crate) fn begin(&mut self, lead: Lead, payload: usize) -> [u8; 4] {
         let key = self.keys.next_key();
         self.stretch(HEAD_MAX + payload);
-        self.tail += frame::write_head(&mut self.buf[self.tail..], opcode, compressed, payload, key);
+        self.tail += frame::write_head(&mut self.buf[self.tail..], lead, payload, key);
         key
     }
 
@@ -94,7 +94,7 @@ impl Outgoing {
 
     /// Appends a frame for which there is room.
     pub(crate) fn append_frame(&mut self, opcode: Opcode, payload: &[u8]) {
-        let key = self.begin(opcode, false, payload.len());
+        let key = self.begin(Lead::whole(opcode), payload.len());
         let size = self.append(payload, key, 0);
         debug_assert_eq!(size, payload.len(), "the caller asked for room");
     }

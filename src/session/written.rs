@@ -2,6 +2,7 @@
 //!
 //! One run, the usual case, needs no memory of its own.
 
+use crate::entry::Part;
 use crate::event::MessageId;
 
 /// Messages with consecutive ids, all written.
@@ -18,6 +19,8 @@ pub(crate) struct Run {
 pub(crate) struct Written {
     first: Option<Run>,
     more: Vec<Run>,
+    /// Bytes of messages in pieces, which no run counts.
+    piece_bytes: usize,
 }
 
 impl Written {
@@ -35,8 +38,24 @@ impl Written {
         }
     }
 
+    /// Adds what may be a piece of a message; with the last one the message was written.
+    pub(crate) fn note_part(&mut self, id: MessageId, part: Part, payload_bytes: usize) {
+        if part == Part::Whole {
+            return self.note(id, payload_bytes);
+        }
+        self.piece_bytes += payload_bytes;
+        if part == Part::Last {
+            self.note(id, 0);
+        }
+    }
+
+    /// Payload bytes of pieces; those of whole messages stand in their runs.
+    pub(crate) fn piece_bytes(&self) -> usize {
+        self.piece_bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.first.is_none() && self.piece_bytes == 0
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Run> + '_ {
@@ -62,6 +81,24 @@ mod tests {
             payload_bytes,
         };
         assert_eq!(written.iter().collect::<Vec<_>>(), [run(4, 5, 2, 30), run(9, 10, 2, 3), run(3, 3, 1, 7)]);
+    }
+
+    #[test]
+    fn pieces_are_counted_apart_and_the_last_one_is_the_message() {
+        let mut written = Written::default();
+        written.note(MessageId(1), 10);
+        written.note_part(MessageId(2), Part::First, 100);
+        assert!(!written.is_empty());
+        written.note_part(MessageId(2), Part::Last, 50);
+        written.note(MessageId(3), 1);
+        let runs: Vec<_> = written.iter().collect();
+        assert_eq!(runs.len(), 1);
+        assert_eq!((runs[0].last, runs[0].messages, runs[0].payload_bytes), (MessageId(3), 3, 11));
+        assert_eq!(written.piece_bytes(), 150);
+
+        let mut written = Written::default();
+        written.note_part(MessageId(2), Part::First, 100);
+        assert!(!written.is_empty() && written.iter().next().is_none());
     }
 
     #[test]

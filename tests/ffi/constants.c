@@ -36,7 +36,8 @@ static void statuses(void) {
         {HEARTWIRE_ERR_SYSTEM, "the operating system refused"},
         {HEARTWIRE_ERR_UNSUPPORTED, "not supported here"},
         {HEARTWIRE_ERR_PANIC, "a bug in heartwire"},
-        {HEARTWIRE_ERR_BUSY, "the event loop is in use"},
+        {HEARTWIRE_ERR_BUSY, "in use"},
+        {HEARTWIRE_ERR_DROPPED, "the message has ended early"},
     };
     size_t i, count = sizeof all / sizeof *all;
     for (i = 0; i < count; i++) {

@@ -384,6 +384,40 @@ static void makes_its_own_streams(const std::string &url) {
     heartwire::set_exception_hook(nullptr);
 }
 
+/* A message in pieces belongs to one owner, and is given up with it. */
+static void streams(const std::string &url) {
+    static_assert(!std::is_copy_constructible<heartwire::MessageStream>::value, "one owner");
+    static_assert(std::is_nothrow_move_constructible<heartwire::MessageStream>::value, "moves");
+    heartwire::Options options;
+    options.fragment_size(1000);
+    CHECK(heartwire::Options().fragment_size(1).check().status() == heartwire::Status::config);
+    heartwire::Client client(url, options);
+    {
+        heartwire::MessageStream unused = client.stream(heartwire::Kind::text).value();
+        heartwire::MessageStream moved = std::move(unused);
+        CHECK(unused.append("x", 0ms).status() == heartwire::Status::handle && moved.id() == 1);
+        CHECK(moved.append("nothing of it", 0ms).value() == 13);
+        unused = std::move(moved);
+        unused.abort().value();
+        unused.abort().value();
+        CHECK(unused.finish().status() == heartwire::Status::handle);
+    }
+    CHECK(client.stats().value().interrupted == 1);
+    client.connect().value();
+    heartwire::MessageStream stream = client.stream(heartwire::Kind::binary).value();
+    const std::string piece(100000, 'x');
+    std::size_t taken = 0;
+    while (taken < 10 * piece.size()) taken += stream.append(piece, 10s).value();
+    CHECK(taken == 10 * piece.size());
+    stream.finish().value();
+    std::string heard;
+    while (heard.empty()) heard = client.next_event(10s).value().data();
+    CHECK(heard == std::string(taken, 'x'));
+    client.close().value();
+    client.wait_closed(10s).value();
+    CHECK(client.stream(heartwire::Kind::text).status() == heartwire::Status::closed);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     CHECK(heartwire::version() == HEARTWIRE_VERSION);
@@ -401,6 +435,7 @@ int main(int argc, char **argv) {
     loops_that_others_turn(argv[1]);
     asks_before_it_connects(argv[1]);
     makes_its_own_streams(argv[1]);
+    streams(argv[1]);
     heartwire::set_thread_hooks(nullptr, nullptr).value();
     return 0;
 }

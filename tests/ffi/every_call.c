@@ -47,6 +47,7 @@ static int quiet_dial(heartwire_client client, const char *host, uint16_t port, 
     heartwire_options *options = heartwire_options_new();                                                     \
     heartwire_loop *event_loop = heartwire_loop_new();                                                        \
     heartwire_client made = HEARTWIRE_CLIENT_INIT;                                                            \
+    heartwire_stream stream = HEARTWIRE_STREAM_INIT;                                                          \
     heartwire_event *taken = NULL;                                                                            \
     heartwire_send_options send_options = {sizeof send_options, HEARTWIRE_TEXT, 0};                           \
     heartwire_stats_info stats;                                                                               \
@@ -59,7 +60,7 @@ static int quiet_dial(heartwire_client client, const char *host, uint16_t port, 
     int fd = -1;                                                                                              \
     stats.size = sizeof stats, error.size = sizeof error, outcome.size = sizeof outcome;                      \
     OK(heartwire_options_set_heartbeat_text(options, "beat"));                                                \
-    (void)made, (void)number, (void)delays, (void)fd, (void)send_options;
+    (void)made, (void)stream, (void)number, (void)delays, (void)fd, (void)send_options;
 
 #define TIDY                                                                                                  \
     heartwire_options_free(options);                                                                          \

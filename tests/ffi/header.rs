@@ -100,6 +100,8 @@ impl Function {
             (_, "struct heartwire_attempt *", _) => "NULL",
             (_, "struct heartwire_client", _) => "client",
             (_, "struct heartwire_client *", _) => "&made",
+            (_, "struct heartwire_stream", _) => "stream",
+            (_, "struct heartwire_stream *", _) => "&stream",
             (_, "struct heartwire_options *" | "const struct heartwire_options *", _) => "options",
             (_, "struct heartwire_loop *" | "const struct heartwire_loop *", _) => "event_loop",
             (_, "const struct heartwire_event *", _) => "event",

@@ -1,22 +1,16 @@
 /*
- * Unix sockets, descriptors that the program brings or makes, and the settings of TCP sockets, from C.
+ * Messages that are sent in pieces, from C, and fragments of large ones.
  *
- * Arguments: the port of a server on 127.0.0.1 that echoes, the path of a Unix socket that leads to it, and a path where
- * there is nothing.
+ * Argument: the URL of a server that echoes, and takes frames apart by the rules.
  */
 #define _POSIX_C_SOURCE 200809L
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "check.h"
 
-static const char NOWHERE[] = "ws://127.0.0.1:1/feed";
+enum { WHOLE = 1000000, BUFFER = 256 * 1024 };
+
+static char whole[WHOLE];
 
 static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
     for (;;) {
@@ -29,211 +23,162 @@ static heartwire_event *next(heartwire_client client, heartwire_event_type kind)
     }
 }
 
-static heartwire_client created(const char *url, heartwire_options *options) {
+static void expect_message(heartwire_client client, const void *expected, size_t len) {
+    heartwire_event *event = next(client, HEARTWIRE_EVENT_MESSAGE);
+    size_t got;
+    const uint8_t *data = heartwire_event_data(event, &got);
+    CHECK(got == len && memcmp(data, expected, len) == 0);
+    heartwire_event_free(event);
+}
+
+static heartwire_outcome_info outcome(heartwire_client client) {
+    heartwire_event *event = next(client, HEARTWIRE_EVENT_OUTCOME);
+    heartwire_outcome_info info;
+    info.size = sizeof info;
+    OK(heartwire_event_outcome(event, &info));
+    heartwire_event_free(event);
+    return info;
+}
+
+static heartwire_client created(const char *url) {
+    heartwire_options *options = heartwire_options_new();
     heartwire_client client;
+    OK(heartwire_options_set_report_outcomes(options, true));
     OK(heartwire_options_set_reconnect_fixed(options, 1));
+    CHECK(heartwire_options_set_fragment_size(options, 127) == HEARTWIRE_ERR_CONFIG);
+    CHECK(strstr(heartwire_last_error(), "fragment_size") != NULL);
+    OK(heartwire_options_set_fragment_size(options, 0));
+    OK(heartwire_options_set_fragment_size(options, 1000));
     OK(heartwire_create(url, options, &client));
     heartwire_options_free(options);
     return client;
 }
 
-static void echoes(heartwire_client client) {
-    heartwire_event *event;
-    size_t len;
-    OK(heartwire_send_text(client, "hello", 5, NULL));
-    event = next(client, HEARTWIRE_EVENT_MESSAGE);
-    CHECK(memcmp(heartwire_event_data(event, &len), "hello", 5) == 0 && len == 5);
-    heartwire_event_free(event);
+/* Every byte in some number of calls; each says how many it took. */
+static void append_all(heartwire_stream stream, const char *data, size_t len, size_t piece) {
+    while (len > 0) {
+        size_t taken = 0, now = len < piece ? len : piece;
+        OK(heartwire_stream_append(stream, data, now, SOON_MS, &taken));
+        CHECK(taken == now);
+        data += taken, len -= taken;
+    }
 }
 
-static int dialled(uint16_t port) {
-    struct sockaddr_in address = {0};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK(fd >= 0);
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    return fd;
+static void stale(heartwire_stream stream) {
+    size_t taken = 77;
+    CHECK(heartwire_stream_append(stream, "x", 1, 0, &taken) == HEARTWIRE_ERR_HANDLE);
+    CHECK(heartwire_stream_finish(stream) == HEARTWIRE_ERR_HANDLE);
+    CHECK(heartwire_stream_abort(stream) == HEARTWIRE_ERR_HANDLE);
+    CHECK(taken == 77);
 }
 
-static bool is_open(int fd) {
-    return fcntl(fd, F_GETFD) != -1;
+static void one_message(const char *url) {
+    heartwire_client client = created(url);
+    heartwire_stream stream = HEARTWIRE_STREAM_INIT;
+    uint64_t id = 0;
+    stale(stream);
+    OK(heartwire_connect(client));
+    OK(heartwire_stream_begin(client, HEARTWIRE_BINARY, &stream, &id));
+    CHECK(id == 1 && stream.id != 0);
+    OK(heartwire_send_text(client, "behind", 6, NULL));
+    append_all(stream, whole, WHOLE, 77777);
+    OK(heartwire_stream_finish(stream));
+    stale(stream);
+    expect_message(client, whole, WHOLE);
+    expect_message(client, "behind", 6);
+
+    OK(heartwire_stream_begin(client, HEARTWIRE_TEXT, &stream, NULL));
+    append_all(stream, "h\xc3\xa9llo", 6, 1);
+    {
+        size_t taken;
+        CHECK(heartwire_stream_append(stream, "\xff", 1, 0, &taken) == HEARTWIRE_ERR_UTF8);
+        OK(heartwire_stream_append(stream, NULL, 0, 0, &taken));
+        CHECK(taken == 0);
+    }
+    OK(heartwire_stream_finish(stream));
+    expect_message(client, "h\xc3\xa9llo", 6);
+    OK(heartwire_destroy(client));
 }
 
-/* One session over a descriptor, which is closed with it. */
-static void a_descriptor_is_taken_over(uint16_t port) {
-    heartwire_client client = created(NOWHERE, heartwire_options_new());
+/* Without a session 256 KiB wait, and no more. */
+static void bounded(const char *url) {
+    heartwire_client client = created(url);
+    heartwire_stream stream;
+    heartwire_stats_info stats;
+    size_t taken = 0;
+    OK(heartwire_stream_begin(client, HEARTWIRE_BINARY, &stream, NULL));
+    OK(heartwire_stream_append(stream, whole, WHOLE, 1, &taken));
+    CHECK(taken == BUFFER && heartwire_buffered_amount(client) == BUFFER);
+    CHECK(heartwire_stream_append(stream, whole, 1, 0, &taken) == HEARTWIRE_ERR_FULL);
+    CHECK(heartwire_stream_append(stream, whole, 1, 1, &taken) == HEARTWIRE_ERR_TIMEOUT);
+    OK(heartwire_stream_abort(stream));
+    stale(stream);
+    CHECK(heartwire_buffered_amount(client) == 0);
+    stats.size = sizeof stats;
+    OK(heartwire_stats(client, &stats));
+    CHECK(stats.interrupted == 1 && stats.accepted == 1);
+    /* A program that was compiled before there was `interrupted`. */
+    stats.size = offsetof(heartwire_stats_info, interrupted), stats.interrupted = 99;
+    OK(heartwire_stats(client, &stats));
+    CHECK(stats.interrupted == 99);
+
+    OK(heartwire_stream_begin(client, HEARTWIRE_TEXT, &stream, NULL));
+    OK(heartwire_stream_append(stream, "\xc3", 1, 0, &taken));
+    CHECK(heartwire_stream_finish(stream) == HEARTWIRE_ERR_UTF8);
+    stale(stream);
+    OK(heartwire_stream_begin(client, HEARTWIRE_TEXT, &stream, NULL));
+    OK(heartwire_destroy(client));
+    CHECK(heartwire_stream_append(stream, "x", 1, SOON_MS, &taken) == HEARTWIRE_ERR_CLOSED);
+    CHECK(heartwire_stream_finish(stream) == HEARTWIRE_ERR_CLOSED);
+    stale(stream);
+}
+
+/* The session is closed, says why, and the next one takes what is behind. */
+static void aborted(const char *url) {
+    heartwire_client client = created(url);
+    heartwire_stream stream;
     heartwire_event *event;
     heartwire_error_info error;
-    int fd = dialled(port);
-    OK(heartwire_connect_over(client, fd));
+    heartwire_outcome_info told;
+    heartwire_stats_info stats;
+    size_t taken = 0;
+    uint64_t id = 0;
+    OK(heartwire_connect(client));
     heartwire_event_free(next(client, HEARTWIRE_EVENT_OPEN));
-    CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) && (fcntl(fd, F_GETFL) & O_NONBLOCK));
-    echoes(client);
-    OK(heartwire_send_text(client, "close 1000 enough", 17, NULL));
-    event = next(client, HEARTWIRE_EVENT_CLOSED_FOR_GOOD);
-    CHECK(heartwire_event_end(event) == HEARTWIRE_END_GAVE_UP);
+    OK(heartwire_stream_begin(client, HEARTWIRE_BINARY, &stream, &id));
+    OK(heartwire_stream_append(stream, whole, 1000, 0, &taken));
+    stats.size = sizeof stats, stats.bytes_sent = 0;
+    EVENTUALLY((heartwire_stats(client, &stats), stats.bytes_sent == 1000));
+    OK(heartwire_send_text(client, "behind", 6, NULL));
+    OK(heartwire_stream_abort(stream));
+    event = next(client, HEARTWIRE_EVENT_CLOSE);
     error.size = sizeof error;
     OK(heartwire_event_error(event, &error));
-    CHECK(error.kind == HEARTWIRE_CAUSE_CLOSED && error.close_code == 1000);
+    CHECK(error.kind == HEARTWIRE_CAUSE_ABANDONED && error.close_code == 1001 && error.will_retry == 1);
     heartwire_event_free(event);
-    OK(heartwire_destroy(client));
-    CHECK(!is_open(fd));
-}
+    told = outcome(client);
+    CHECK(told.first == id && told.fate == HEARTWIRE_FATE_DROPPED && told.dropped == HEARTWIRE_DROPPED_ABANDONED);
+    expect_message(client, "behind", 6);
 
-/* What cannot be taken stays as it was. */
-static void what_is_refused_stays_the_programs(uint16_t port, const char *path) {
-    heartwire_options *options = heartwire_options_new();
-    heartwire_client client = created(NOWHERE, heartwire_options_new());
-    heartwire_client other;
-    int pair[2], datagrams[2], loose = socket(AF_INET, SOCK_STREAM, 0), fd = dialled(port);
-    CHECK(pipe(pair) == 0 && socketpair(AF_UNIX, SOCK_DGRAM, 0, datagrams) == 0);
-    CHECK(heartwire_connect_over(client, -1) == HEARTWIRE_ERR_ARGUMENT);
-    CHECK(heartwire_connect_over(client, 1000000) == HEARTWIRE_ERR_ARGUMENT);
-    CHECK(heartwire_connect_over(client, pair[0]) == HEARTWIRE_ERR_ARGUMENT);
-    CHECK(strstr(heartwire_last_error(), "no socket") != NULL);
-    CHECK(heartwire_connect_over(client, datagrams[0]) == HEARTWIRE_ERR_ARGUMENT);
-    CHECK(heartwire_connect_over(client, loose) == HEARTWIRE_ERR_ARGUMENT);
-    CHECK(strstr(heartwire_last_error(), "not connected") != NULL);
-    CHECK(is_open(pair[0]) && is_open(datagrams[0]) && is_open(loose));
-    close(pair[0]), close(pair[1]), close(datagrams[0]), close(datagrams[1]), close(loose);
-
-    OK(heartwire_options_set_unix_socket(options, path));
-    OK(heartwire_create(NOWHERE, options, &other));
-    CHECK(heartwire_connect_over(other, fd) == HEARTWIRE_ERR_CONFIG);
-    CHECK(strstr(heartwire_last_error(), "connect_over") != NULL);
-    OK(heartwire_destroy(other));
+    OK(heartwire_stream_begin(client, HEARTWIRE_BINARY, &stream, &id));
+    OK(heartwire_stream_append(stream, whole, 1000, 0, &taken));
+    OK(heartwire_send_text(client, "close 4000", 10, NULL));
     OK(heartwire_close(client, 1000, NULL));
-    CHECK(heartwire_connect_over(client, fd) == HEARTWIRE_ERR_CLOSED);
-    OK(heartwire_destroy(client));
-    CHECK(heartwire_connect_over(client, fd) == HEARTWIRE_ERR_HANDLE);
-    CHECK(is_open(fd) && !(fcntl(fd, F_GETFL) & O_NONBLOCK));
-    close(fd);
-    heartwire_options_free(options);
-}
-
-static void a_unix_socket_is_reached(const char *path, const char *nothing) {
-    heartwire_options *options = heartwire_options_new();
-    heartwire_client client;
-    heartwire_event *event;
-    heartwire_error_info error;
-    char url[300], longer[300];
-    memset(longer, 'x', sizeof longer);
-    longer[sizeof longer - 1] = 0;
-    CHECK(heartwire_options_set_unix_socket(options, "") == HEARTWIRE_ERR_CONFIG);
-    CHECK(heartwire_options_set_unix_socket(options, longer) == HEARTWIRE_ERR_CONFIG);
-    CHECK(strstr(heartwire_last_error(), "299 bytes") != NULL);
-    OK(heartwire_options_set_unix_socket(options, path));
-    OK(heartwire_options_set_tcp_buffers(options, 65536, 0));
-    CHECK(heartwire_create(NOWHERE, options, &client) == HEARTWIRE_ERR_CONFIG);
-    CHECK(strstr(heartwire_last_error(), "settings of TCP") != NULL);
-    OK(heartwire_options_set_tcp_buffers(options, 0, 0));
-    client = created(NOWHERE, options);
-    OK(heartwire_connect(client));
-    heartwire_event_free(next(client, HEARTWIRE_EVENT_OPEN));
-    echoes(client);
-    OK(heartwire_destroy(client));
-
-    snprintf(url, sizeof url, "ws+unix://%s:/feed", path);
-    client = created(url, heartwire_options_new());
-    OK(heartwire_connect(client));
-    event = next(client, HEARTWIRE_EVENT_OPEN);
-    CHECK(strcmp(heartwire_event_url(event), url) == 0);
-    heartwire_event_free(event);
-    echoes(client);
-    OK(heartwire_destroy(client));
-
-    snprintf(url, sizeof url, "ws+unix://%s", nothing);
-    client = created(url, heartwire_options_new());
-    OK(heartwire_connect(client));
-    event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
-    error.size = sizeof error;
-    OK(heartwire_event_error(event, &error));
-    CHECK(error.phase == HEARTWIRE_PHASE_CONNECT && error.os_error == ENOENT && error.will_retry == 1);
-    CHECK(strstr(error.text, nothing) != NULL);
-    heartwire_event_free(event);
-    OK(heartwire_destroy(client));
-}
-
-struct made {
-    uint16_t port;
-    atomic_int calls, frees;
-};
-
-/* Two failures, then a stream. */
-static int dial(heartwire_client client, const char *host, uint16_t port, void *user_data) {
-    struct made *made = user_data;
-    CHECK(heartwire_is_valid(client) && strcmp(host, "::1") == 0 && port == 1);
-    switch (atomic_fetch_add(&made->calls, 1)) {
-    case 0: return -ECONNREFUSED;
-    case 1: return -1;
-    case 2: return 1000000;
-    default: return dialled(made->port);
-    }
-}
-
-static void freed(void *user_data) {
-    atomic_fetch_add(&((struct made *)user_data)->frees, 1);
-}
-
-static void a_function_makes_the_streams(uint16_t port) {
-    struct made made = {0};
-    heartwire_options *options = heartwire_options_new();
-    heartwire_client client;
-    int attempt;
-    made.port = port;
-    OK(heartwire_options_set_dial(options, dial, &made, freed));
-    client = created("ws://[::1]:1/", options);
-    OK(heartwire_connect(client));
-    for (attempt = 0; attempt < 3; attempt++) {
-        heartwire_event *event = next(client, HEARTWIRE_EVENT_CONNECT_FAILED);
-        heartwire_error_info error;
-        error.size = sizeof error;
-        OK(heartwire_event_error(event, &error));
-        CHECK(error.phase == HEARTWIRE_PHASE_CONNECT && error.kind == HEARTWIRE_CAUSE_IO);
-        CHECK(error.os_error == (attempt == 0 ? ECONNREFUSED : 0));
-        heartwire_event_free(event);
-    }
-    heartwire_event_free(next(client, HEARTWIRE_EVENT_OPEN));
-    echoes(client);
-    CHECK(atomic_load(&made.calls) == 4 && atomic_load(&made.frees) == 0);
-    OK(heartwire_destroy(client));
-    CHECK(atomic_load(&made.frees) == 1);
-}
-
-static void tcp_is_set(uint16_t port) {
-    heartwire_options *options = heartwire_options_new();
-    heartwire_client client = HEARTWIRE_CLIENT_INIT;
-    char url[64];
-    CHECK(heartwire_options_set_tcp_keepalive(options, 1500, 1000, 3) == HEARTWIRE_ERR_CONFIG);
-    CHECK(heartwire_options_set_tcp_keepalive(options, 1000, 1000, 0) == HEARTWIRE_ERR_CONFIG);
-    OK(heartwire_options_set_tcp_keepalive(options, 60000, 10000, 6));
-    CHECK(heartwire_options_set_tcp_buffers(options, (size_t)1 << 31, 0) == HEARTWIRE_ERR_CONFIG);
-    OK(heartwire_options_set_tcp_buffers(options, 65536, 65536));
-    CHECK(heartwire_options_set_interface(options, "no such name") == HEARTWIRE_ERR_CONFIG);
-    OK(heartwire_options_set_interface(options, NULL));
-    CHECK(heartwire_options_set_ip_version(options, 5) == HEARTWIRE_ERR_ARGUMENT);
-    OK(heartwire_options_set_ip_version(options, HEARTWIRE_IP_V6));
-    snprintf(url, sizeof url, "ws://127.0.0.1:%u/", (unsigned)port);
-    CHECK(heartwire_create(url, options, &client) == HEARTWIRE_ERR_CONFIG);
-    CHECK(strstr(heartwire_last_error(), "ip_version") != NULL);
-    OK(heartwire_options_set_ip_version(options, HEARTWIRE_IP_V4));
-    client = created(url, options);
-    OK(heartwire_connect(client));
-    heartwire_event_free(next(client, HEARTWIRE_EVENT_OPEN));
-    echoes(client);
+    CHECK(heartwire_stream_append(stream, whole, 1, SOON_MS, &taken) == HEARTWIRE_ERR_CLOSED);
+    CHECK(heartwire_stream_finish(stream) == HEARTWIRE_ERR_CLOSED);
+    CHECK(heartwire_stream_begin(client, HEARTWIRE_BINARY, &stream, &id) == HEARTWIRE_ERR_CLOSED);
+    OK(heartwire_wait_closed(client, SOON_MS));
     OK(heartwire_destroy(client));
 }
 
 int main(int argc, char **argv) {
-    uint16_t port;
-    CHECK(argc == 4);
-    port = (uint16_t)atoi(argv[1]);
-    a_descriptor_is_taken_over(port);
-    what_is_refused_stays_the_programs(port, argv[2]);
-    a_unix_socket_is_reached(argv[2], argv[3]);
-    a_function_makes_the_streams(port);
-    tcp_is_set(port);
+    size_t i;
+    CHECK(argc == 2);
+    for (i = 0; i < WHOLE; i++) {
+        whole[i] = (char)(i % 251);
+    }
+    one_message(argv[1]);
+    bounded(argv[1]);
+    aborted(argv[1]);
     return 0;
 }

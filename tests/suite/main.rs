@@ -69,6 +69,7 @@ mod proxy_tls;
 mod proxy_ways;
 mod reconnect;
 mod refusal;
+mod streaming;
 #[cfg(unix)]
 mod streams;
 #[cfg(feature = "native-tls")]

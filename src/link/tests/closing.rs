@@ -186,3 +186,33 @@ fn a_panic_in_the_users_delay_function_ends_the_client_and_still_tells_the_close
     assert_eq!(bench.after(Input::SessionFailed(reset())), end);
     assert_eq!(bench.due(), None);
 }
+
+#[test]
+fn a_message_given_up_in_the_middle_closes_with_1001_and_the_client_dials_again() {
+    let abandoned = || LinkError::new(Phase::Open, Cause::Abandoned);
+    let mut bench = Bench::open(rules());
+    assert_eq!(bench.after(Input::Abandoned), "error, closing, write close 1001");
+    assert_eq!(bench.after(Input::Abandoned), "", "once");
+    assert_eq!(bench.after(Input::CloseWritten), "shutdown");
+    let again = "end, waiting for 2, close 1001 unclean by Library retries";
+    assert_eq!(bench.after(Input::StreamEnded), again);
+    assert_eq!(bench.at_deadline(), "connecting Resolve, dial 2");
+    assert!(abandoned().to_string().contains("given up"));
+
+    // The session was over before, or is being closed anyway.
+    assert_eq!(bench.after(Input::Abandoned), "");
+    let mut bench = Bench::open(rules());
+    bench.after(CLOSE);
+    assert_eq!(bench.after(Input::Abandoned), "");
+    assert_eq!(bench.after(Input::Drained), "write close 1000");
+}
+
+#[test]
+fn the_users_close_wins_over_a_message_given_up() {
+    let mut bench = Bench::open(rules());
+    bench.after(Input::Abandoned);
+    assert_eq!(bench.after(CLOSE), "");
+    bench.after(Input::CloseWritten);
+    let end = "end, closed, close 1001 unclean by Library final, the end: closed";
+    assert_eq!(bench.after(Input::StreamEnded), end);
+}

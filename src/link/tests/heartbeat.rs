@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::heartbeat::Schedule;
 use crate::event::MessageRef;
-use crate::link::heartbeat::{Beat, Beats, Due};
+use crate::link::heartbeat::{Beat, Beats, Due, STAND_IN};
 
 const DEAD: Option<Due> = Some(Due::Dead { missed: 2 });
 
@@ -337,6 +337,25 @@ fn replies_are_recognised_by_text_or_prefix_and_delivered_only_on_request() {
     assert!(told(Heartbeat::text("ping").any_reply(), "anything"));
     let binary = Beats::new(exact, 0, now).message(MessageRef::Binary(b"pong"), now);
     assert_eq!(binary, (true, None));
+}
+
+#[test]
+fn the_pong_of_the_ping_that_stands_in_for_a_text_is_its_reply() {
+    let settings =
+        Heartbeat::text("ping").reply("pong").every(10 * SEC).timeout(5 * SEC).max_missed(1).reply_only();
+    let mut heart = Heart::new(settings);
+    assert!(heart.beats_at(10));
+    assert_eq!(heart.beats.pong(b"another", heart.at(11)), None);
+    assert_eq!(heart.beats.pong(STAND_IN, heart.at(12)), Some(2 * SEC));
+    assert_eq!(heart.poll(15), None, "alive");
+    assert!(heart.beats_at(20));
+    assert_eq!(heart.poll(25), Some(Due::Dead { missed: 1 }));
+
+    let mut pings = Heart::new(Heartbeat::ping().every(10 * SEC));
+    assert!(pings.beats_at(10));
+    assert_eq!(pings.beats.pong(STAND_IN, pings.at(11)), None);
+    let mut off = Heart::new(Heartbeat::off());
+    assert_eq!(off.beats.pong(STAND_IN, off.at(11)), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod closing;
 mod heartbeat;
 mod link;
 mod outbox;
+mod pieces;
 mod properties;
 mod reconnect;
 mod redirect;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::outbox::OutboxLimits;
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, Part};
 use crate::event::Fate;
 use crate::link::Verdict;
 use crate::link::heartbeat::{Beats, Due};
@@ -19,6 +19,7 @@ enum Step {
     ReconnectNow,
     Close,
     Panicked,
+    Abandoned,
     Prepared(Verdict),
     Phase(usize),
     Opened,
@@ -69,7 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..90_u32).prop_map(|time| Step::Prepared(Verdict::Delay(time * SEC))),
         prop_oneof![Just(1000_u16), Just(1001), Just(1005), Just(1008), Just(4000)].prop_map(Step::PeerClose),
         (0..4_usize).prop_map(Step::SessionFailed),
-        Just(Step::StreamEnded),
+        prop_oneof![3 => Just(Step::StreamEnded), 1 => Just(Step::Abandoned)],
         any::<bool>().prop_map(Step::Paused),
         any::<bool>().prop_map(Step::Held),
         Just(Step::Woke),
@@ -172,6 +173,7 @@ impl World {
             Step::ReconnectNow => Input::ReconnectNow,
             Step::Close => Input::Close { code: 1000, reason: "done" },
             Step::Panicked => Input::CallbackPanicked,
+            Step::Abandoned => Input::Abandoned,
             Step::Phase(phase) => Input::Phase(PHASES[phase]),
             // An attempt that was not begun cannot end.
             Step::Opened if self.dialing => {
@@ -220,7 +222,13 @@ impl World {
                 let free = self.session && self.outbox.is_empty();
                 if let Some(Ok(id)) = free.then(|| self.outbox.pass(len)) {
                     let payload = vec![0; len];
-                    self.framed.push_back(Entry { id, kind: Kind::Text, payload, expires: None });
+                    self.framed.push_back(Entry {
+                        id,
+                        kind: Kind::Text,
+                        part: Part::Whole,
+                        payload,
+                        expires: None,
+                    });
                 }
                 return self.check_outbox();
             }

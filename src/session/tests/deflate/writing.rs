@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::peer::{Peer, agreed};
 use crate::config::deflate::Deflate;
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, Part};
 use crate::event::MessageId;
 use crate::session::tests::frames::{PING, Seen, client};
 use crate::session::tests::stream::{Scripted, Step};
@@ -21,7 +21,13 @@ fn wire(parameters: &str, stream: Scripted) -> Wire<Scripted> {
 }
 
 fn entry(id: u64, payload: &[u8]) -> Entry {
-    Entry { id: MessageId(id), kind: Kind::Binary, payload: payload.to_vec(), expires: None }
+    Entry {
+        id: MessageId(id),
+        kind: Kind::Binary,
+        part: Part::Whole,
+        payload: payload.to_vec(),
+        expires: None,
+    }
 }
 
 /// The data messages as the server reads them.
@@ -198,4 +204,47 @@ proptest! {
         while wire.flush() != Flush::Done {}
         prop_assert_eq!(read(&parameters, &wire.stream.out), messages);
     }
+}
+
+#[test]
+fn a_compressed_message_is_fragmented_after_that_and_says_so_in_its_first_frame_alone() {
+    let mut wire = wire("", Scripted::default());
+    wire.fragment(125);
+    let message = noise(350, 1);
+    for id in [1, 2] {
+        wire.push(entry(id, &message));
+        wire.ping(b"");
+        assert_eq!(wire.flush(), Flush::Done);
+    }
+    let frames = client(&wire.stream.out).0;
+    let data: Vec<_> = frames.iter().filter(|frame| frame.first & 0x08 == 0).collect();
+    let mut peer = Peer::new("");
+    let mut messages: Vec<Vec<u8>> = Vec::new();
+    for frame in data {
+        assert!(frame.payload.len() <= 125);
+        match frame.first & 0x7F {
+            0x42 => messages.push(frame.payload.clone()),
+            0 => messages.last_mut().unwrap().extend(&frame.payload),
+            other => panic!("a frame that begins with {other:#x}"),
+        }
+    }
+    assert!(messages[0].len() > 300 && messages[1].len() < 100, "the second one is in the window");
+    let inflated: Vec<_> = messages.iter().map(|payload| peer.inflate(payload)).collect();
+    assert_eq!(inflated, [message.clone(), message]);
+}
+
+#[test]
+fn a_message_in_pieces_is_not_compressed_and_not_in_the_window() {
+    let mut wire = wire("", Scripted::default());
+    let message = json(1).repeat(10);
+    for (id, part) in
+        [(1, Part::First), (1, Part::Middle), (1, Part::Last), (2, Part::Whole), (3, Part::Whole)]
+    {
+        wire.push(Entry { part, ..entry(id, &message) });
+    }
+    assert_eq!(wire.flush(), Flush::Done);
+    let firsts: Vec<_> = client(&wire.stream.out).0.iter().map(|frame| frame.first).collect();
+    assert_eq!(firsts, [0x02, 0x00, 0x80, 0xC2, 0xC2]);
+    let read = read("", &wire.stream.out);
+    assert_eq!(read, vec![message; 5]);
 }

@@ -1,0 +1,48 @@
+//! The user's side of a message in pieces: begin, append, finish, give up. Nothing here waits or writes: the loop does.
+
+use std::time::Instant;
+
+use crate::entry::Kind;
+use crate::error::SendError;
+use crate::event::{DropReason, MessageId};
+use crate::link::outbox::GivenUp;
+use crate::mailbox::{Inner, Mailbox, News, wake};
+
+impl Mailbox {
+    pub(crate) fn begin_pieces(&self, kind: Kind, now: Instant) -> Result<MessageId, SendError> {
+        self.with_pieces(|inner| {
+            if inner.closing || inner.destroyed || inner.end.is_some() {
+                return Err(SendError::Closed);
+            }
+            inner.outbox.accept_pieces(kind, now)
+        })
+    }
+
+    /// Takes as many bytes as there is room for, which may be none.
+    pub(crate) fn append(&self, id: MessageId, bytes: &[u8]) -> Result<usize, DropReason> {
+        self.with_pieces(|inner| inner.outbox.append(id, bytes))
+    }
+
+    pub(crate) fn finish_pieces(&self, id: MessageId) -> Result<(), DropReason> {
+        self.with_pieces(|inner| inner.outbox.finish_pieces(id))
+    }
+
+    pub(crate) fn give_up_pieces(&self, id: MessageId) {
+        let mut telling = self.telling();
+        self.with_pieces(|inner| match inner.outbox.give_up_pieces(id) {
+            GivenUp::Before => {}
+            GivenUp::Whole => telling.announce(inner, News::Outbox),
+            GivenUp::InTheMiddle => inner.orders.abandoned = true,
+        });
+    }
+
+    /// The loop has to look if there is something to write now, or an order, or an outcome to tell.
+    fn with_pieces<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let result = change(&mut inner);
+        let home = if inner.orders.abandoned { inner.list() } else { inner.list_for_sending() };
+        drop(inner);
+        wake(home);
+        result
+    }
+}

@@ -251,6 +251,26 @@
 #define HEARTWIRE_EVENT_CLOSED_FOR_GOOD 10
 
 /**
+ * A part of a message has come, or no more will come of it.
+ */
+#define HEARTWIRE_EVENT_FRAGMENT 11
+
+/**
+ * The message begins with it.
+ */
+#define HEARTWIRE_FRAGMENT_FIRST 1
+
+/**
+ * The message is whole with it.
+ */
+#define HEARTWIRE_FRAGMENT_LAST 2
+
+/**
+ * There is no such part: the message was cut off here.
+ */
+#define HEARTWIRE_FRAGMENT_ABORTED 4
+
+/**
  * Not a client, or one that was destroyed.
  */
 #define HEARTWIRE_STATE_NONE -1
@@ -1257,7 +1277,8 @@ heartwire_status heartwire_options_set_resolve_timeout(struct heartwire_options 
 heartwire_status heartwire_options_set_close_timeout(struct heartwire_options *options, uint32_t timeout_ms);
 
 /**
- * Sets the longest message that is received. Default: 16 MiB. A longer one is answered with close code 1009.
+ * Sets the longest message that is received, whole or in parts. Default: 16 MiB, or none where
+ * heartwire_options_set_fragments_above() is set. A longer one is answered with close code 1009.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -2428,7 +2449,7 @@ heartwire_status heartwire_response_header(struct heartwire_client client,
 heartwire_event_type heartwire_event_kind(const struct heartwire_event *event);
 
 /**
- * Tells the payload of a message. It has no NUL behind it.
+ * Tells the payload of a message, or of a part of one. It has no NUL behind it.
  *
  * Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number; 0 if it is no message.
  * Threads:   any thread that may use the event.
@@ -2439,7 +2460,7 @@ const uint8_t *heartwire_event_data(const struct heartwire_event *event,
                                     size_t *len);
 
 /**
- * Tells whether a message is text or binary.
+ * Tells whether a message, whole or in parts, is text or binary.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread that may use the event.
@@ -2749,7 +2770,8 @@ heartwire_status heartwire_on_open(struct heartwire_client client,
                                    uint64_t *listener);
 
 /**
- * Calls this for each message. See heartwire_on_open().
+ * Calls this for each message that comes whole: every one, unless heartwire_options_set_fragments_above() says
+ * otherwise. See heartwire_on_open().
  *
  * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
  * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.

@@ -101,6 +101,15 @@ fn attempts_go_where_the_program_and_servers_send_them() {
 }
 
 #[test]
+fn long_messages_come_in_parts() {
+    let _watch = watchdog(60, "fragments");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("fragments", linked), &[&server.url()]);
+    }
+}
+
+#[test]
 fn a_loop_that_is_shared_keeps_its_promises() {
     let _watch = watchdog(120, "loops");
     let server = Server::start(Behaviour::echo());

@@ -67,10 +67,19 @@ pub(crate) struct Config {
     pub(crate) rules: Arc<Rules>,
     pub(crate) outbox: OutboxLimits,
     pub(crate) greetings: Vec<Greeting>,
-    pub(crate) max_message: usize,
+    /// `u64::MAX` is no limit.
+    pub(crate) max_message: u64,
+    /// `usize::MAX`: all messages are delivered whole.
+    pub(crate) fragments_above: usize,
     pub(crate) dispatch: Dispatch,
     pub(crate) inbound_events: usize,
     pub(crate) inbound_bytes: usize,
     pub(crate) report_outcomes: bool,
     pub(crate) stack_size: usize,
+}
+
+impl Config {
+    pub(crate) fn delivers_fragments(&self) -> bool {
+        self.fragments_above < usize::MAX
+    }
 }

@@ -13,7 +13,7 @@ use crate::dispatch::Snapshot;
 use crate::dispatch::queue::Pressure;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase};
-use crate::event::{Event, Opened};
+use crate::event::{Begun, Event, Opened};
 use crate::event_loop::course::{Course, Preparing};
 use crate::event_loop::post::Home;
 use crate::event_loop::session::Session;
@@ -34,6 +34,8 @@ pub(crate) struct Member {
     pub(super) snapshot: Snapshot,
     home: Home,
     pub(super) io: Io,
+    /// The message that is being handed on in fragments.
+    pub(super) begun: Begun,
     /// The attempt in a row, as the link counts.
     pub(super) in_a_row: u32,
     /// Counts attempts: sockets of the one before have other tokens.
@@ -86,6 +88,7 @@ impl Member {
             snapshot: Snapshot::default(),
             home,
             io: Io::Nothing,
+            begun: Begun::default(),
             in_a_row: 0,
             attempt: 0,
             avoid: None,
@@ -305,7 +308,7 @@ impl Member {
             Io::Upgrading(half) => self.io = Io::Upgrading(half),
             Io::Open(mut session) => {
                 self.again |= session.move_bytes(self, registry, now);
-                let drained = !session.paused && !session.is_readable();
+                let drained = !session.paused && !session.is_readable() && !session.has_more();
                 self.io = Io::Open(session);
                 if !drained {
                     return;
@@ -410,12 +413,8 @@ impl Member {
         drop(inner);
         // What waits goes out at once: a new session begins with the wish to write.
         let _ = core.mailbox.park(wire, true, false, None);
-        self.io = Io::Open(Box::new(Session::new(
-            core.config.max_message,
-            accepted.agreed.as_ref(),
-            accepted.rest,
-            token,
-        )));
+        self.io =
+            Io::Open(Box::new(Session::new(&core.config, accepted.agreed.as_ref(), accepted.rest, token)));
     }
 
     fn token(&self) -> Token {

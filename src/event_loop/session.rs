@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use mio::event::Event as Readiness;
 use mio::{Interest, Registry, Token};
 
+use crate::config::Config;
 use crate::core::Core;
 use crate::dispatch::Undelivered;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase, ProtocolFault};
 use crate::event_loop::member::Member;
-
 use crate::link::{Action, Beat, Input};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::stream::Stream;
@@ -34,6 +34,8 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(crate) struct Session {
     inbound: Inbound,
     token: Token,
+    /// So much was inflated that the rest of what came has to wait for the next turn.
+    more: bool,
     /// Messages are not taken, or the user wants none: what came stays in the buffer and the kernel.
     pub(super) paused: bool,
     /// To be dropped as soon as the wire is at hand; `true`: with a reset.
@@ -80,14 +82,19 @@ enum Gave {
 }
 
 impl Session {
-    pub(super) fn new(max_message: usize, agreed: Option<&Agreed>, rest: Vec<u8>, token: Token) -> Session {
+    pub(super) fn new(config: &Config, agreed: Option<&Agreed>, rest: Vec<u8>, token: Token) -> Session {
+        let max_message = usize::try_from(config.max_message).unwrap_or(usize::MAX);
         let mut inbound = Inbound::new(max_message, rest);
+        if config.delivers_fragments() {
+            inbound.hand_on_above(config.fragments_above, config.max_message);
+        }
         if let Some(agreed) = agreed {
             inbound.agree(agreed);
         }
         Session {
             inbound,
             token,
+            more: false,
             paused: false,
             ending: None,
             // Bytes may have come before the socket was watched with this token.
@@ -133,6 +140,11 @@ impl Session {
         self.readable && !self.ended
     }
 
+    /// Whether something came that was not handed on yet, although the user takes it.
+    pub(super) fn has_more(&self) -> bool {
+        self.more
+    }
+
     pub(super) fn wants_to_write(&mut self) {
         self.write_wanted = true;
     }
@@ -172,12 +184,14 @@ impl Session {
                 // First the link's answer to a Close or a fault: once the stream's end is read nothing is written.
                 return true;
             }
-            let readable = |session: &Session| session.is_readable() && (!session.paused || session.over);
+            let readable = |session: &Session| {
+                session.is_readable() && !session.more && (!session.paused || session.over)
+            };
             if (!readable(self) && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
                 if self.shrink_at.is_none() && self.inbound.has_spare() {
                     self.shrink_at = Some(now + QUIET);
                 }
-                return false;
+                return self.more;
             }
             let Some(mut wire) = member.core.mailbox.take_wire() else { return false };
             // TLS may have read while a sender wrote, and no event announces what it holds.
@@ -197,7 +211,7 @@ impl Session {
             if self.ended {
                 return false;
             }
-            if self.inbound.worked_much() {
+            if self.more || self.inbound.worked_much() {
                 break;
             }
         }
@@ -212,28 +226,30 @@ impl Session {
 
     fn hand_on(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
         let core = member.core.clone();
-        while !self.over && !self.paused {
+        self.more = false;
+        while !self.over && !self.paused && !self.more {
             match self.inbound.next() {
                 Ok(None) => return,
                 Ok(Some(Item::Message(message))) => {
-                    core.mailbox.received.count(message.as_bytes().len());
+                    core.mailbox.received.count(message.as_bytes().len() as u64);
                     let wanted = member.link.message(message, now);
-                    let mut full = false;
+                    let mut told = Ok(false);
                     if wanted && core.mailbox.signals() & CLOSING == 0 {
-                        match core.dispatcher.message(&member.client, &mut member.snapshot, message) {
-                            Ok(no_room) => full = no_room,
-                            Err(Undelivered::Panicked) => member.callback_panicked(now),
-                            Err(Undelivered::NoMemory) => {
-                                let fault = ProtocolFault::NoMemory(message.as_bytes().len() as u64);
-                                return self.fault(fault, member, now);
-                            }
-                        }
+                        told = core.dispatcher.message(&member.client, &mut member.snapshot, message);
                     }
-                    let signals = core.mailbox.signals();
-                    if signals & DESTROYED != 0 {
+                    let bytes = message.as_bytes().len();
+                    if !self.goes_on(told, bytes, member, now) {
                         return;
                     }
-                    self.paused = signals & CLOSING == 0 && (full || signals & PAUSED != 0);
+                }
+                Ok(Some(Item::Fragment(fragment))) => {
+                    let told = member.tell_fragment(fragment, now);
+                    let bytes = fragment.as_bytes().len();
+                    if !self.goes_on(told, bytes, member, now) {
+                        return;
+                    }
+                    // A few bytes may inflate to a great many fragments.
+                    self.more = self.inbound.worked_much();
                 }
                 Ok(Some(Item::Ping(payload))) => {
                     self.pong = Some(payload.to_vec());
@@ -248,6 +264,32 @@ impl Session {
                 Err(fault) => self.fault(fault, member, now),
             }
         }
+    }
+
+    /// After a message, or a part of one, of so many bytes: whether the next one is looked at.
+    #[inline]
+    fn goes_on(
+        &mut self,
+        told: Result<bool, Undelivered>,
+        bytes: usize,
+        member: &mut Member,
+        now: Instant,
+    ) -> bool {
+        let mut full = false;
+        match told {
+            Ok(no_room) => full = no_room,
+            Err(Undelivered::Panicked) => member.callback_panicked(now),
+            Err(Undelivered::NoMemory) => {
+                self.fault(ProtocolFault::NoMemory(bytes as u64), member, now);
+                return false;
+            }
+        }
+        let signals = member.core.mailbox.signals();
+        if signals & DESTROYED != 0 {
+            return false;
+        }
+        self.paused = signals & CLOSING == 0 && (full || signals & PAUSED != 0);
+        true
     }
 
     /// Nothing that follows is read as messages.

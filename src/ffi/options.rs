@@ -37,6 +37,7 @@ pub struct heartwire_options {
     resolve_timeout: Option<Duration>,
     close_timeout: Option<Duration>,
     max_message: Option<usize>,
+    pub(super) fragments_above: usize,
     dispatch: Dispatch,
     inbound_queue: Option<(usize, usize)>,
     report_outcomes: bool,
@@ -82,6 +83,7 @@ impl heartwire_options {
             resolve_timeout: None,
             close_timeout: None,
             max_message: None,
+            fragments_above: usize::MAX,
             dispatch: Dispatch::default(),
             inbound_queue: None,
             report_outcomes: false,
@@ -119,6 +121,7 @@ impl heartwire_options {
             .reconnect(reconnect)
             .outbox(self.outbox.clone())
             .dispatch(self.dispatch)
+            .fragments_above(self.fragments_above)
             .report_outcomes(self.report_outcomes);
         #[cfg(feature = "native-tls")]
         {
@@ -403,7 +406,8 @@ pub unsafe extern "C" fn heartwire_options_set_close_timeout(
     })
 }
 
-/// Sets the longest message that is received. Default: 16 MiB. A longer one is answered with close code 1009.
+/// Sets the longest message that is received, whole or in parts. Default: 16 MiB, or none where
+/// heartwire_options_set_fragments_above() is set. A longer one is answered with close code 1009.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -13,6 +13,10 @@
 //! it, never because a header claims much; where there is no memory for that, the message is a fault.
 //!
 //! The bytes of a compressed message go through [`Inflater`] as they arrive, which has a buffer of its own.
+//!
+//! What is too long to be kept whole is dealt with in [`fragments`].
+
+pub(super) mod fragments;
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -22,7 +26,7 @@ use simdutf8::{basic, compat};
 use super::deflate::{Agreed, Inflater};
 use super::frame::{self, CONTROL_MAX, HEAD_MAX, Head, Opcode};
 use crate::error::ProtocolFault;
-use crate::event::MessageRef;
+use crate::event::{FragmentRef, MessageRef};
 
 /// What a new client holds, and a quiet one: enough for a pong, or a few short messages.
 const IDLE: usize = 512;
@@ -47,6 +51,8 @@ pub(crate) struct Fill {
 pub(crate) enum Item<'a> {
     /// A message, whole.
     Message(MessageRef<'a>),
+    /// A part of a message that is too long for that.
+    Fragment(FragmentRef<'a>),
     Ping(&'a [u8]),
     Pong(&'a [u8]),
     /// The last item of a session; the code is 1005 when the frame has none.
@@ -58,7 +64,12 @@ pub(crate) enum Item<'a> {
 
 /// The reading half of a session: buffer, frame parser, assembly.
 pub(crate) struct Inbound {
-    max_message: usize,
+    /// The longest message, whole or in fragments.
+    max_message: u64,
+    /// A longer one is handed on in fragments; `usize::MAX`: none is.
+    above: usize,
+    /// The longest message that is kept whole: the smaller one of these.
+    most_whole: usize,
     /// Its length is what was initialised, at most `size`.
     buf: Vec<u8>,
     /// How long it may get where it is.
@@ -91,11 +102,13 @@ struct Partial {
     end: usize,
     /// Up to here it is UTF-8.
     valid: usize,
+    /// It goes in fragments, and so many bytes of it were handed on; `start` is behind them.
+    told: Option<u64>,
 }
 
 /// What is missing of a data frame.
 struct Payload {
-    left: usize,
+    left: u64,
     fin: bool,
 }
 
@@ -104,6 +117,36 @@ struct Found {
     opcode: Opcode,
     place: Range<usize>,
     inflated: bool,
+    /// Where a fragment of a message begins in it, and whether it is the last one.
+    fragment: Option<(u64, bool)>,
+}
+
+impl Found {
+    fn whole(opcode: Opcode, place: Range<usize>) -> Found {
+        Found { opcode, place, inflated: false, fragment: None }
+    }
+}
+
+impl Payload {
+    /// What has arrived of it, of so many bytes.
+    fn of(&self, arrived: usize) -> usize {
+        usize::try_from(self.left).map_or(arrived, |left| left.min(arrived))
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.left -= bytes as u64;
+    }
+}
+
+impl Partial {
+    fn new(head: &Head, start: usize) -> Partial {
+        let text = head.opcode == Opcode::Text;
+        Partial { text, compressed: head.compressed, start, end: start, valid: start, told: None }
+    }
+
+    fn opcode(&self) -> Opcode {
+        if self.text { Opcode::Text } else { Opcode::Binary }
+    }
 }
 
 impl Inbound {
@@ -112,7 +155,9 @@ impl Inbound {
         let mut buf = vec![0; rest.len().next_power_of_two().max(IDLE)];
         buf[..rest.len()].copy_from_slice(&rest);
         Inbound {
-            max_message,
+            max_message: max_message as u64,
+            above: usize::MAX,
+            most_whole: max_message,
             size: buf.len(),
             buf,
             no_memory: None,
@@ -186,7 +231,11 @@ impl Inbound {
             Some(inflater) if found.inflated => inflater.message(),
             _ => &self.buf[found.place],
         };
-        match item(found.opcode, payload) {
+        let item = match found.fragment {
+            None => item(found.opcode, payload),
+            Some(place) => fragments::item(found.opcode, payload, place),
+        };
+        match item {
             Ok(item) => {
                 self.over = matches!(item, Item::Close { .. });
                 Ok(Some(item))
@@ -264,28 +313,35 @@ impl Inbound {
                     return Ok(None);
                 }
                 self.start = body + size;
-                return Ok(Some(Found { opcode: head.opcode, place: body..body + size, inflated: false }));
+                return Ok(Some(Found::whole(head.opcode, body..body + size)));
             }
             if self.is_compressed(&head) {
                 self.begin_compressed(&head)?;
                 continue;
             }
 
-            let so_far = self.message.as_ref().map_or(0, |message| message.end - message.start);
+            let most = match &self.message {
+                None => self.most_whole,
+                Some(message) if message.told.is_none() => self.most_whole - (message.end - message.start),
+                Some(_) => {
+                    self.begin_fragment(&head)?;
+                    continue;
+                }
+            };
             let size = match usize::try_from(head.payload) {
-                Ok(size) if size <= self.max_message - so_far => size,
-                _ => return Err(ProtocolFault::TooBig(self.max_message as u64)),
+                Ok(size) if size <= most => size,
+                _ => {
+                    self.begin_fragment(&head)?;
+                    continue;
+                }
             };
             if head.fin && self.message.is_none() && size <= arrived {
                 self.start = body + size;
-                return Ok(Some(Found { opcode: head.opcode, place: body..body + size, inflated: false }));
+                return Ok(Some(Found::whole(head.opcode, body..body + size)));
             }
-            if self.message.is_none() {
-                let text = head.opcode == Opcode::Text;
-                self.message = Some(Partial { text, compressed: false, start: body, end: body, valid: body });
-            }
+            self.message.get_or_insert_with(|| Partial::new(&head, body));
             self.start = body;
-            self.frame = Some(Payload { left: size, fin: head.fin });
+            self.frame = Some(Payload { left: head.payload, fin: head.fin });
         }
     }
 
@@ -302,8 +358,7 @@ impl Inbound {
         let Some(inflater) = &mut self.inflater else { return Ok(()) };
         if self.message.is_none() {
             inflater.begin();
-            let text = head.opcode == Opcode::Text;
-            self.message = Some(Partial { text, compressed: true, start: 0, end: 0, valid: 0 });
+            self.message = Some(Partial::new(head, 0));
         }
         let left = inflater.claim(head.payload, self.max_message)?;
         self.start += head.size;
@@ -313,19 +368,22 @@ impl Inbound {
 
     /// [`assemble`](Self::assemble) for a compressed message.
     fn inflate(&mut self) -> Result<Option<Found>, ProtocolFault> {
+        if self.above < usize::MAX {
+            return self.inflate_on();
+        }
         let (Some(payload), Some(message), Some(inflater)) =
             (&mut self.frame, &self.message, &mut self.inflater)
         else {
             return Ok(None);
         };
-        let text = message.text;
-        let size = payload.left.min(self.end - self.start);
+        let opcode = message.opcode();
+        let size = payload.of(self.end - self.start);
         let arrived = &self.buf[self.start..self.start + size];
         self.start += size;
-        payload.left -= size;
+        payload.take(size);
         let frame_done = payload.left == 0;
         let whole = frame_done && payload.fin;
-        inflater.take(arrived, text, whole, self.max_message)?;
+        inflater.take(arrived, message.text, whole, self.most_whole)?;
         if frame_done {
             self.frame = None;
         }
@@ -333,8 +391,7 @@ impl Inbound {
             return Ok(None);
         }
         self.message = None;
-        let opcode = if text { Opcode::Text } else { Opcode::Binary };
-        Ok(Some(Found { opcode, place: 0..0, inflated: true }))
+        Ok(Some(Found { inflated: true, ..Found::whole(opcode, 0..0) }))
     }
 
     /// Takes what arrived of a data frame into its message; answers the message when that was the last of it.
@@ -343,20 +400,22 @@ impl Inbound {
         if message.compressed {
             return self.inflate();
         }
-        let size = payload.left.min(self.end - self.start);
+        let size = payload.of(self.end - self.start);
         if message.end != self.start {
             self.buf.copy_within(self.start..self.start + size, message.end);
         }
         message.end += size;
         self.start += size;
-        payload.left -= size;
+        payload.take(size);
+        if message.told.is_some() {
+            return self.hand_on();
+        }
         let frame_done = payload.left == 0;
         if frame_done && payload.fin {
-            let opcode = if message.text { Opcode::Text } else { Opcode::Binary };
-            let place = message.start..message.end;
+            let found = Found::whole(message.opcode(), message.start..message.end);
             self.frame = None;
             self.message = None;
-            return Ok(Some(Found { opcode, place, inflated: false }));
+            return Ok(Some(found));
         }
         if message.text {
             // Fails at once, and not when the message ends: Autobahn 6.4. A character may end in the next piece.
@@ -392,7 +451,7 @@ impl Inbound {
         let size = self.size;
         let wants_more = self.filled && size < TRAFFIC && !self.over;
         // With all parsed, no more than one message and a bit of a frame can be in the buffer.
-        let most = self.max_message.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
+        let most = self.most_whole.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
         // To move almost all of it down for a little room would only be done again, with more.
         let crowded = self.end == size && live > size - size / 8 && size < most;
         if wants_more || crowded || live == size {

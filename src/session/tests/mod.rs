@@ -1,6 +1,7 @@
 //! The promises of this room that need more than one of its files.
 
 mod delivery;
+mod fragments;
 mod frames;
 mod reader;
 mod stream;
@@ -9,6 +10,7 @@ mod wire;
 
 #[cfg(feature = "deflate")]
 mod deflate {
+    mod fragments;
     mod negotiation;
     mod peer;
     mod reading;

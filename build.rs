@@ -16,7 +16,7 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 25] = [
+    const FILES: [&str; 26] = [
         "handles.rs",
         "status.rs",
         "numbers.rs",
@@ -38,6 +38,7 @@ mod header {
         "event_way.rs",
         "events.rs",
         "callbacks.rs",
+        "fragments.rs",
         "user_data.rs",
         "event_loop.rs",
         "logger.rs",

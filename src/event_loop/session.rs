@@ -227,7 +227,7 @@ impl Session {
     fn hand_on(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
         let core = member.core.clone();
         self.more = false;
-        while !self.over && !self.paused && !self.more {
+        while !self.over && !self.paused {
             match self.inbound.next() {
                 Ok(None) => return,
                 Ok(Some(Item::Message(message))) => {
@@ -250,6 +250,9 @@ impl Session {
                     }
                     // A few bytes may inflate to a great many fragments.
                     self.more = self.inbound.worked_much();
+                    if self.more {
+                        return;
+                    }
                 }
                 Ok(Some(Item::Ping(payload))) => {
                     self.pong = Some(payload.to_vec());

@@ -204,8 +204,8 @@ pub struct Reader(Inbound);
 pub enum Item<'a> {
     /// A message.
     Message(MessageRef<'a>),
-    /// A part of a message that is too long for that.
-    Fragment(FragmentRef<'a>),
+    /// A part of a message that is too long for that: [`Reader::fragment`] gives it.
+    Fragment,
     /// A ping's payload.
     Ping(&'a [u8]),
     /// A pong's payload.
@@ -240,11 +240,16 @@ impl Reader {
     pub fn next(&mut self) -> Result<Option<Item<'_>>, ProtocolFault> {
         Ok(self.0.next()?.map(|item| match item {
             reader::Item::Message(message) => Item::Message(message),
-            reader::Item::Fragment(fragment) => Item::Fragment(fragment),
+            reader::Item::Fragment => Item::Fragment,
             reader::Item::Ping(payload) => Item::Ping(payload),
             reader::Item::Pong(payload) => Item::Pong(payload),
             reader::Item::Close { code, reason } => Item::Close(code, reason),
         }))
+    }
+
+    /// The part of a message that was announced.
+    pub fn fragment(&mut self) -> Result<FragmentRef<'_>, ProtocolFault> {
+        self.0.fragment()
     }
 
     /// Gives memory back, as the loop does after a while without need for it.

@@ -142,26 +142,11 @@ impl<'a> Session<'a> {
         loop {
             let got = match self.reader.next() {
                 Ok(None) => break,
-                Ok(Some(Item::Fragment(part))) => {
-                    let above = self.above.expect("fragments were asked for");
-                    let bytes = part.as_bytes();
-                    assert_eq!(part.offset(), self.begun.len() as u64);
-                    assert!(!bytes.is_empty() || part.is_last(), "{part}");
-                    assert!(bytes.len() <= above.max(TRAFFIC) + BESIDES, "{part}");
-                    if let Some(text) = part.as_text() {
-                        std::str::from_utf8(text.as_bytes()).expect("a part of a text is UTF-8");
-                    }
-                    self.begun.extend_from_slice(bytes);
-                    if !part.is_last() {
-                        continue;
-                    }
-                    let message = std::mem::take(&mut self.begun);
-                    assert!(message.len() > above, "{part}");
-                    match part.is_text() {
-                        true => Got::Text(String::from_utf8(message).expect("a text is UTF-8")),
-                        false => Got::Binary(message),
-                    }
-                }
+                Ok(Some(Item::Fragment)) => match self.take_part() {
+                    Ok(None) => continue,
+                    Ok(Some(message)) => message,
+                    Err(fault) => Got::Fault(fault),
+                },
                 Ok(Some(Item::Message(message)))
                     if self.above.is_some_and(|above| message.as_bytes().len() > above) =>
                 {
@@ -180,8 +165,38 @@ impl<'a> Session<'a> {
             self.answer(&got, closes_early);
             self.got.push(got);
         }
-        let most = self.above.unwrap_or(self.limit).min(self.limit).saturating_add(BESIDES).max(TRAFFIC).max(self.given.next_power_of_two());
+        let most = self
+            .above
+            .unwrap_or(self.limit)
+            .min(self.limit)
+            .saturating_add(BESIDES)
+            .max(TRAFFIC)
+            .max(self.given.next_power_of_two());
         assert!(self.reader.buffer_size() <= most, "{} of {most} bytes", self.reader.buffer_size());
+    }
+
+    /// The message, if this was its last part.
+    fn take_part(&mut self) -> Result<Option<Got>, ProtocolFault> {
+        let above = self.above.expect("fragments were asked for");
+        let part = self.reader.fragment()?;
+        let bytes = part.as_bytes();
+        assert_eq!(part.offset(), self.begun.len() as u64);
+        assert!(!bytes.is_empty() || part.is_last(), "{part}");
+        assert!(bytes.len() <= above.max(TRAFFIC) + BESIDES, "{part}");
+        if let Some(text) = part.as_text() {
+            std::str::from_utf8(text.as_bytes()).expect("a part of a text is UTF-8");
+        }
+        self.begun.extend_from_slice(bytes);
+        if !part.is_last() {
+            return Ok(None);
+        }
+        let message = std::mem::take(&mut self.begun);
+        assert!(message.len() > above, "{part}");
+        Ok(Some(if part.is_text() {
+            Got::Text(String::from_utf8(message).expect("a text is UTF-8"))
+        } else {
+            Got::Binary(message)
+        }))
     }
 
     fn answer(&mut self, got: &Got, closes_early: bool) {

@@ -233,24 +233,25 @@ impl Session {
                 Ok(Some(Item::Message(message))) => {
                     core.mailbox.received.count(message.as_bytes().len() as u64);
                     let wanted = member.link.message(message, now);
-                    let mut told = Ok(false);
+                    let mut full = false;
                     if wanted && core.mailbox.signals() & CLOSING == 0 {
-                        told = core.dispatcher.message(&member.client, &mut member.snapshot, message);
+                        match core.dispatcher.message(&member.client, &mut member.snapshot, message) {
+                            Ok(no_room) => full = no_room,
+                            Err(Undelivered::Panicked) => member.callback_panicked(now),
+                            Err(Undelivered::NoMemory) => {
+                                let fault = ProtocolFault::NoMemory(message.as_bytes().len() as u64);
+                                return self.fault(fault, member, now);
+                            }
+                        }
                     }
-                    let bytes = message.as_bytes().len();
-                    if !self.goes_on(told, bytes, member, now) {
+                    let signals = core.mailbox.signals();
+                    if signals & DESTROYED != 0 {
                         return;
                     }
+                    self.paused = signals & CLOSING == 0 && (full || signals & PAUSED != 0);
                 }
-                Ok(Some(Item::Fragment(fragment))) => {
-                    let told = member.tell_fragment(fragment, now);
-                    let bytes = fragment.as_bytes().len();
-                    if !self.goes_on(told, bytes, member, now) {
-                        return;
-                    }
-                    // A few bytes may inflate to a great many fragments.
-                    self.more = self.inbound.worked_much();
-                    if self.more {
+                Ok(Some(Item::Fragment)) => {
+                    if !self.hand_on_fragment(member, now) {
                         return;
                     }
                 }
@@ -269,30 +270,26 @@ impl Session {
         }
     }
 
-    /// After a message, or a part of one, of so many bytes: whether the next one is looked at.
-    #[inline]
-    fn goes_on(
-        &mut self,
-        told: Result<bool, Undelivered>,
-        bytes: usize,
-        member: &mut Member,
-        now: Instant,
-    ) -> bool {
+    /// Hands on a part of a message; whether the next one is looked at. A few bytes may inflate to a great many, and then
+    /// the rest is for the next turn.
+    #[cold]
+    fn hand_on_fragment(&mut self, member: &mut Member, now: Instant) -> bool {
         let mut full = false;
-        match told {
-            Ok(no_room) => full = no_room,
-            Err(Undelivered::Panicked) => member.callback_panicked(now),
-            Err(Undelivered::NoMemory) => {
-                self.fault(ProtocolFault::NoMemory(bytes as u64), member, now);
-                return false;
-            }
+        match self.inbound.fragment() {
+            Ok(fragment) => match member.tell_fragment(fragment, now) {
+                Ok(no_room) => full = no_room,
+                Err(Undelivered::Panicked) => member.callback_panicked(now),
+                Err(Undelivered::NoMemory) => {
+                    let fault = ProtocolFault::NoMemory(fragment.as_bytes().len() as u64);
+                    self.fault(fault, member, now);
+                }
+            },
+            Err(fault) => self.fault(fault, member, now),
         }
         let signals = member.core.mailbox.signals();
-        if signals & DESTROYED != 0 {
-            return false;
-        }
         self.paused = signals & CLOSING == 0 && (full || signals & PAUSED != 0);
-        true
+        self.more = self.inbound.worked_much();
+        signals & DESTROYED == 0 && !self.more
     }
 
     /// Nothing that follows is read as messages.

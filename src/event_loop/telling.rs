@@ -91,6 +91,7 @@ impl Member {
     }
 
     /// Hands on a part of a message; answers whether the user has no room for a further one.
+    #[cold]
     pub(super) fn tell_fragment(
         &mut self,
         fragment: FragmentRef<'_>,

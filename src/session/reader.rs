@@ -23,10 +23,11 @@ use std::ops::Range;
 
 use simdutf8::{basic, compat};
 
+use self::fragments::Cut;
 use super::deflate::{Agreed, Inflater};
 use super::frame::{self, CONTROL_MAX, HEAD_MAX, Head, Opcode};
 use crate::error::ProtocolFault;
-use crate::event::{FragmentRef, MessageRef};
+use crate::event::MessageRef;
 
 /// What a new client holds, and a quiet one: enough for a pong, or a few short messages.
 const IDLE: usize = 512;
@@ -51,8 +52,9 @@ pub(crate) struct Fill {
 pub(crate) enum Item<'a> {
     /// A message, whole.
     Message(MessageRef<'a>),
-    /// A part of a message that is too long for that.
-    Fragment(FragmentRef<'a>),
+    /// A part of a message that is too long for that: [`Inbound::fragment`] gives it. Were it in here, every message
+    /// would be handed on through memory.
+    Fragment,
     Ping(&'a [u8]),
     Pong(&'a [u8]),
     /// The last item of a session; the code is 1005 when the frame has none.
@@ -84,6 +86,8 @@ pub(crate) struct Inbound {
     message: Option<Partial>,
     /// The data frame whose payload is arriving; only while `message` is there.
     frame: Option<Payload>,
+    /// The fragment that was found last.
+    cut: Cut,
     /// The last read took all the room there was.
     filled: bool,
     /// How far the buffer was used since the last `shrink`.
@@ -117,13 +121,13 @@ struct Found {
     opcode: Opcode,
     place: Range<usize>,
     inflated: bool,
-    /// Where a fragment of a message begins in it, and whether it is the last one.
-    fragment: Option<(u64, bool)>,
+    /// It is only a fragment, and described there.
+    fragment: bool,
 }
 
 impl Found {
     fn whole(opcode: Opcode, place: Range<usize>) -> Found {
-        Found { opcode, place, inflated: false, fragment: None }
+        Found { opcode, place, inflated: false, fragment: false }
     }
 }
 
@@ -165,6 +169,7 @@ impl Inbound {
             end: rest.len(),
             message: None,
             frame: None,
+            cut: Cut::default(),
             filled: false,
             peak: rest.len(),
             over: false,
@@ -227,15 +232,14 @@ impl Inbound {
                 return Err(fault);
             }
         };
+        if found.fragment {
+            return Ok(Some(Item::Fragment));
+        }
         let payload = match &self.inflater {
             Some(inflater) if found.inflated => inflater.message(),
             _ => &self.buf[found.place],
         };
-        let item = match found.fragment {
-            None => item(found.opcode, payload),
-            Some(place) => fragments::item(found.opcode, payload, place),
-        };
-        match item {
+        match item(found.opcode, payload) {
             Ok(item) => {
                 self.over = matches!(item, Item::Close { .. });
                 Ok(Some(item))
@@ -315,21 +319,14 @@ impl Inbound {
                 self.start = body + size;
                 return Ok(Some(Found::whole(head.opcode, body..body + size)));
             }
-            if self.is_compressed(&head) {
-                self.begin_compressed(&head)?;
+            if self.is_special(&head) {
+                self.begin_special(&head)?;
                 continue;
             }
 
-            let most = match &self.message {
-                None => self.most_whole,
-                Some(message) if message.told.is_none() => self.most_whole - (message.end - message.start),
-                Some(_) => {
-                    self.begin_fragment(&head)?;
-                    continue;
-                }
-            };
+            let so_far = self.message.as_ref().map_or(0, |message| message.end - message.start);
             let size = match usize::try_from(head.payload) {
-                Ok(size) if size <= most => size,
+                Ok(size) if size <= self.most_whole - so_far => size,
                 _ => {
                     self.begin_fragment(&head)?;
                     continue;
@@ -345,11 +342,19 @@ impl Inbound {
         }
     }
 
-    /// Whether this frame's payload is to be inflated: the first frame of a message says it for all.
-    fn is_compressed(&self, head: &Head) -> bool {
+    /// Whether this frame's payload is to be inflated, which the first frame of a message says for all, or the message
+    /// goes in fragments already.
+    fn is_special(&self, head: &Head) -> bool {
         match &self.message {
-            Some(message) => message.compressed,
+            Some(message) => message.compressed || message.told.is_some(),
             None => head.compressed,
+        }
+    }
+
+    fn begin_special(&mut self, head: &Head) -> Result<(), ProtocolFault> {
+        match &self.message {
+            Some(message) if message.told.is_some() => self.begin_fragment(head),
+            _ => self.begin_compressed(head),
         }
     }
 

@@ -3,13 +3,29 @@
 //! Whether a message is one of them follows from its length alone, however its bytes were cut: as soon as a frame
 //! claims more than is kept, or more than that has come out of the inflater. What was kept of it until then is its first
 //! fragment. Of a text only whole characters are handed on, so that at most three bytes wait for what comes next.
+//!
+//! All of it is marked as cold: the way of short messages is to stay as small as it is without this, and a fragment is
+//! large enough not to mind.
 
+use std::ops::Range;
 use std::str::from_utf8;
 
-use super::{Found, Inbound, Item, Partial, Payload};
+use simdutf8::basic;
+
+use super::{Found, Inbound, Partial, Payload};
 use crate::error::ProtocolFault;
-use crate::event::FragmentRef;
-use crate::session::frame::{Head, Opcode};
+use crate::event::{FragmentRef, MessageRef};
+use crate::session::frame::Head;
+
+/// A fragment that was found: where it stands in the buffer, unless it came out of the inflater, and in its message.
+#[derive(Default)]
+pub(super) struct Cut {
+    text: bool,
+    place: Range<usize>,
+    inflated: bool,
+    offset: u64,
+    last: bool,
+}
 
 /// What the inflater made of some bytes.
 #[cfg_attr(not(feature = "deflate"), allow(dead_code, reason = "without the feature nothing is inflated"))]
@@ -43,6 +59,7 @@ impl Inbound {
     }
 
     /// A frame with which its message is longer than may be kept. Its length is judged before its payload.
+    #[cold]
     pub(super) fn begin_fragment(&mut self, head: &Head) -> Result<(), ProtocolFault> {
         let so_far = self.held() as u64 + self.message.as_ref().and_then(|message| message.told).unwrap_or(0);
         if self.above == usize::MAX || head.payload > self.max_message - so_far {
@@ -56,6 +73,7 @@ impl Inbound {
     }
 
     /// What is there of the message, up to the end of a character.
+    #[cold]
     pub(super) fn hand_on(&mut self) -> Result<Option<Found>, ProtocolFault> {
         let (Some(payload), Some(message)) = (&self.frame, &mut self.message) else { return Ok(None) };
         let frame_done = payload.left == 0;
@@ -64,31 +82,58 @@ impl Inbound {
         let size = if message.text && !last { whole_characters(there)? } else { there.len() };
         let place = message.start..message.start + size;
         let offset = message.told.unwrap_or(0);
-        let found = Found { fragment: Some((offset, last)), ..Found::whole(message.opcode(), place.clone()) };
         message.start = place.end;
         message.valid = place.end;
+        self.cut = Cut { text: message.text, place, inflated: false, offset, last };
         message.told = Some(offset + size as u64);
         if frame_done {
             self.frame = None;
         }
+        let found = Found { fragment: true, ..Found::whole(message.opcode(), 0..0) };
         if last {
             self.message = None;
         }
         Ok((size > 0 || last).then_some(found))
     }
 
-    /// The same for a compressed message, which may turn out to be short.
+    /// The fragment that [`next`](Self::next) has announced; call it once, and before the next one. Here its text is looked
+    /// at, all but the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    #[cold]
+    pub(crate) fn fragment(&mut self) -> Result<FragmentRef<'_>, ProtocolFault> {
+        let cut = &self.cut;
+        let payload = match &self.inflater {
+            Some(inflater) if cut.inflated => inflater.message(),
+            _ => &self.buf[cut.place.clone()],
+        };
+        if !cut.text {
+            return Ok(FragmentRef::new(MessageRef::Binary(payload), cut.offset, cut.last));
+        }
+        match basic::from_utf8(payload) {
+            Ok(text) => Ok(FragmentRef::new(MessageRef::Text(text), cut.offset, cut.last)),
+            Err(_) => {
+                self.over = true;
+                Err(ProtocolFault::Utf8)
+            }
+        }
+    }
+
+    /// As [`hand_on`](Self::hand_on), of a compressed message, which may turn out to be short.
+    #[cold]
     pub(super) fn inflate_on(&mut self) -> Result<Option<Found>, ProtocolFault> {
         let (Some(payload), Some(message), Some(inflater)) =
             (&mut self.frame, &self.message, &mut self.inflater)
         else {
             return Ok(None);
         };
-        let opcode = message.opcode();
+        let (opcode, text) = (message.opcode(), message.text);
         let size = payload.of(self.end - self.start);
         let arrived = &self.buf[self.start..self.start + size];
         let last = payload.fin && payload.left == size as u64;
-        let passed = inflater.pass_on(arrived, message.text, last, self.above, self.max_message)?;
+        let passed = inflater.pass_on(arrived, text, last, self.above, self.max_message)?;
         self.start += passed.taken;
         payload.take(passed.taken);
         if payload.left == 0 && !passed.pending {
@@ -96,25 +141,16 @@ impl Inbound {
         }
         let fragment = match passed.part {
             Part::Nothing => return Ok(None),
-            Part::Whole => None,
-            Part::Fragment { offset, last } => Some((offset, last)),
+            Part::Whole => false,
+            Part::Fragment { offset, last } => {
+                self.cut = Cut { text, place: 0..0, inflated: true, offset, last };
+                true
+            }
         };
-        if fragment.is_none_or(|(_, last)| last) {
+        if !fragment || self.cut.last {
             self.message = None;
         }
         Ok(Some(Found { inflated: true, fragment, ..Found::whole(opcode, 0..0) }))
-    }
-}
-
-/// A fragment's item. Here its text is looked at, all but the end.
-pub(super) fn item(
-    opcode: Opcode,
-    payload: &[u8],
-    (offset, last): (u64, bool),
-) -> Result<Item<'_>, ProtocolFault> {
-    match super::item(opcode, payload)? {
-        Item::Message(payload) => Ok(Item::Fragment(FragmentRef::new(payload, offset, last))),
-        other => Ok(other),
     }
 }
 

@@ -29,7 +29,7 @@ impl Got {
         match item {
             Item::Message(MessageRef::Text(text)) => Got::Text(text.to_owned()),
             Item::Message(MessageRef::Binary(bytes)) => Got::Binary(bytes.to_vec()),
-            Item::Fragment(fragment) => Got::Fragment(fragment.to_fragment()),
+            Item::Fragment => unreachable!("it is taken apart from these"),
             Item::Ping(payload) => Got::Ping(payload.to_vec()),
             Item::Pong(payload) => Got::Pong(payload.to_vec()),
             Item::Close { code, reason } => Got::Close(code, reason.to_owned()),
@@ -40,6 +40,10 @@ impl Got {
 fn drain(inbound: &mut Inbound, into: &mut Vec<Got>) {
     loop {
         match inbound.next() {
+            Ok(Some(Item::Fragment)) => into.push(match inbound.fragment() {
+                Ok(part) => Got::Fragment(part.to_fragment()),
+                Err(fault) => Got::Fault(fault),
+            }),
             Ok(Some(item)) => into.push(Got::from(item)),
             Ok(None) => return,
             Err(fault) => into.push(Got::Fault(fault)),

@@ -16,7 +16,7 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 29] = [
+    const FILES: [&str; 30] = [
         "handles.rs",
         "stream_handles.rs",
         "status.rs",
@@ -42,6 +42,7 @@ mod header {
         "event_way.rs",
         "events.rs",
         "callbacks.rs",
+        "fragments.rs",
         "user_data.rs",
         "event_loop.rs",
         "logger.rs",

@@ -258,6 +258,26 @@
 #define HEARTWIRE_EVENT_CLOSED_FOR_GOOD 10
 
 /**
+ * A part of a message has come, or no more will come of it.
+ */
+#define HEARTWIRE_EVENT_FRAGMENT 11
+
+/**
+ * The message begins with it.
+ */
+#define HEARTWIRE_FRAGMENT_FIRST 1
+
+/**
+ * The message is whole with it.
+ */
+#define HEARTWIRE_FRAGMENT_LAST 2
+
+/**
+ * There is no such part: the message was cut off here.
+ */
+#define HEARTWIRE_FRAGMENT_ABORTED 4
+
+/**
  * Not a client, or one that was destroyed.
  */
 #define HEARTWIRE_STATE_NONE -1
@@ -1149,6 +1169,24 @@ typedef void (*heartwire_message_fn)(struct heartwire_client client,
                                      void *user_data);
 
 /**
+ * Where in its message a part stands: a sum of HEARTWIRE_FRAGMENT_…
+ */
+typedef int32_t heartwire_fragment_place;
+
+/**
+ * Gets a part of a message: `data` is not NULL, has no NUL behind it, and is valid during the call; that of a text is valid
+ * UTF-8, no character is cut. `offset` says how many bytes of the message came before, `place` is a sum of
+ * HEARTWIRE_FRAGMENT_… A C++ exception or a longjmp must not leave it.
+ */
+typedef void (*heartwire_fragment_fn)(struct heartwire_client client,
+                                      const void *data,
+                                      size_t len,
+                                      heartwire_message_kind kind,
+                                      uint64_t offset,
+                                      heartwire_fragment_place place,
+                                      void *user_data);
+
+/**
  * How much is logged: one of HEARTWIRE_LOG_…
  */
 typedef int32_t heartwire_log_level;
@@ -1326,7 +1364,8 @@ heartwire_status heartwire_options_set_resolve_timeout(struct heartwire_options 
 heartwire_status heartwire_options_set_close_timeout(struct heartwire_options *options, uint32_t timeout_ms);
 
 /**
- * Sets the longest message that is received. Default: 16 MiB. A longer one is answered with close code 1009.
+ * Sets the longest message that is received, whole or in parts. Default: 16 MiB, or none where
+ * heartwire_options_set_fragments_above() is set. A longer one is answered with close code 1009.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -2707,7 +2746,7 @@ heartwire_status heartwire_response_header(struct heartwire_client client,
 heartwire_event_type heartwire_event_kind(const struct heartwire_event *event);
 
 /**
- * Tells the payload of a message. It has no NUL behind it.
+ * Tells the payload of a message, or of a part of one. It has no NUL behind it.
  *
  * Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number; 0 if it is no message.
  * Threads:   any thread that may use the event.
@@ -2718,7 +2757,7 @@ const uint8_t *heartwire_event_data(const struct heartwire_event *event,
                                     size_t *len);
 
 /**
- * Tells whether a message is text or binary.
+ * Tells whether a message, whole or in parts, is text or binary.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread that may use the event.
@@ -3028,7 +3067,8 @@ heartwire_status heartwire_on_open(struct heartwire_client client,
                                    uint64_t *listener);
 
 /**
- * Calls this for each message. See heartwire_on_open().
+ * Calls this for each message that comes whole: every one, unless heartwire_options_set_fragments_above() says
+ * otherwise. See heartwire_on_open().
  *
  * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
  * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
@@ -3185,6 +3225,71 @@ heartwire_status heartwire_on_closed_for_good(struct heartwire_client client,
  */
 heartwire_status heartwire_remove_listener(struct heartwire_client client,
                                            uint64_t listener);
+
+/**
+ * Delivers messages of more than so many bytes in parts as they arrive, to heartwire_on_fragment() or as
+ * HEARTWIRE_EVENT_FRAGMENT; all others come whole, as ever. 0 leaves only empty ones whole. Default: SIZE_MAX, every
+ * message comes whole.
+ *
+ * A message of any length then costs about as much memory as the larger one of this and 64 KiB, which is also about
+ * the longest part, and as much again where it is compressed; besides, parts wait in the queue of
+ * heartwire_options_set_inbound_queue() where events do. The limit of heartwire_options_set_max_message_size() holds if
+ * it was set; without it there is none. heartwire_create() answers HEARTWIRE_ERR_CONFIG where that limit is not larger
+ * than this, or where the reply to a heartbeat is longer: it is looked for in whole messages only.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_options_set_fragments_above(struct heartwire_options *options,
+                                                       size_t bytes);
+
+/**
+ * Calls this for each part of a message that is longer than heartwire_options_set_fragments_above() allows, as it
+ * arrives. See heartwire_on_open().
+ *
+ * A message's parts come in their order, those of another message never in between. The first one has
+ * HEARTWIRE_FRAGMENT_FIRST and the offset 0; the last one has HEARTWIRE_FRAGMENT_LAST, and may be empty. Or else an empty
+ * one comes that has HEARTWIRE_FRAGMENT_ABORTED: the session has ended or failed, or the client is being closed, in the
+ * middle of the message, and nothing more will come of it. What came of it may be wrong then.
+ *
+ * A callback that is registered in the middle of a message hears of the next one. On the loop's thread
+ * heartwire_pause_reading() in the callback holds back the very next part.
+ *
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
+ * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, HEARTWIRE_ERR_CONFIG if
+ * heartwire_options_set_fragments_above() was not set for the client, or HEARTWIRE_ERR_TAKEN if events are taken by
+ * heartwire_next_event().
+ */
+heartwire_status heartwire_on_fragment(struct heartwire_client client,
+                                       heartwire_fragment_fn call,
+                                       void *user_data,
+                                       heartwire_free_fn free_user_data,
+                                       uint64_t *listener);
+
+/**
+ * Tells where in its message a part stands, of HEARTWIRE_EVENT_FRAGMENT. heartwire_on_fragment() says what it means.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns a sum of HEARTWIRE_FRAGMENT_…; 0 for a part in the middle, and for other events.
+ */
+heartwire_fragment_place heartwire_event_fragment_place(const struct heartwire_event *event);
+
+/**
+ * Tells how many bytes of the message came before a part, of HEARTWIRE_EVENT_FRAGMENT.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the number; -1 for other events.
+ */
+int64_t heartwire_event_fragment_offset(const struct heartwire_event *event);
 
 /**
  * Makes an event loop without clients, which nobody turns yet. Does not wait.

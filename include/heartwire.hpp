@@ -118,6 +118,7 @@ enum class EventKind : heartwire_event_type {
     outcome = HEARTWIRE_EVENT_OUTCOME,
     state = HEARTWIRE_EVENT_STATE,
     closed_for_good = HEARTWIRE_EVENT_CLOSED_FOR_GOOD,
+    fragment = HEARTWIRE_EVENT_FRAGMENT,
 };
 
 /* Where a client stands. */
@@ -592,6 +593,27 @@ struct SendOptions {
     std::chrono::milliseconds time_to_live{0};
 };
 
+/* A part of a message, of a callback or of an event. The last one may be empty; one that is aborted is, and nothing follows it. */
+struct Fragment {
+    /* Belongs to the call, or to the event. That of a text is valid UTF-8. */
+    std::string_view data;
+    Kind kind;
+    /* How many bytes of the message came before. */
+    std::uint64_t offset;
+    bool is_first;
+    bool is_last;
+    /* The session ended or failed, or the client is being closed, in the middle of the message. */
+    bool is_aborted;
+};
+
+namespace detail {
+inline Fragment fragment(std::string_view data, Kind kind, std::uint64_t offset, heartwire_fragment_place place) {
+    const auto has = [place](heartwire_fragment_place what) { return (place & what) != 0; };
+    return Fragment{data, kind, offset, has(HEARTWIRE_FRAGMENT_FIRST), has(HEARTWIRE_FRAGMENT_LAST),
+                    has(HEARTWIRE_FRAGMENT_ABORTED)};
+}
+}  // namespace detail
+
 /*
  * An event to look at, while it lives. May be asked everything: what an event does not have is empty, zero or nothing.
  */
@@ -601,7 +623,7 @@ public:
 
     EventKind kind() const noexcept { return static_cast<EventKind>(heartwire_event_kind(event_)); }
 
-    /* The payload of a message. */
+    /* The payload of a message, or of a part of one. */
     std::string_view data() const noexcept {
         std::size_t len = 0;
         const std::uint8_t *bytes = heartwire_event_data(event_, &len);
@@ -681,6 +703,15 @@ public:
                        static_cast<DropReason>(info.dropped)};
     }
 
+    /* A part of a message. */
+    std::optional<Fragment> fragment() const noexcept {
+        const heartwire_fragment_place place = heartwire_event_fragment_place(event_);
+        const std::int64_t offset = heartwire_event_fragment_offset(event_);
+        if (offset < 0) return std::nullopt;
+        return detail::fragment(data(), static_cast<Kind>(heartwire_event_message_kind(event_)),
+                                static_cast<std::uint64_t>(offset), place);
+    }
+
     State state() const noexcept { return static_cast<State>(heartwire_event_state(event_)); }
     Phase phase() const noexcept { return static_cast<Phase>(heartwire_event_phase(event_)); }
     End end() const noexcept { return static_cast<End>(heartwire_event_end(event_)); }
@@ -722,6 +753,7 @@ public:
     std::optional<std::chrono::milliseconds> retry_after() const { return view().retry_after(); }
     std::optional<std::chrono::microseconds> round_trip() const { return view().round_trip(); }
     std::optional<Outcome> outcome() const { return view().outcome(); }
+    std::optional<Fragment> fragment() const noexcept { return view().fragment(); }
     State state() const noexcept { return view().state(); }
     Phase phase() const noexcept { return view().phase(); }
     End end() const noexcept { return view().end(); }
@@ -796,6 +828,7 @@ private:
 
 using EventHandler = std::function<void(ClientRef, EventView)>;
 using MessageHandler = std::function<void(ClientRef, std::string_view, Kind)>;
+using FragmentHandler = std::function<void(ClientRef, const Fragment &)>;
 /* Answers how long to wait after so many failures in a row; if it throws, 30 s. */
 using DelayHandler = std::function<std::chrono::milliseconds(ClientRef, std::uint32_t failures)>;
 /* Makes a greeting; nothing is sent if it gives none, or throws. */
@@ -1019,6 +1052,10 @@ public:
     Result<Listener> on_message(MessageHandler handler) {
         return listen(heartwire_on_message, &call_message, std::move(handler));
     }
+    /* For messages that are longer than Options::fragments_above(). */
+    Result<Listener> on_fragment(FragmentHandler handler) {
+        return listen(heartwire_on_fragment, &call_fragment, std::move(handler));
+    }
     Result<Listener> on_open(EventHandler handler) { return listen(heartwire_on_open, std::move(handler)); }
     Result<Listener> on_close(EventHandler handler) { return listen(heartwire_on_close, std::move(handler)); }
     Result<Listener> on_connect_failed(EventHandler handler) {
@@ -1090,6 +1127,15 @@ private:
         detail::guard(client, [&] {
             (*static_cast<MessageHandler *>(user_data))(
                 ClientRef(client), std::string_view(static_cast<const char *>(data), len), static_cast<Kind>(kind));
+        });
+    }
+
+    static void call_fragment(heartwire_client client, const void *data, std::size_t len, heartwire_message_kind kind,
+                              std::uint64_t offset, heartwire_fragment_place place, void *user_data) {
+        detail::guard(client, [&] {
+            const std::string_view bytes(static_cast<const char *>(data), len);
+            const Fragment fragment = detail::fragment(bytes, static_cast<Kind>(kind), offset, place);
+            (*static_cast<FragmentHandler *>(user_data))(ClientRef(client), fragment);
         });
     }
 };
@@ -1245,6 +1291,10 @@ public:
     /* What is longer than this many bytes goes out in several frames of at most this size; 0 is no limit. */
     Options &fragment_size(std::size_t bytes) {
         return keep(heartwire_options_set_fragment_size(get(), bytes));
+    }
+    /* Longer messages come in parts, to on_fragment() or as EventKind::fragment. */
+    Options &fragments_above(std::size_t bytes) {
+        return keep(heartwire_options_set_fragments_above(get(), bytes));
     }
     Options &dispatch(Dispatch dispatch) {
         return keep(heartwire_options_set_dispatch(get(), static_cast<heartwire_dispatch>(dispatch)));

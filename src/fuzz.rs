@@ -13,7 +13,7 @@ use crate::config::heartbeat::Heartbeat;
 use crate::config::reconnect::Reconnect;
 use crate::entry::{Entry, Kind, Part};
 use crate::error::{ConfigError, LinkError, Phase, ProtocolFault};
-use crate::event::{Event, MessageId, MessageRef, State};
+use crate::event::{Event, FragmentRef, MessageId, MessageRef, State};
 use crate::link::{Action, Input, Link, Rules};
 use crate::net::proxy::{Failure, Language, Login, Proxy, Tunnel as Inner};
 use crate::session::deflate::Agreed;
@@ -204,6 +204,8 @@ pub struct Reader(Inbound);
 pub enum Item<'a> {
     /// A message.
     Message(MessageRef<'a>),
+    /// A part of a message that is too long for that: [`Reader::fragment`] gives it.
+    Fragment,
     /// A ping's payload.
     Ping(&'a [u8]),
     /// A pong's payload.
@@ -223,6 +225,11 @@ impl Reader {
         self.0.agree(&compression.agreed());
     }
 
+    /// Hands on messages of more than `above` bytes in fragments.
+    pub fn hand_on_above(&mut self, above: usize, max_message: usize) {
+        self.0.hand_on_above(above, max_message as u64);
+    }
+
     /// Reads once; call it when [`next`](Self::next) has nothing more.
     pub fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
         self.0.fill(stream).map(|fill| fill.bytes)
@@ -233,10 +240,16 @@ impl Reader {
     pub fn next(&mut self) -> Result<Option<Item<'_>>, ProtocolFault> {
         Ok(self.0.next()?.map(|item| match item {
             reader::Item::Message(message) => Item::Message(message),
+            reader::Item::Fragment => Item::Fragment,
             reader::Item::Ping(payload) => Item::Ping(payload),
             reader::Item::Pong(payload) => Item::Pong(payload),
             reader::Item::Close { code, reason } => Item::Close(code, reason),
         }))
+    }
+
+    /// The part of a message that was announced.
+    pub fn fragment(&mut self) -> Result<FragmentRef<'_>, ProtocolFault> {
+        self.0.fragment()
     }
 
     /// Gives memory back, as the loop does after a while without need for it.

@@ -43,7 +43,8 @@
 //! - **Pull**: [`Client::recv_timeout`], for programs that wait in a place of their own.
 //! - **Channel**: [`Client::events`], a crossbeam `Receiver` for `for` loops and `select!`.
 //!
-//! They exclude each other; the first one used decides.
+//! They exclude each other; the first one used decides. Messages too long to be kept whole can come in parts, in each of
+//! these ways: [`Builder::fragments_above`].
 //!
 //! # Three ways to run
 //!

@@ -294,6 +294,49 @@ fn five_hundred_flaps_leave_no_thread_no_descriptor_and_no_memory() {
     drop(client);
 }
 
+/// A message of any length, in one frame or in many, handed on as it comes.
+#[test]
+fn a_message_in_parts_costs_the_same_memory_however_long_it_is() {
+    const LENGTH: usize = 256 << 20;
+    const CHUNK: usize = 64 << 10;
+    let _watch = watchdog(110, "parts");
+    let _alone = alone();
+    // A megabyte ahead of it, so that nothing is new.
+    let whole = |chunks: usize| raw_header(0x82, 0, (chunks * CHUNK) as u64);
+    let before = [whole(16), vec![b'b'; 16 * CHUNK]].concat();
+    let one = [before.clone(), whole(LENGTH / CHUNK)].concat();
+    let many = [before, raw_frame(0x02, b"")].concat();
+    for (first, chunk, last) in
+        [(one, vec![b'x'; CHUNK], Vec::new()), (many, raw_frame(0x00, &[b'x'; CHUNK]), raw_frame(0x80, b""))]
+    {
+        let floods = || Behaviour::floods(first.clone(), chunk.clone(), LENGTH / CHUNK, last.clone());
+        for (server, builder) in kinds(floods) {
+            let client = builder.fragments_above(100_000).build().unwrap();
+            let (tell, ended) = crossbeam_channel::bounded(2);
+            let counts = Arc::new(Mutex::new(None));
+            let counted = counts.clone();
+            client.on_fragment(move |_, part| {
+                if part.is_last() {
+                    let message = part.offset() + part.as_bytes().len() as u64;
+                    tell.try_send((message, heap::peak(), heap::requests())).unwrap();
+                    heap::forget_peak();
+                    counted.lock().unwrap().get_or_insert((heap::live(), heap::requests()));
+                }
+            });
+            client.connect().unwrap();
+            assert_eq!(ended.recv_timeout(SOON).unwrap().0, 16 * CHUNK as u64);
+            let (message, peak, requests) = ended.recv_timeout(SOON).unwrap();
+            assert_eq!(message, LENGTH as u64);
+            let (live_before, requests_before) = counts.lock().unwrap().expect("it was counted");
+            let (grown, requests) = (peak - live_before, requests - requests_before);
+            println!("{grown} bytes and {requests} allocations for {LENGTH} bytes from {}", server.url());
+            assert!(grown < FLAT, "{grown}");
+            // The server allocates nothing but for its TLS.
+            assert!(requests < 100 || server.url().starts_with("wss"), "{requests} for 4096 reads at least");
+        }
+    }
+}
+
 /// RFC 7692 section 8 leaves it to us what a message may inflate to: no more than one that comes as it is.
 #[cfg(feature = "deflate")]
 #[test]
@@ -431,4 +474,55 @@ fn pieces_that_are_tiny_take_no_more_memory_than_large_ones() {
         assert_eq!(client.buffered_amount(), 256 * 1024);
     });
     assert!(grown < FLAT, "{grown} bytes");
+}
+/// A GiB of nothing in one message: it costs no more than one of a few KiB, and others have their turns meanwhile.
+#[cfg(feature = "deflate")]
+#[test]
+fn a_bomb_in_parts_costs_the_same_memory_whatever_comes_of_it_and_takes_many_turns() {
+    use heartwire::EventLoop;
+    use support::deflate::{agreeing, piece};
+
+    const LENGTH: u64 = 1 << 30;
+    /// What comes of four reads, and would be 64 MiB of each.
+    const TURN: u64 = 16 << 20;
+    let _watch = watchdog(110, "bombs in parts");
+    let _alone = alone();
+    let zeros = piece(&vec![0; 16 << 20]).repeat((LENGTH >> 24) as usize);
+    let bomb = raw_frame(0xC2, &[&zeros[..], &[0]].concat());
+    let behaviour = || {
+        let bomb = bomb.clone();
+        Behaviour::raw(move |stream, _| {
+            let Ok(head) = read_request_head(stream) else { return };
+            let _ = stream.write_all(agreeing(&head, "").as_bytes());
+            let _ = stream.write_all(&bomb).and_then(|()| stream.flush());
+            while matches!(stream.read(&mut [0; 1024]), Ok(1..)) {}
+        })
+    };
+    for (_server, builder) in kinds(behaviour) {
+        let event_loop = EventLoop::new().unwrap();
+        let builder = builder.compression(heartwire::Deflate::new()).fragments_above(1000);
+        let client = builder.event_loop(&event_loop).build().unwrap();
+        let (came, ended) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (counted, told) = (came.clone(), ended.clone());
+        client.on_fragment(move |_, part| {
+            let end = part.offset() + part.as_bytes().len() as u64;
+            counted.store(end, Ordering::SeqCst);
+            if part.is_last() {
+                told.store(end, Ordering::SeqCst);
+            }
+        });
+        let grown = growth(|| {
+            client.connect().unwrap();
+            while ended.load(Ordering::SeqCst) == 0 {
+                let before = came.load(Ordering::SeqCst);
+                event_loop.turn(Some(SOON)).unwrap();
+                let turn = came.load(Ordering::SeqCst) - before;
+                assert!(turn <= TURN, "{turn} bytes in one turn");
+            }
+            assert_eq!(ended.load(Ordering::SeqCst), LENGTH);
+        });
+        drop(client);
+        println!("{grown} bytes for a bomb of {LENGTH}");
+        assert!(grown < FLAT, "{grown}");
+    }
 }

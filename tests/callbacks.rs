@@ -23,6 +23,7 @@ const MS: Duration = Duration::from_millis(1);
 enum Kind {
     Open,
     Message,
+    Fragment,
     Close,
     ConnectFailed,
     Error,
@@ -33,9 +34,10 @@ enum Kind {
     ClosedForGood,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Open,
     Kind::Message,
+    Kind::Fragment,
     Kind::Close,
     Kind::ConnectFailed,
     Kind::Error,
@@ -51,6 +53,7 @@ fn on(client: &Client, kind: Kind, mut call: impl FnMut(&Client) + Send + 'stati
     match kind {
         Kind::Open => client.on_open(move |client, _| call(client)),
         Kind::Message => client.on_message(move |client, _| call(client)),
+        Kind::Fragment => client.on_fragment(move |client, _| call(client)),
         Kind::Close => client.on_close(move |client, _| call(client)),
         Kind::ConnectFailed => client.on_connect_failed(move |client, _| call(client)),
         Kind::Error => client.on_error(move |client, _| call(client)),
@@ -79,6 +82,7 @@ impl Life {
             .name(name)
             .dispatch(dispatch)
             .outbox(OutboxLimits::new().messages(4))
+            .fragments_above(10)
             .heartbeat(Heartbeat::ping().after_silence(20 * MS).timeout(SOON))
             .reconnect(Reconnect::fixed(5 * MS))
             .build()
@@ -96,6 +100,7 @@ impl Life {
     fn live(&self) -> Option<End> {
         self.with(|client| {
             // Full, so that there is a `writable` when it empties.
+            client.send_text("long enough to come back in parts").unwrap();
             while client.send_text("queued").is_ok() {}
             client.connect().unwrap();
         });
@@ -238,6 +243,7 @@ impl Drop for Drops {
 #[test]
 fn the_last_handle_may_be_dropped_in_every_handler_and_nothing_is_told_after_it() {
     let _watch = watchdog(120, "destroy in every handler");
+    let all = 1 + KINDS.len();
     for (dispatch, name) in [(Dispatch::Loop, "gonel"), (Dispatch::Thread, "gonet")] {
         for kind in KINDS {
             let life = Life::new(name, dispatch);
@@ -265,10 +271,10 @@ fn the_last_handle_may_be_dropped_in_every_handler_and_nothing_is_told_after_it(
             let end = life.live();
             // The last event may have been told to the test before it was told to the handler.
             assert!(end.is_none() || kind == Kind::ClosedForGood, "{kind:?}: {end:?}");
-            within(SOON, "everything is freed", || (drops.load(Ordering::SeqCst) == 11).then_some(()));
+            within(SOON, "everything is freed", || (drops.load(Ordering::SeqCst) == all).then_some(()));
             assert_eq!(told_after.load(Ordering::SeqCst), 0, "{kind:?}");
             no_thread_of(name);
-            assert_eq!(drops.load(Ordering::SeqCst), 11, "freed once");
+            assert_eq!(drops.load(Ordering::SeqCst), all, "freed once");
         }
     }
 }

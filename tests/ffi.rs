@@ -131,6 +131,15 @@ fn messages_go_in_pieces_and_break_off_as_the_header_says() {
 }
 
 #[test]
+fn long_messages_come_in_parts() {
+    let _watch = watchdog(60, "fragments");
+    let server = Server::start(Behaviour::echo());
+    for linked in BOTH {
+        run(&program("fragments", linked), &[&server.url()]);
+    }
+}
+
+#[test]
 fn a_loop_that_is_shared_keeps_its_promises() {
     let _watch = watchdog(120, "loops");
     let server = Server::start(Behaviour::echo());

@@ -14,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use heartwire::{
-    Builder, Client, Dispatch, End, Event, EventLoop, Heartbeat, ListenerId, LoopError, OutboxLimits,
-    Reconnect,
+    Builder, Client, Dispatch, End, Event, EventLoop, Fragment, Heartbeat, ListenerId, LoopError,
+    OutboxLimits, Reconnect,
 };
 use support::watch::{descriptor_count, thread_names, within};
 use support::{Behaviour, Relay, Server, watchdog};
@@ -57,6 +57,8 @@ fn wrong(what: String) {
 struct Told {
     open: bool,
     ended: bool,
+    /// Of a message in parts: how much of it has come, and whether it has not ended.
+    begun: Option<u64>,
     fates: HashSet<u64>,
 }
 
@@ -67,9 +69,12 @@ impl Told {
         }
         match event {
             Event::Open(_) if std::mem::replace(&mut self.open, true) => wrong(format!("{name}: open twice")),
+            Event::Close(_) if self.begun.is_some() => wrong(format!("{name}: closed within a message")),
             Event::Close(_) if !std::mem::take(&mut self.open) => wrong(format!("{name}: closed, not open")),
             Event::ConnectFailed(_) if self.open => wrong(format!("{name}: failed while open")),
             Event::Message(_) if !self.open => wrong(format!("{name}: a message while not open")),
+            Event::Message(_) if self.begun.is_some() => wrong(format!("{name}: a message within a message")),
+            Event::Fragment(part) => self.hear_part(name, part),
             Event::ClosedForGood(end) => {
                 self.ended = true;
                 if matches!(end, End::LoopFailed | End::CallbackPanicked) {
@@ -88,6 +93,17 @@ impl Told {
             }
             _ => {}
         }
+    }
+
+    fn hear_part(&mut self, name: &str, part: &Fragment) {
+        if !self.open {
+            wrong(format!("{name}: a part while not open: {part}"));
+        }
+        if part.offset() != self.begun.unwrap_or(0) || part.is_first() != self.begun.is_none() {
+            wrong(format!("{name}: {part} after {:?}", self.begun));
+        }
+        let ends = part.is_last() || part.is_aborted();
+        self.begun = (!ends).then(|| part.offset() + part.len() as u64);
     }
 }
 
@@ -130,6 +146,11 @@ impl Arena {
             0 => builder,
             1 => builder.event_loop(&self.started),
             _ => builder.event_loop(&self.turned),
+        };
+        let builder = match random.below(3) {
+            0 => builder.fragments_above(20),
+            1 => builder.fragments_above(10_000),
+            _ => builder,
         };
         let outbox = OutboxLimits::new().messages(64);
         let builder = match random.below(4) {
@@ -311,6 +332,7 @@ fn listen(client: &Client, told: &Arc<Mutex<Told>>, gone: &Arc<AtomicBool>) {
     judge!(
         on_open: opened => Event::Open(opened.clone()),
         on_message: message => Event::Message(message.to_message()),
+        on_fragment: part => Event::Fragment(part.to_fragment()),
         on_close: closed => Event::Close(closed.clone()),
         on_connect_failed: failed => Event::ConnectFailed(failed.clone()),
         on_error: error => Event::Error(error.clone()),

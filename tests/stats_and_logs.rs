@@ -363,6 +363,16 @@ fn what_a_server_makes_of_a_subprotocol_or_an_extension_stays_out_of_logs_and_sh
 }
 
 #[test]
+fn a_handler_of_parts_that_can_never_come_is_told_of_in_the_log() {
+    log_lines::keep();
+    let client = |name| Client::builder("ws://127.0.0.1:1/").name(name);
+    client("whole").build().unwrap().on_fragment(|_, _| {});
+    client("parts").fragments_above(1000).build().unwrap().on_fragment(|_, _| {});
+    let told = |name| log_lines::of(name).iter().any(|line| line.contains("fragments_above is not set"));
+    assert_eq!((told("whole"), told("parts")), (true, false));
+}
+
+#[test]
 fn debug_output_of_client_and_builder_shows_no_secret() {
     let _watch = watchdog(60, "debug output");
     let builder = Client::builder("ws://user-zq:pass-zq@127.0.0.1:9/?token=query-zq")

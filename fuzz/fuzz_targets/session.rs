@@ -1,6 +1,7 @@
 //! A session in memory: reader and writer, the server's bytes in whatever pieces, a socket that takes whatever it likes.
 //!
-//! Options: the lower four bits choose the limit of a message, the fifth gives the first piece with the upgrade's
+//! Options: the lower three bits choose the limit of a message, the fourth one hands on messages above a third of it in
+//! fragments, which must come to the same, the fifth gives the first piece with the upgrade's
 //! answer, the sixth closes behind the first message, the seventh says the bytes many times, the eighth agrees to
 //! compression: with an odd number of sizes for each message alone. Half that number, by three: messages go out in one
 //! frame, in fragments, or in pieces.
@@ -51,12 +52,13 @@ fuzz_target!(|input: &[u8]| {
         1 => Outgoing::Fragments(LEAST_FRAGMENT + size),
         _ => Outgoing::Pieces(1 + size),
     };
-    let whole = Session::new(Stream::whole(&bytes), limit, &compression, outgoing, Vec::new()).run(false);
+    let above = (input.options & 8 != 0).then_some((limit / 3).min(TRAFFIC));
+    let whole = Session::new(Stream::whole(&bytes), limit, None, &compression, outgoing, Vec::new()).run(false);
 
     let first = input.sizes.first().map_or(0, |size| usize::from(*size).min(bytes.len()));
     let (rest, bytes) = bytes.split_at(if input.flag(0) { first } else { 0 });
     let stream = Stream::pieces(bytes, input.sizes);
-    let pieces = Session::new(stream, limit, &compression, outgoing, rest.to_vec()).run(input.flag(1));
+    let pieces = Session::new(stream, limit, above, &compression, outgoing, rest.to_vec()).run(input.flag(1));
     assert_eq!(whole, pieces, "whole and in pieces");
 
     for got in &whole {
@@ -87,6 +89,10 @@ enum Outgoing {
 /// A client that echoes, answers pings, and answers the end with a Close.
 struct Session<'a> {
     limit: usize,
+    /// Longer messages come in fragments.
+    above: Option<usize>,
+    /// Those that have come of the message.
+    begun: Vec<u8>,
     reader: Reader,
     /// What came with the upgrade's answer.
     given: usize,
@@ -105,12 +111,16 @@ impl<'a> Session<'a> {
     fn new(
         stream: Stream<'a>,
         limit: usize,
+        above: Option<usize>,
         compression: &Option<Compression>,
         outgoing: Outgoing,
         rest: Vec<u8>,
     ) -> Session<'a> {
         let given = rest.len();
         let (mut reader, mut writer) = (Reader::new(limit, rest), Writer::new(stream));
+        if let Some(above) = above {
+            reader.hand_on_above(above, limit);
+        }
         if let Some(compression) = compression {
             reader.agree(compression);
             writer.agree(compression);
@@ -120,6 +130,8 @@ impl<'a> Session<'a> {
         }
         Session {
             limit,
+            above,
+            begun: Vec::new(),
             given,
             reader,
             writer,
@@ -153,6 +165,16 @@ impl<'a> Session<'a> {
         loop {
             let got = match self.reader.next() {
                 Ok(None) => break,
+                Ok(Some(Item::Fragment)) => match self.take_part() {
+                    Ok(None) => continue,
+                    Ok(Some(message)) => message,
+                    Err(fault) => Got::Fault(fault),
+                },
+                Ok(Some(Item::Message(message)))
+                    if self.above.is_some_and(|above| message.as_bytes().len() > above) =>
+                {
+                    panic!("{message:?} came whole")
+                }
                 Ok(Some(Item::Message(MessageRef::Text(text)))) => {
                     let text = std::str::from_utf8(text.as_bytes()).expect("a text is UTF-8");
                     Got::Text(text.to_owned())
@@ -166,8 +188,38 @@ impl<'a> Session<'a> {
             self.answer(&got, closes_early);
             self.got.push(got);
         }
-        let most = self.limit.saturating_add(BESIDES).max(TRAFFIC).max(self.given.next_power_of_two());
+        let most = self
+            .above
+            .unwrap_or(self.limit)
+            .min(self.limit)
+            .saturating_add(BESIDES)
+            .max(TRAFFIC)
+            .max(self.given.next_power_of_two());
         assert!(self.reader.buffer_size() <= most, "{} of {most} bytes", self.reader.buffer_size());
+    }
+
+    /// The message, if this was its last part.
+    fn take_part(&mut self) -> Result<Option<Got>, ProtocolFault> {
+        let above = self.above.expect("fragments were asked for");
+        let part = self.reader.fragment()?;
+        let bytes = part.as_bytes();
+        assert_eq!(part.offset(), self.begun.len() as u64);
+        assert!(!bytes.is_empty() || part.is_last(), "{part}");
+        assert!(bytes.len() <= above.max(TRAFFIC) + BESIDES, "{part}");
+        if let Some(text) = part.as_text() {
+            std::str::from_utf8(text.as_bytes()).expect("a part of a text is UTF-8");
+        }
+        self.begun.extend_from_slice(bytes);
+        if !part.is_last() {
+            return Ok(None);
+        }
+        let message = std::mem::take(&mut self.begun);
+        assert!(message.len() > above, "{part}");
+        Ok(Some(if part.is_text() {
+            Got::Text(String::from_utf8(message).expect("a text is UTF-8"))
+        } else {
+            Got::Binary(message)
+        }))
     }
 
     fn answer(&mut self, got: &Got, closes_early: bool) {

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::handlers::ListenerId;
 use crate::error::LinkError;
-use crate::event::{ConnectFailed, End, MessageRef, Opened, Outcome, SessionClosed, State};
+use crate::event::{ConnectFailed, End, FragmentRef, MessageRef, Opened, Outcome, SessionClosed, State};
 
 impl Client {
     /// Calls this for each open session. Register handlers before `connect`, so that no open is missed.
@@ -22,6 +22,51 @@ impl Client {
     /// Calls this for each message, which is borrowed from the receive buffer. See [`on_open`](Client::on_open).
     pub fn on_message(&self, call: impl FnMut(&Client, MessageRef<'_>) + Send + 'static) -> ListenerId {
         self.listen(|dispatcher| dispatcher.handlers.message(Box::new(call)))
+    }
+
+    /// Calls this for each part of a message that is longer than [`fragments_above`](crate::Builder::fragments_above), as
+    /// it arrives; without that setting it is never called, and the log says so. See [`on_open`](Client::on_open).
+    ///
+    /// A handler that is registered in the middle of a message hears of the next one; one that heard a beginning hears the
+    /// end, or that there is none. On the loop's thread
+    /// [`pause_reading`](Client::pause_reading) in the handler holds back the very next part.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::{fs, io::Write};
+    ///
+    /// let client = heartwire::Client::builder("ws://127.0.0.1:9000/dumps").fragments_above(1 << 20).build()?;
+    /// let mut file = None;
+    /// client.on_fragment(move |_, part| {
+    ///     if part.is_first() {
+    ///         file = fs::File::create("dump.part").ok();
+    ///     }
+    ///     let written = file.as_mut().is_some_and(|file| file.write_all(part.as_bytes()).is_ok());
+    ///     if part.is_last() && written {
+    ///         fs::rename("dump.part", "dump").ok();
+    ///     }
+    ///     if part.is_aborted() || !written {
+    ///         file = None;
+    ///         fs::remove_file("dump.part").ok();
+    ///     }
+    /// });
+    /// client.connect()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn on_fragment(&self, mut call: impl FnMut(&Client, FragmentRef<'_>) + Send + 'static) -> ListenerId {
+        if !self.core.config.delivers_fragments() {
+            log::error!("[{}] a handler of fragments is of no use: fragments_above is not set", self.name());
+        }
+        let mut hears = false;
+        let call = move |client: &Client, fragment: FragmentRef<'_>| {
+            if hears || fragment.is_first() {
+                hears = !fragment.ends();
+                call(client, fragment);
+            }
+        };
+        self.listen(|dispatcher| dispatcher.handlers.fragment(Box::new(call)))
     }
 
     /// Calls this at the end of each session. See [`on_open`](Client::on_open).

@@ -389,6 +389,10 @@ impl Client {
 
     /// Stops reading: messages stay with the server once the buffers are full. Does not wait.
     ///
+    /// In a handler on the loop's thread it holds back the very next message, or the next part of this one. What waits
+    /// in the queue of [`Dispatch::Thread`](crate::Dispatch::Thread), or to be pulled, still comes: at most what
+    /// [`inbound_queue`](Builder::inbound_queue) allows.
+    ///
     /// Beats go out meanwhile, but a missing answer is no verdict; resuming restarts the count. A close is
     /// noticed only after [`resume_reading`](Client::resume_reading).
     pub fn pause_reading(&self) {
@@ -478,6 +482,12 @@ impl Client {
 
     pub(crate) fn dispatcher(&self) -> &Dispatcher {
         &self.core.dispatcher
+    }
+
+    /// Whether [`Builder::fragments_above`] was set.
+    #[cfg(feature = "capi")]
+    pub(crate) fn delivers_fragments(&self) -> bool {
+        self.core.config.delivers_fragments()
     }
 
     /// Tells the loop to look at this client.

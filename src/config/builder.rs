@@ -65,8 +65,9 @@ pub struct Builder {
     connect_timeout: Duration,
     resolve_timeout: Duration,
     close_timeout: Duration,
-    max_message: usize,
+    max_message: Option<usize>,
     fragment: Option<usize>,
+    fragments_above: usize,
     dispatch: Dispatch,
     inbound_events: usize,
     inbound_bytes: usize,
@@ -109,8 +110,9 @@ impl Builder {
             connect_timeout: Duration::from_secs(15),
             resolve_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(5),
-            max_message: 16 << 20,
+            max_message: None,
             fragment: None,
+            fragments_above: usize::MAX,
             dispatch: Dispatch::Loop,
             inbound_events: 256,
             inbound_bytes: 1 << 20,
@@ -360,9 +362,25 @@ impl Builder {
         self
     }
 
-    /// The longest message that is received, in bytes. Default: 16 MiB. A longer one is answered with close code 1009.
+    /// The longest message that is received, in bytes, whole or in parts. Default: 16 MiB, which bounds memory; none with
+    /// [`fragments_above`](Builder::fragments_above), which bounds it already. A longer one is answered with close code
+    /// 1009.
     pub fn max_message_size(mut self, bytes: usize) -> Builder {
-        self.max_message = bytes;
+        self.max_message = Some(bytes);
+        self
+    }
+
+    /// Delivers messages of more than so many bytes in parts as they arrive, to [`Client::on_fragment`] or as
+    /// [`Event::Fragment`](crate::Event::Fragment); all others come whole, as ever. 0 leaves only empty ones whole.
+    /// Default: `usize::MAX`, every message comes whole.
+    ///
+    /// A message of any length then costs about as much memory as the larger one of this and 64 KiB, which is also
+    /// about the longest part, and as much again where it is compressed; besides, parts wait in the
+    /// [`inbound_queue`](Builder::inbound_queue) where events do. [`Stats`](crate::Stats) counts a message with its last
+    /// part. A heartbeat's reply is looked for in whole messages only: one that is longer than this is refused by
+    /// [`build`](Builder::build), and so is a [`max_message_size`](Builder::max_message_size) that is not larger.
+    pub fn fragments_above(mut self, bytes: usize) -> Builder {
+        self.fragments_above = bytes;
         self
     }
 
@@ -460,8 +478,9 @@ impl Builder {
         check::time("connect_timeout", self.connect_timeout)?;
         check::time("resolve_timeout", self.resolve_timeout)?;
         check::time("close_timeout", self.close_timeout)?;
-        check::size("max_message_size", self.max_message, 1)?;
+        check::size("max_message_size", self.max_message.unwrap_or(1), 1)?;
         check::size("fragment_size", self.fragment.unwrap_or(usize::MAX), LEAST_FRAGMENT)?;
+        self.check_fragments()?;
         check::size("inbound_queue", self.inbound_events, 1)?;
         check::size("inbound_queue", self.inbound_bytes, 1)?;
         check::size("stack_size", self.stack_size, 64 << 10)?;
@@ -518,14 +537,40 @@ impl Builder {
             }),
             outbox: self.outbox,
             greetings: self.greetings,
-            max_message: self.max_message,
+            max_message: match self.max_message {
+                Some(bytes) => bytes as u64,
+                None if self.fragments_above < usize::MAX => u64::MAX,
+                None => MAX_MESSAGE,
+            },
             fragment: self.fragment.unwrap_or(usize::MAX),
+            fragments_above: self.fragments_above,
             dispatch: self.dispatch,
             inbound_events: self.inbound_events,
             inbound_bytes: self.inbound_bytes,
             report_outcomes: self.report_outcomes,
             stack_size: self.stack_size,
         })
+    }
+}
+
+impl Builder {
+    /// What would never come in parts, and what would not be recognised in them.
+    fn check_fragments(&self) -> Result<(), ConfigError> {
+        let above = self.fragments_above;
+        if above == usize::MAX {
+            return Ok(());
+        }
+        if let Some(most) = self.max_message.filter(|most| *most <= above) {
+            let problem =
+                format!("{above} is not less than max_message_size, {most}: no message would be so long");
+            return Err(ConfigError::new("fragments_above", problem));
+        }
+        if self.heartbeat.shortest_reply() > above {
+            let problem =
+                format!("the heartbeat's reply is longer than {above}, and would not be recognised");
+            return Err(ConfigError::new("fragments_above", problem));
+        }
+        Ok(())
     }
 }
 
@@ -543,6 +588,8 @@ pub(crate) fn check_urls(urls: &[String]) -> Result<Vec<Address>, ConfigError> {
 
 /// Shorter frames are more header than message.
 pub(crate) const LEAST_FRAGMENT: usize = 128;
+/// The longest message, unless something else is set, or it goes in fragments.
+const MAX_MESSAGE: u64 = 16 << 20;
 
 /// More than that is taken for a mistake.
 const MOST_URLS: usize = 64;
@@ -732,6 +779,35 @@ mod tests {
             assert_eq!(error.setting(), "connect_over");
             assert!(error.problem().contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn fragments_that_could_never_come_or_would_hide_a_heartbeats_reply_are_refused() {
+        refused(
+            builder().fragments_above(1000).max_message_size(1000),
+            "fragments_above",
+            "max_message_size",
+        );
+        let beat = || Heartbeat::text("ping").reply("pong");
+        refused(builder().fragments_above(3).heartbeat(beat()), "fragments_above", "reply");
+        let prefix = Heartbeat::text("ping").reply_prefix("pong");
+        refused(builder().fragments_above(0).heartbeat(prefix), "fragments_above", "reply");
+        for good in [
+            builder().fragments_above(4).heartbeat(beat()),
+            builder().fragments_above(0).heartbeat(Heartbeat::text("ping").any_reply()),
+            builder().fragments_above(999).max_message_size(1000),
+            builder().fragments_above(usize::MAX).max_message_size(1000).heartbeat(beat()),
+        ] {
+            assert!(good.config().is_ok());
+        }
+    }
+
+    #[test]
+    fn the_default_limit_of_a_message_is_16_mib_and_none_where_they_come_in_fragments() {
+        let limit = |builder: Builder| builder.config().unwrap().max_message;
+        assert_eq!(limit(builder()), 16 << 20);
+        assert_eq!(limit(builder().fragments_above(1 << 20)), u64::MAX);
+        assert_eq!(limit(builder().fragments_above(1 << 20).max_message_size(1 << 30)), 1 << 30);
     }
 
     #[cfg(feature = "native-tls")]

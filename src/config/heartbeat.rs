@@ -153,6 +153,14 @@ impl Heartbeat {
         (self.kind != BeatKind::Off).then(|| self.interval + self.timeout * self.max_missed)
     }
 
+    /// No reply has fewer bytes.
+    pub(crate) fn shortest_reply(&self) -> usize {
+        match &self.kind {
+            BeatKind::Text { reply: Reply::Exact(text) | Reply::Prefix(text), .. } => text.len(),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if self.kind == BeatKind::Off {
             return Ok(());

@@ -71,9 +71,12 @@ pub(crate) struct Config {
     pub(crate) rules: Arc<Rules>,
     pub(crate) outbox: OutboxLimits,
     pub(crate) greetings: Vec<Greeting>,
-    pub(crate) max_message: usize,
+    /// `u64::MAX` is no limit.
+    pub(crate) max_message: u64,
     /// The longest payload of a frame that is sent.
     pub(crate) fragment: usize,
+    /// `usize::MAX`: all messages are delivered whole.
+    pub(crate) fragments_above: usize,
     pub(crate) dispatch: Dispatch,
     pub(crate) inbound_events: usize,
     pub(crate) inbound_bytes: usize,
@@ -81,9 +84,13 @@ pub(crate) struct Config {
     pub(crate) stack_size: usize,
 }
 
-#[cfg(unix)]
 impl Config {
+    pub(crate) fn delivers_fragments(&self) -> bool {
+        self.fragments_above < usize::MAX
+    }
+
     /// Whether there can be a session over a stream that the program brings.
+    #[cfg(unix)]
     pub(crate) fn check_brought(&self) -> Result<(), ConfigError> {
         let other = if self.routes.len() > 1 {
             Some("further URLs")

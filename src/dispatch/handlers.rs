@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use crate::client::Client;
 use crate::error::LinkError;
-use crate::event::{ConnectFailed, End, Event, MessageRef, Opened, Outcome, SessionClosed, State};
+use crate::event::{
+    ConnectFailed, End, Event, FragmentRef, MessageRef, Opened, Outcome, SessionClosed, State,
+};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::user_code::{Panicked, drop_guarded, guarded};
@@ -161,6 +163,7 @@ macro_rules! kinds {
 kinds!(
     open(&Opened),
     message(MessageRef<'_>),
+    fragment(FragmentRef<'_>),
     close(&SessionClosed),
     connect_failed(&ConnectFailed),
     error(&LinkError),
@@ -183,6 +186,7 @@ impl Registered {
         match event {
             Event::Open(opened) => self.open(client, opened),
             Event::Message(message) => self.message(client, message.as_ref()),
+            Event::Fragment(fragment) => self.fragment(client, fragment.as_ref()),
             Event::Close(closed) => self.close(client, closed),
             Event::ConnectFailed(failed) => self.connect_failed(client, failed),
             Event::Error(error) => self.error(client, error),

@@ -16,7 +16,7 @@ use crate::client::Client;
 use crate::config::{Config, Dispatch};
 use crate::dispatch::handlers::{Handlers, Lone, Registered};
 use crate::dispatch::queue::{Pressure, Queue, Taken};
-use crate::event::{Event, MessageRef};
+use crate::event::{Begun, Event, FragmentRef, MessageRef};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::thread::{Builder, JoinHandle};
@@ -208,6 +208,21 @@ impl Dispatcher {
         Ok(self.queue.push(Event::Message(message)))
     }
 
+    /// Delivers a part of a message; answers as [`message`](Self::message) does.
+    pub(crate) fn fragment(
+        &self,
+        client: &Client,
+        snapshot: &mut Snapshot,
+        fragment: FragmentRef<'_>,
+    ) -> Result<bool, Undelivered> {
+        if self.way() == Way::Handlers {
+            let told = snapshot.of(&self.handlers).fragment(client, fragment);
+            return told.map(|()| false).map_err(|Panicked| Undelivered::Panicked);
+        }
+        let fragment = fragment.try_to_fragment().ok_or(Undelivered::NoMemory)?;
+        Ok(self.queue.push(Event::Fragment(fragment)))
+    }
+
     pub(crate) fn event(
         &self,
         client: &Client,
@@ -282,13 +297,24 @@ fn feed(client: &Client, channel: Sender<Event>, stopped: &Receiver<()>) {
 fn call_handlers(client: &Client) {
     let dispatcher = client.dispatcher();
     let mut snapshot = Snapshot::default();
-    while let Taken::Event(event, tell) = dispatcher.queue.take(None) {
+    let mut begun = Begun::default();
+    while let Taken::Event(mut event, tell) = dispatcher.queue.take(None) {
         if tell {
             client.nudge();
         }
         // They came before the close; a handler on the loop's thread would not see them after it either.
         if matches!(event, Event::Message(_)) && client.delivers_no_messages() {
             continue;
+        }
+        if let Event::Fragment(fragment) = &event {
+            let fragment = fragment.as_ref();
+            if client.delivers_no_messages() {
+                // Whoever heard the beginning hears that there is no end, although it may have come.
+                let Some(aborted) = begun.abort() else { continue };
+                event = Event::Fragment(aborted);
+            } else {
+                begun.told(fragment);
+            }
         }
         if snapshot.of(&dispatcher.handlers).event(client, &event).is_err() {
             client.callback_panicked();

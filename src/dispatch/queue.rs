@@ -37,6 +37,8 @@ struct Inner {
     full: bool,
     /// Someone takes events; before that the oldest messages make room, and nothing is held.
     claimed: bool,
+    /// The beginning of the message that is arriving in fragments was discarded: so is the rest of it.
+    headless: bool,
     /// How many events were discarded before anybody claimed them.
     discarded: u64,
     /// Threads in `take`: without one, a notification would be a system call for nothing.
@@ -83,6 +85,12 @@ impl Queue {
         }
         match &event {
             Event::Message(message) => inner.bytes += message.len(),
+            Event::Fragment(fragment) if inner.headless => {
+                inner.headless = !fragment.as_ref().ends();
+                inner.discarded += 1;
+                return self.is_full(&mut inner);
+            }
+            Event::Fragment(fragment) => inner.bytes += fragment.len(),
             Event::Close(_) | Event::ConnectFailed(_) => inner.holding += 1,
             Event::Outcome(outcome) => {
                 if inner.merge(outcome) {
@@ -98,7 +106,11 @@ impl Queue {
         if !inner.claimed {
             while inner.events.len() > self.most_events || inner.bytes > self.most_bytes {
                 inner.discarded += 1;
-                inner.pop();
+                if let Some((Event::Fragment(fragment), _)) = inner.pop()
+                    && !fragment.as_ref().ends()
+                {
+                    inner.discard_rest();
+                }
             }
         }
         inner.ring();
@@ -244,6 +256,7 @@ impl Inner {
         let mut held = false;
         match &event {
             Event::Message(message) => self.bytes -= message.len(),
+            Event::Fragment(fragment) => self.bytes -= fragment.len(),
             Event::Close(_) | Event::ConnectFailed(_) => {
                 self.holding -= 1;
                 held = true;
@@ -252,6 +265,20 @@ impl Inner {
             _ => {}
         }
         Some((event, held))
+    }
+
+    /// Discards what follows the first fragment of a message, which was discarded.
+    fn discard_rest(&mut self) {
+        self.headless = true;
+        self.events.retain(|event| match event {
+            Event::Fragment(fragment) if self.headless => {
+                self.headless = !fragment.as_ref().ends();
+                self.bytes -= fragment.len();
+                self.discarded += 1;
+                false
+            }
+            _ => true,
+        });
     }
 
     /// Adds a range to the last event, if that one is its direct forerunner.

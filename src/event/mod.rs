@@ -2,6 +2,7 @@
 //!
 //! Holds data only; nothing here decides anything.
 
+mod fragment;
 mod message;
 mod outcome;
 mod session;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use crate::error::{LinkError, Phase};
 
+pub(crate) use fragment::Begun;
+pub use fragment::{Fragment, FragmentRef};
 pub use message::{Message, MessageRef};
 pub use outcome::{DropReason, Fate, Level, MessageId, Outcome};
 pub(crate) use session::Way;
@@ -108,6 +111,9 @@ pub enum Event {
     Open(Opened),
     /// A message has come.
     Message(Message),
+    /// A part of a message has come, where [`fragments_above`](crate::Builder::fragments_above) asks for parts; or no
+    /// more will come of it.
+    Fragment(Fragment),
     /// A session has ended.
     Close(SessionClosed),
     /// An attempt to connect has failed.
@@ -131,6 +137,7 @@ impl fmt::Display for Event {
         match self {
             Event::Open(opened) => opened.fmt(f),
             Event::Message(message) => message.fmt(f),
+            Event::Fragment(fragment) => fragment.fmt(f),
             Event::Close(closed) => closed.fmt(f),
             Event::ConnectFailed(failed) => failed.fmt(f),
             Event::Error(error) => write!(f, "error: {error}"),

@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::core::Core;
 use crate::dispatch::Snapshot;
 use crate::dispatch::queue::Pressure;
-use crate::event::Event;
+use crate::event::{Begun, Event};
 use crate::event_loop::course::{Course, Preparing};
 use crate::event_loop::opening::Upgrading;
 use crate::event_loop::post::Home;
@@ -31,6 +31,8 @@ pub(crate) struct Member {
     pub(super) snapshot: Snapshot,
     pub(super) home: Home,
     pub(super) io: Io,
+    /// The message that is being handed on in fragments.
+    pub(super) begun: Begun,
     /// The attempt in a row, as the link counts.
     pub(super) in_a_row: u32,
     /// Counts attempts: sockets of the one before have other tokens.
@@ -80,6 +82,7 @@ impl Member {
             snapshot: Snapshot::default(),
             home,
             io: Io::Nothing,
+            begun: Begun::default(),
             in_a_row: 0,
             attempt: 0,
             #[cfg(unix)]
@@ -310,7 +313,7 @@ impl Member {
             Io::Upgrading(half) => self.io = Io::Upgrading(half),
             Io::Open(mut session) => {
                 self.again |= session.move_bytes(self, registry, now);
-                let drained = !session.paused && !session.is_readable();
+                let drained = !session.paused && !session.is_readable() && !session.has_more();
                 self.io = Io::Open(session);
                 if !drained {
                     return;

@@ -137,11 +137,7 @@ impl Member {
         drop(inner);
         // What waits goes out at once: a new session begins with the wish to write.
         let _ = core.mailbox.park(wire, true, false, None);
-        self.io = Io::Open(Box::new(Session::new(
-            core.config.max_message,
-            accepted.agreed.as_ref(),
-            accepted.rest,
-            token,
-        )));
+        self.io =
+            Io::Open(Box::new(Session::new(&core.config, accepted.agreed.as_ref(), accepted.rest, token)));
     }
 }

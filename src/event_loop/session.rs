@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use mio::event::Event as Readiness;
 use mio::{Interest, Registry, Token};
 
+use crate::config::Config;
 use crate::core::Core;
 use crate::dispatch::Undelivered;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase, ProtocolFault};
 use crate::event_loop::member::Member;
-
 use crate::link::{Action, Beat, Input, STAND_IN};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::stream::Stream;
@@ -34,6 +34,8 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(crate) struct Session {
     inbound: Inbound,
     token: Token,
+    /// So much was inflated that the rest of what came has to wait for the next turn.
+    more: bool,
     /// Messages are not taken, or the user wants none: what came stays in the buffer and the kernel.
     pub(super) paused: bool,
     /// To be dropped as soon as the wire is at hand; `true`: with a reset.
@@ -80,14 +82,19 @@ enum Gave {
 }
 
 impl Session {
-    pub(super) fn new(max_message: usize, agreed: Option<&Agreed>, rest: Vec<u8>, token: Token) -> Session {
+    pub(super) fn new(config: &Config, agreed: Option<&Agreed>, rest: Vec<u8>, token: Token) -> Session {
+        let max_message = usize::try_from(config.max_message).unwrap_or(usize::MAX);
         let mut inbound = Inbound::new(max_message, rest);
+        if config.delivers_fragments() {
+            inbound.hand_on_above(config.fragments_above, config.max_message);
+        }
         if let Some(agreed) = agreed {
             inbound.agree(agreed);
         }
         Session {
             inbound,
             token,
+            more: false,
             paused: false,
             ending: None,
             // Bytes may have come before the socket was watched with this token.
@@ -133,6 +140,11 @@ impl Session {
         self.readable && !self.ended
     }
 
+    /// Whether something came that was not handed on yet, although the user takes it.
+    pub(super) fn has_more(&self) -> bool {
+        self.more
+    }
+
     pub(super) fn wants_to_write(&mut self) {
         self.write_wanted = true;
     }
@@ -172,12 +184,14 @@ impl Session {
                 // First the link's answer to a Close or a fault: once the stream's end is read nothing is written.
                 return true;
             }
-            let readable = |session: &Session| session.is_readable() && (!session.paused || session.over);
+            let readable = |session: &Session| {
+                session.is_readable() && !session.more && (!session.paused || session.over)
+            };
             if (!readable(self) && !self.write_wanted) || member.core.mailbox.signals() & DESTROYED != 0 {
                 if self.shrink_at.is_none() && self.inbound.has_spare() {
                     self.shrink_at = Some(now + QUIET);
                 }
-                return false;
+                return self.more;
             }
             let Some(mut wire) = member.core.mailbox.take_wire() else { return false };
             // TLS may have read while a sender wrote, and no event announces what it holds.
@@ -197,7 +211,7 @@ impl Session {
             if self.ended {
                 return false;
             }
-            if self.inbound.worked_much() {
+            if self.more || self.inbound.worked_much() {
                 break;
             }
         }
@@ -212,11 +226,12 @@ impl Session {
 
     fn hand_on(&mut self, member: &mut Member, registry: &Registry, now: Instant) {
         let core = member.core.clone();
+        self.more = false;
         while !self.over && !self.paused {
             match self.inbound.next() {
                 Ok(None) => return,
                 Ok(Some(Item::Message(message))) => {
-                    core.mailbox.received.count(message.as_bytes().len());
+                    core.mailbox.received.count(message.as_bytes().len() as u64);
                     let wanted = member.link.message(message, now);
                     let mut full = false;
                     if wanted && core.mailbox.signals() & CLOSING == 0 {
@@ -235,6 +250,11 @@ impl Session {
                     }
                     self.paused = signals & CLOSING == 0 && (full || signals & PAUSED != 0);
                 }
+                Ok(Some(Item::Fragment)) => {
+                    if !self.hand_on_fragment(member, now) {
+                        return;
+                    }
+                }
                 Ok(Some(Item::Ping(payload))) => {
                     self.pong = Some(payload.to_vec());
                     self.answer_ping(member, registry, now);
@@ -248,6 +268,28 @@ impl Session {
                 Err(fault) => self.fault(fault, member, now),
             }
         }
+    }
+
+    /// Hands on a part of a message; whether the next one is looked at. A few bytes may inflate to a great many, and then
+    /// the rest is for the next turn.
+    #[cold]
+    fn hand_on_fragment(&mut self, member: &mut Member, now: Instant) -> bool {
+        let mut full = false;
+        match self.inbound.fragment() {
+            Ok(fragment) => match member.tell_fragment(fragment, now) {
+                Ok(no_room) => full = no_room,
+                Err(Undelivered::Panicked) => member.callback_panicked(now),
+                Err(Undelivered::NoMemory) => {
+                    let fault = ProtocolFault::NoMemory(fragment.as_bytes().len() as u64);
+                    self.fault(fault, member, now);
+                }
+            },
+            Err(fault) => self.fault(fault, member, now),
+        }
+        let signals = member.core.mailbox.signals();
+        self.paused = signals & CLOSING == 0 && (full || signals & PAUSED != 0);
+        self.more = self.inbound.worked_much();
+        signals & DESTROYED == 0 && !self.more
     }
 
     /// Nothing that follows is read as messages.

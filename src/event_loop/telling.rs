@@ -2,16 +2,20 @@
 
 use std::time::Instant;
 
+use crate::dispatch::Undelivered;
 use crate::error::Cause;
-use crate::event::{Event, Initiator, State};
+use crate::event::{Event, FragmentRef, Initiator, MessageRef, State};
 use crate::event_loop::member::Member;
 use crate::link::Input;
-use crate::mailbox::{DESTROYED, News};
+use crate::mailbox::{CLOSING, DESTROYED, News};
 
 impl Member {
     /// Hands an event on; what the user can ask for is brought up to date before.
     pub(super) fn tell(&mut self, mut event: Event, now: Instant) {
         let core = self.core.clone();
+        if matches!(event, Event::State(State::Closing) | Event::Error(_) | Event::Close(_)) {
+            self.abort_message(now);
+        }
         match &mut event {
             Event::State(state) => {
                 log::debug!("[{}] {state}", self.name());
@@ -84,6 +88,36 @@ impl Member {
             self.deliver(Event::Outcome(outcome), now);
         }
         any
+    }
+
+    /// Hands on a part of a message; answers whether the user has no room for a further one.
+    #[cold]
+    pub(super) fn tell_fragment(
+        &mut self,
+        fragment: FragmentRef<'_>,
+        now: Instant,
+    ) -> Result<bool, Undelivered> {
+        let core = self.core.clone();
+        if fragment.is_last() {
+            core.mailbox.received.count(fragment.end());
+        }
+        // Where any message is an answer to a beat, a part of one is; for other answers it is too long.
+        self.link.message(MessageRef::Binary(&[]), now);
+        if core.mailbox.signals() & CLOSING != 0 || !(fragment.is_first() || self.begun.is_open()) {
+            return Ok(false);
+        }
+        let told = core.dispatcher.fragment(&self.client, &mut self.snapshot, fragment);
+        if told != Err(Undelivered::NoMemory) {
+            self.begun.told(fragment);
+        }
+        told
+    }
+
+    /// Tells whoever heard the beginning of a message that no more comes of it.
+    fn abort_message(&mut self, now: Instant) {
+        if let Some(aborted) = self.begun.abort() {
+            self.deliver(Event::Fragment(aborted), now);
+        }
     }
 
     pub(super) fn deliver(&mut self, event: Event, now: Instant) {

@@ -59,7 +59,7 @@ unsafe fn register(
     })
 }
 
-fn claim(client: &Client) -> Result<()> {
+pub(super) fn claim(client: &Client) -> Result<()> {
     if client.dispatcher().claim_for_handlers() { Ok(()) } else { Err(RecvError::Taken.into()) }
 }
 
@@ -91,7 +91,8 @@ pub unsafe extern "C" fn heartwire_on_open(
     }
 }
 
-/// Calls this for each message. See heartwire_on_open().
+/// Calls this for each message that comes whole: every one, unless heartwire_options_set_fragments_above() says
+/// otherwise. See heartwire_on_open().
 ///
 /// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
 /// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.

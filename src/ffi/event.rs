@@ -92,7 +92,7 @@ pub unsafe extern "C" fn heartwire_event_kind(event: *const heartwire_event) -> 
     unsafe { ask(event, HEARTWIRE_EVENT_NONE, |event| event_type(&event.event)) }
 }
 
-/// Tells the payload of a message. It has no NUL behind it.
+/// Tells the payload of a message, or of a part of one. It has no NUL behind it.
 ///
 /// Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number; 0 if it is no message.
 /// Threads:   any thread that may use the event.
@@ -104,6 +104,7 @@ pub unsafe extern "C" fn heartwire_event_data(event: *const heartwire_event, len
     let data: Option<&[u8]> = unsafe {
         ask(event, None, |event| match &event.event {
             Event::Message(message) => Some(message.as_bytes()),
+            Event::Fragment(fragment) => Some(fragment.as_bytes()),
             _ => None,
         })
     };
@@ -120,7 +121,7 @@ pub(super) unsafe fn out(data: Option<&[u8]>, len: *mut usize) -> *const u8 {
     data.map_or(std::ptr::null(), <[u8]>::as_ptr)
 }
 
-/// Tells whether a message is text or binary.
+/// Tells whether a message, whole or in parts, is text or binary.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread that may use the event.
@@ -134,6 +135,7 @@ pub unsafe extern "C" fn heartwire_event_message_kind(
     unsafe {
         ask(event, 0, |event| match &event.event {
             Event::Message(message) => message_kind(message.is_text()),
+            Event::Fragment(fragment) => message_kind(fragment.is_text()),
             _ => 0,
         })
     }

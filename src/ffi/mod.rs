@@ -17,6 +17,7 @@ mod event_loop;
 mod event_parts;
 mod event_way;
 mod events;
+mod fragments;
 mod greeting;
 mod guard;
 mod handles;

@@ -1,7 +1,7 @@
 //! The numbers of the header, and which of our words is which. Explicit, appended to, never reused.
 
 use crate::error::{Cause, Phase, ProxyFault, TlsFaultKind};
-use crate::event::{DropReason, End, Event, Fate, Initiator, Level, State};
+use crate::event::{DropReason, End, Event, Fate, FragmentRef, Initiator, Level, State};
 use crate::ffi::guard::{Failure, Result};
 
 /// How a payload is to be read: HEARTWIRE_TEXT or HEARTWIRE_BINARY.
@@ -35,6 +35,17 @@ pub const HEARTWIRE_EVENT_OUTCOME: i32 = 8;
 pub const HEARTWIRE_EVENT_STATE: i32 = 9;
 /// The very last event: there will be no attempt and no event any more.
 pub const HEARTWIRE_EVENT_CLOSED_FOR_GOOD: i32 = 10;
+/// A part of a message has come, or no more will come of it.
+pub const HEARTWIRE_EVENT_FRAGMENT: i32 = 11;
+
+/// Where in its message a part stands: a sum of HEARTWIRE_FRAGMENT_…
+pub type heartwire_fragment_place = i32;
+/// The message begins with it.
+pub const HEARTWIRE_FRAGMENT_FIRST: i32 = 1;
+/// The message is whole with it.
+pub const HEARTWIRE_FRAGMENT_LAST: i32 = 2;
+/// There is no such part: the message was cut off here.
+pub const HEARTWIRE_FRAGMENT_ABORTED: i32 = 4;
 
 /// Where a client stands: one of HEARTWIRE_STATE_…
 pub type heartwire_client_state = i32;
@@ -239,10 +250,18 @@ pub(super) fn message_kind(text: bool) -> heartwire_message_kind {
     if text { HEARTWIRE_TEXT } else { HEARTWIRE_BINARY }
 }
 
+pub(super) fn fragment_place(part: FragmentRef<'_>) -> heartwire_fragment_place {
+    let set = |yes, place| if yes { place } else { 0 };
+    set(part.is_first(), HEARTWIRE_FRAGMENT_FIRST)
+        | set(part.is_last(), HEARTWIRE_FRAGMENT_LAST)
+        | set(part.is_aborted(), HEARTWIRE_FRAGMENT_ABORTED)
+}
+
 pub(super) fn event_type(event: &Event) -> heartwire_event_type {
     match event {
         Event::Open(_) => HEARTWIRE_EVENT_OPEN,
         Event::Message(_) => HEARTWIRE_EVENT_MESSAGE,
+        Event::Fragment(_) => HEARTWIRE_EVENT_FRAGMENT,
         Event::Close(_) => HEARTWIRE_EVENT_CLOSE,
         Event::ConnectFailed(_) => HEARTWIRE_EVENT_CONNECT_FAILED,
         Event::Error(_) => HEARTWIRE_EVENT_ERROR,

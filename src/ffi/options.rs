@@ -43,6 +43,7 @@ pub struct heartwire_options {
     close_timeout: Option<Duration>,
     max_message: Option<usize>,
     pub(super) fragment: Option<usize>,
+    pub(super) fragments_above: usize,
     dispatch: Dispatch,
     inbound_queue: Option<(usize, usize)>,
     report_outcomes: bool,
@@ -93,6 +94,7 @@ impl heartwire_options {
             close_timeout: None,
             max_message: None,
             fragment: None,
+            fragments_above: usize::MAX,
             dispatch: Dispatch::default(),
             inbound_queue: None,
             report_outcomes: false,
@@ -134,6 +136,7 @@ impl heartwire_options {
             .reconnect(reconnect)
             .outbox(self.outbox.clone())
             .dispatch(self.dispatch)
+            .fragments_above(self.fragments_above)
             .report_outcomes(self.report_outcomes)
             .tcp(self.tcp.clone());
         #[cfg(feature = "native-tls")]
@@ -430,7 +433,8 @@ pub unsafe extern "C" fn heartwire_options_set_close_timeout(
     })
 }
 
-/// Sets the longest message that is received. Default: 16 MiB. A longer one is answered with close code 1009.
+/// Sets the longest message that is received, whole or in parts. Default: 16 MiB, or none where
+/// heartwire_options_set_fragments_above() is set. A longer one is answered with close code 1009.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -58,10 +58,10 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    pub(crate) fn count(&self, bytes: usize) {
+    pub(crate) fn count(&self, bytes: u64) {
         // One writer: a load and a store are enough, and cost less than an addition.
         self.messages.store(self.messages.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+        self.bytes.store(self.bytes.load(Ordering::Relaxed) + bytes, Ordering::Relaxed);
     }
 }
 

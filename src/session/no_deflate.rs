@@ -6,6 +6,7 @@ use std::convert::Infallible;
 
 use super::frame::Opcode;
 use crate::error::{ProtocolFault, UpgradeFault};
+use crate::session::reader::fragments::Passed;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Offer(Infallible);
@@ -36,7 +37,18 @@ impl Inflater {
         match self.0 {}
     }
 
-    pub(crate) fn claim(&mut self, _: u64, _: usize) -> Result<usize, ProtocolFault> {
+    pub(crate) fn claim(&mut self, _: u64, _: u64) -> Result<u64, ProtocolFault> {
+        match self.0 {}
+    }
+
+    pub(crate) fn pass_on(
+        &mut self,
+        _: &[u8],
+        _: bool,
+        _: bool,
+        _: usize,
+        _: u64,
+    ) -> Result<Passed, ProtocolFault> {
         match self.0 {}
     }
 

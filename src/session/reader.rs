@@ -13,12 +13,17 @@
 //! it, never because a header claims much; where there is no memory for that, the message is a fault.
 //!
 //! The bytes of a compressed message go through [`Inflater`] as they arrive, which has a buffer of its own.
+//!
+//! What is too long to be kept whole is dealt with in [`fragments`].
+
+pub(super) mod fragments;
 
 use std::io::{self, Read};
 use std::ops::Range;
 
 use simdutf8::{basic, compat};
 
+use self::fragments::Cut;
 use super::deflate::{Agreed, Inflater};
 use super::frame::{self, CONTROL_MAX, HEAD_MAX, Head, Opcode};
 use crate::error::ProtocolFault;
@@ -47,6 +52,9 @@ pub(crate) struct Fill {
 pub(crate) enum Item<'a> {
     /// A message, whole.
     Message(MessageRef<'a>),
+    /// A part of a message that is too long for that: [`Inbound::fragment`] gives it. Were it in here, every message
+    /// would be handed on through memory.
+    Fragment,
     Ping(&'a [u8]),
     Pong(&'a [u8]),
     /// The last item of a session; the code is 1005 when the frame has none.
@@ -58,7 +66,12 @@ pub(crate) enum Item<'a> {
 
 /// The reading half of a session: buffer, frame parser, assembly.
 pub(crate) struct Inbound {
-    max_message: usize,
+    /// The longest message, whole or in fragments.
+    max_message: u64,
+    /// A longer one is handed on in fragments; `usize::MAX`: none is.
+    above: usize,
+    /// The longest message that is kept whole: the smaller one of these.
+    most_whole: usize,
     /// Its length is what was initialised, at most `size`.
     buf: Vec<u8>,
     /// How long it may get where it is.
@@ -73,6 +86,8 @@ pub(crate) struct Inbound {
     message: Option<Partial>,
     /// The data frame whose payload is arriving; only while `message` is there.
     frame: Option<Payload>,
+    /// The fragment that was found last.
+    cut: Cut,
     /// The last read took all the room there was.
     filled: bool,
     /// How far the buffer was used since the last `shrink`.
@@ -91,11 +106,13 @@ struct Partial {
     end: usize,
     /// Up to here it is UTF-8.
     valid: usize,
+    /// It goes in fragments, and so many bytes of it were handed on; `start` is behind them.
+    told: Option<u64>,
 }
 
 /// What is missing of a data frame.
 struct Payload {
-    left: usize,
+    left: u64,
     fin: bool,
 }
 
@@ -104,6 +121,36 @@ struct Found {
     opcode: Opcode,
     place: Range<usize>,
     inflated: bool,
+    /// It is only a fragment, and described there.
+    fragment: bool,
+}
+
+impl Found {
+    fn whole(opcode: Opcode, place: Range<usize>) -> Found {
+        Found { opcode, place, inflated: false, fragment: false }
+    }
+}
+
+impl Payload {
+    /// What has arrived of it, of so many bytes.
+    fn of(&self, arrived: usize) -> usize {
+        usize::try_from(self.left).map_or(arrived, |left| left.min(arrived))
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.left -= bytes as u64;
+    }
+}
+
+impl Partial {
+    fn new(head: &Head, start: usize) -> Partial {
+        let text = head.opcode == Opcode::Text;
+        Partial { text, compressed: head.compressed, start, end: start, valid: start, told: None }
+    }
+
+    fn opcode(&self) -> Opcode {
+        if self.text { Opcode::Text } else { Opcode::Binary }
+    }
 }
 
 impl Inbound {
@@ -112,7 +159,9 @@ impl Inbound {
         let mut buf = vec![0; rest.len().next_power_of_two().max(IDLE)];
         buf[..rest.len()].copy_from_slice(&rest);
         Inbound {
-            max_message,
+            max_message: max_message as u64,
+            above: usize::MAX,
+            most_whole: max_message,
             size: buf.len(),
             buf,
             no_memory: None,
@@ -120,6 +169,7 @@ impl Inbound {
             end: rest.len(),
             message: None,
             frame: None,
+            cut: Cut::default(),
             filled: false,
             peak: rest.len(),
             over: false,
@@ -182,6 +232,9 @@ impl Inbound {
                 return Err(fault);
             }
         };
+        if found.fragment {
+            return Ok(Some(Item::Fragment));
+        }
         let payload = match &self.inflater {
             Some(inflater) if found.inflated => inflater.message(),
             _ => &self.buf[found.place],
@@ -264,36 +317,44 @@ impl Inbound {
                     return Ok(None);
                 }
                 self.start = body + size;
-                return Ok(Some(Found { opcode: head.opcode, place: body..body + size, inflated: false }));
+                return Ok(Some(Found::whole(head.opcode, body..body + size)));
             }
-            if self.is_compressed(&head) {
-                self.begin_compressed(&head)?;
+            if self.is_special(&head) {
+                self.begin_special(&head)?;
                 continue;
             }
 
             let so_far = self.message.as_ref().map_or(0, |message| message.end - message.start);
             let size = match usize::try_from(head.payload) {
-                Ok(size) if size <= self.max_message - so_far => size,
-                _ => return Err(ProtocolFault::TooBig(self.max_message as u64)),
+                Ok(size) if size <= self.most_whole - so_far => size,
+                _ => {
+                    self.begin_fragment(&head)?;
+                    continue;
+                }
             };
             if head.fin && self.message.is_none() && size <= arrived {
                 self.start = body + size;
-                return Ok(Some(Found { opcode: head.opcode, place: body..body + size, inflated: false }));
+                return Ok(Some(Found::whole(head.opcode, body..body + size)));
             }
-            if self.message.is_none() {
-                let text = head.opcode == Opcode::Text;
-                self.message = Some(Partial { text, compressed: false, start: body, end: body, valid: body });
-            }
+            self.message.get_or_insert_with(|| Partial::new(&head, body));
             self.start = body;
-            self.frame = Some(Payload { left: size, fin: head.fin });
+            self.frame = Some(Payload { left: head.payload, fin: head.fin });
         }
     }
 
-    /// Whether this frame's payload is to be inflated: the first frame of a message says it for all.
-    fn is_compressed(&self, head: &Head) -> bool {
+    /// Whether this frame's payload is to be inflated, which the first frame of a message says for all, or the message
+    /// goes in fragments already.
+    fn is_special(&self, head: &Head) -> bool {
         match &self.message {
-            Some(message) => message.compressed,
+            Some(message) => message.compressed || message.told.is_some(),
             None => head.compressed,
+        }
+    }
+
+    fn begin_special(&mut self, head: &Head) -> Result<(), ProtocolFault> {
+        match &self.message {
+            Some(message) if message.told.is_some() => self.begin_fragment(head),
+            _ => self.begin_compressed(head),
         }
     }
 
@@ -302,8 +363,7 @@ impl Inbound {
         let Some(inflater) = &mut self.inflater else { return Ok(()) };
         if self.message.is_none() {
             inflater.begin();
-            let text = head.opcode == Opcode::Text;
-            self.message = Some(Partial { text, compressed: true, start: 0, end: 0, valid: 0 });
+            self.message = Some(Partial::new(head, 0));
         }
         let left = inflater.claim(head.payload, self.max_message)?;
         self.start += head.size;
@@ -313,19 +373,22 @@ impl Inbound {
 
     /// [`assemble`](Self::assemble) for a compressed message.
     fn inflate(&mut self) -> Result<Option<Found>, ProtocolFault> {
+        if self.above < usize::MAX {
+            return self.inflate_on();
+        }
         let (Some(payload), Some(message), Some(inflater)) =
             (&mut self.frame, &self.message, &mut self.inflater)
         else {
             return Ok(None);
         };
-        let text = message.text;
-        let size = payload.left.min(self.end - self.start);
+        let opcode = message.opcode();
+        let size = payload.of(self.end - self.start);
         let arrived = &self.buf[self.start..self.start + size];
         self.start += size;
-        payload.left -= size;
+        payload.take(size);
         let frame_done = payload.left == 0;
         let whole = frame_done && payload.fin;
-        inflater.take(arrived, text, whole, self.max_message)?;
+        inflater.take(arrived, message.text, whole, self.most_whole)?;
         if frame_done {
             self.frame = None;
         }
@@ -333,8 +396,7 @@ impl Inbound {
             return Ok(None);
         }
         self.message = None;
-        let opcode = if text { Opcode::Text } else { Opcode::Binary };
-        Ok(Some(Found { opcode, place: 0..0, inflated: true }))
+        Ok(Some(Found { inflated: true, ..Found::whole(opcode, 0..0) }))
     }
 
     /// Takes what arrived of a data frame into its message; answers the message when that was the last of it.
@@ -343,20 +405,22 @@ impl Inbound {
         if message.compressed {
             return self.inflate();
         }
-        let size = payload.left.min(self.end - self.start);
+        let size = payload.of(self.end - self.start);
         if message.end != self.start {
             self.buf.copy_within(self.start..self.start + size, message.end);
         }
         message.end += size;
         self.start += size;
-        payload.left -= size;
+        payload.take(size);
+        if message.told.is_some() {
+            return self.hand_on();
+        }
         let frame_done = payload.left == 0;
         if frame_done && payload.fin {
-            let opcode = if message.text { Opcode::Text } else { Opcode::Binary };
-            let place = message.start..message.end;
+            let found = Found::whole(message.opcode(), message.start..message.end);
             self.frame = None;
             self.message = None;
-            return Ok(Some(Found { opcode, place, inflated: false }));
+            return Ok(Some(found));
         }
         if message.text {
             // Fails at once, and not when the message ends: Autobahn 6.4. A character may end in the next piece.
@@ -392,7 +456,7 @@ impl Inbound {
         let size = self.size;
         let wants_more = self.filled && size < TRAFFIC && !self.over;
         // With all parsed, no more than one message and a bit of a frame can be in the buffer.
-        let most = self.max_message.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
+        let most = self.most_whole.saturating_add(HEAD_MAX + CONTROL_MAX).max(TRAFFIC);
         // To move almost all of it down for a little room would only be done again, with more.
         let crowded = self.end == size && live > size - size / 8 && size < most;
         if wants_more || crowded || live == size {

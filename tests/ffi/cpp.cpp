@@ -100,6 +100,57 @@ static void pulls(const std::string &url) {
     CHECK(client.on_open([](heartwire::ClientRef, heartwire::EventView) {}).status() == heartwire::Status::taken);
 }
 
+static void parts(const std::string &url) {
+    heartwire::Options options;
+    options.fragments_above(1000).close_timeout(500ms);
+    const std::string message(300000, 'm');
+    {
+        std::promise<std::string> whole;
+        std::string came;
+        heartwire::Client client(url, options);
+        client
+            .on_fragment([&](heartwire::ClientRef, const heartwire::Fragment &part) {
+                CHECK(part.kind == heartwire::Kind::binary && part.offset == came.size() && !part.is_aborted);
+                CHECK(part.is_first == came.empty());
+                came += part.data;
+                if (part.is_last) whole.set_value(came);
+            })
+            .value();
+        client.connect().value();
+        client.send_binary(message).value();
+        CHECK(whole.get_future().get() == message);
+    }
+    {
+        std::promise<std::uint64_t> aborted;
+        heartwire::Client client(url, options);
+        client
+            .on_fragment([&](heartwire::ClientRef self, const heartwire::Fragment &part) {
+                if (part.is_aborted) aborted.set_value(part.offset);
+                self.close(1000, "enough").ignore();
+            })
+            .value();
+        client.connect().value();
+        client.send_binary(message).value();
+        const std::uint64_t came = aborted.get_future().get();
+        CHECK(came > 0 && came < message.size());
+    }
+    heartwire::Client client(url, options);
+    client.connect().value();
+    client.send_binary(message).value();
+    std::string came;
+    for (bool last = false; !last;) {
+        const heartwire::Event event = client.next_event(10s).value();
+        const auto part = event.fragment();
+        CHECK(part.has_value() == (event.kind() == heartwire::EventKind::fragment));
+        if (part) came += part->data;
+        last = part && part->is_last;
+    }
+    CHECK(came == message);
+    heartwire::Client whole(url);
+    const auto refused = whole.on_fragment([](heartwire::ClientRef, const heartwire::Fragment &) {});
+    CHECK(refused.status() == heartwire::Status::config);
+}
+
 /* Why the first attempt with these settings fails; nobody listens on the port 1. */
 static heartwire::LinkError fails(heartwire::Options &options) {
     options.reconnect_never();
@@ -427,6 +478,7 @@ int main(int argc, char **argv) {
     speaks(argv[1]);
     CHECK(threads > 0);
     pulls(argv[1]);
+    parts(argv[1]);
     errors_are_results_or_exceptions();
     what_callbacks_hold_is_freed_once(argv[1]);
     exceptions_end_at_the_border(argv[1]);

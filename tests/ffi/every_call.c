@@ -25,6 +25,11 @@ static void quiet_message(heartwire_client client, const void *data, size_t len,
     (void)client, (void)data, (void)len, (void)kind, (void)user_data;
 }
 
+static void quiet_fragment(heartwire_client client, const void *data, size_t len, int32_t kind, uint64_t offset,
+                           int32_t place, void *user_data) {
+    (void)client, (void)data, (void)len, (void)kind, (void)offset, (void)place, (void)user_data;
+}
+
 static uint32_t quiet_delay(heartwire_client client, uint32_t failures, void *user_data) {
     (void)client, (void)failures, (void)user_data;
     return 1;
@@ -122,12 +127,12 @@ static void nulls(void) {
 
 /* ---- every call in every callback ----------------------------------------------------------------------- */
 
-enum place { OPEN, MESSAGE, CLOSE, CONNECT_FAILED, ERROR_, STATE, HEARTBEAT, WRITABLE, OUTCOME, FOR_GOOD, GREETING, DELAY, BEFORE_CONNECT, LOGGER, HOOK, PLACES };
+enum place { OPEN, MESSAGE, FRAGMENT, CLOSE, CONNECT_FAILED, ERROR_, STATE, HEARTBEAT, WRITABLE, OUTCOME, FOR_GOOD, GREETING, DELAY, BEFORE_CONNECT, LOGGER, HOOK, PLACES };
 enum act { LIVE, CLOSING, DESTROYED, RELEASED, ACTS };
 /* Where callbacks run: on the client's own thread, on one of its own for callbacks, on a shared loop's, on this one. */
 enum home { OWN, DISPATCHED, SHARED, TURNED, HOMES };
 
-static const char *place_names[] = {"open", "message", "close", "connect_failed", "error", "state", "heartbeat",
+static const char *place_names[] = {"open", "message", "fragment", "close", "connect_failed", "error", "state", "heartbeat",
                                     "writable", "outcome", "closed_for_good", "greeting", "delay", "before_connect", "logger", "hook"};
 
 struct run {
@@ -171,6 +176,14 @@ static void in_event(heartwire_client client, const heartwire_event *event, void
 
 static void in_message(heartwire_client client, const void *data, size_t len, int32_t kind, void *user_data) {
     CHECK(data != NULL && (kind == HEARTWIRE_TEXT || kind == HEARTWIRE_BINARY));
+    (void)len;
+    everything(user_data, client, NULL);
+}
+
+static void in_fragment(heartwire_client client, const void *data, size_t len, int32_t kind, uint64_t offset,
+                        int32_t place, void *user_data) {
+    CHECK(data != NULL && (kind == HEARTWIRE_TEXT || kind == HEARTWIRE_BINARY));
+    CHECK((offset == 0) == ((place & HEARTWIRE_FRAGMENT_FIRST) != 0));
     (void)len;
     everything(user_data, client, NULL);
 }
@@ -232,6 +245,9 @@ static void one_run(const char *url, enum place place, enum act act, enum home h
     OK(heartwire_options_set_reconnect_fixed(options, 1));
     OK(heartwire_options_set_outbox(options, 2, 1 << 20));
     OK(heartwire_options_set_max_message_size(options, 1000));
+    if (place == FRAGMENT) {
+        OK(heartwire_options_set_fragments_above(options, 3));
+    }
     if (place == HEARTBEAT) {
         OK(heartwire_options_set_heartbeat_every(options, 2));
     }
@@ -250,6 +266,7 @@ static void one_run(const char *url, enum place place, enum act act, enum home h
     switch (place) {
     case OPEN: OK(heartwire_on_open(client, in_event, run, freed, NULL)); break;
     case MESSAGE: OK(heartwire_on_message(client, in_message, run, freed, NULL)); break;
+    case FRAGMENT: OK(heartwire_on_fragment(client, in_fragment, run, freed, NULL)); break;
     case CLOSE: OK(heartwire_on_close(client, in_event, run, freed, NULL)); break;
     case CONNECT_FAILED: OK(heartwire_on_connect_failed(client, in_event, run, freed, NULL)); break;
     case ERROR_: OK(heartwire_on_error(client, in_event, run, freed, NULL)); break;
@@ -271,7 +288,7 @@ static void one_run(const char *url, enum place place, enum act act, enum home h
         OK(heartwire_send_text(client, "one", 3, NULL));
         OK(heartwire_send_text(client, "two", 3, NULL));
         CHECK(heartwire_send_text(client, "three", 5, NULL) == HEARTWIRE_ERR_FULL);
-    } else if (place == MESSAGE || place == OUTCOME) {
+    } else if (place == MESSAGE || place == FRAGMENT || place == OUTCOME) {
         OK(heartwire_send_text(client, "echo", 4, NULL));
     } else if (place == CLOSE) {
         OK(heartwire_send_text(client, "close 4000 bye", 14, NULL));

@@ -89,6 +89,7 @@ impl Function {
             (_, "heartwire_free_fn", _) => "NULL",
             (_, "heartwire_event_fn", _) => "quiet_event",
             (_, "heartwire_message_fn", _) => "quiet_message",
+            (_, "heartwire_fragment_fn", _) => "quiet_fragment",
             (_, "heartwire_delay_fn", _) => "quiet_delay",
             (_, "heartwire_greeting_fn", _) => "quiet_greeting",
             (_, "heartwire_before_connect_fn", _) => "quiet_before_connect",

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use heartwire::{Cause, Client, Deflate, Phase, ProtocolFault, UpgradeFault};
 
+use crate::fragments::{joined, pulled};
 use crate::net::{Net, close, closed, failed, opened, received, wait};
 use crate::support::deflate::{Compressing, agreeing, compressed, echo};
 use crate::support::frames::raw_frame;
@@ -205,6 +206,46 @@ fn a_close_in_the_middle_is_answered(net: &Net) {
     assert_eq!((closed.code(), closed.is_clean()), (1001, true));
 }
 
+fn compressed_messages_come_in_parts(net: &Net) {
+    let long = json(1).repeat(1000);
+    let server = net.server(echo("", |_| {}));
+    let client = net.to(&server).compression(Deflate::new()).fragments_above(5000).connect().unwrap();
+    opened(&client);
+    for message in [&long, &json(2)] {
+        client.send_text(message).unwrap();
+        if message.len() > 5000 {
+            assert_eq!(joined(|| pulled(&client)), message.as_bytes());
+        } else {
+            assert_eq!(received(&client).as_text(), Some(message.as_str()));
+        }
+    }
+    close(&client);
+}
+
+fn a_bomb_comes_in_small_parts_and_is_cut_off_at_its_limit(net: &Net) {
+    const LIMIT: usize = 8 << 20;
+    let server = net.server(Behaviour::raw(|stream, _| {
+        let Ok(mut session) = Compressing::open(stream, "") else { return };
+        let _ = session.send(false, &vec![0; 2 * LIMIT]);
+        while let Ok(Some(_)) = session.next() {}
+    }));
+    let builder = net.to(&server).compression(Deflate::new()).fragments_above(5000).max_message_size(LIMIT);
+    let client = builder.connect().unwrap();
+    let mut came = 0;
+    let aborted = loop {
+        let part = pulled(&client);
+        if part.is_aborted() {
+            break part;
+        }
+        assert!(part.len() <= 64 << 10, "{part}");
+        came += part.len();
+    };
+    assert_eq!(aborted.offset(), came as u64);
+    assert!(came <= LIMIT, "{came}");
+    assert_eq!(closed(&client).code(), 1009);
+    drop(client);
+}
+
 stamp! {
     messages_come_and_go_compressed,
     messages_from_many_threads_are_read_in_the_order_of_the_wire,
@@ -213,4 +254,6 @@ stamp! {
     an_answer_that_does_not_fit_the_offer_fails_the_upgrade,
     what_breaks_the_rules_of_compression_ends_the_session_with_its_code,
     a_close_in_the_middle_is_answered,
+    compressed_messages_come_in_parts,
+    a_bomb_comes_in_small_parts_and_is_cut_off_at_its_limit,
 }

@@ -55,6 +55,7 @@ mod deflate;
 mod delivery;
 mod elsewhere;
 mod faults;
+mod fragments;
 mod heartbeat;
 mod hostile;
 #[cfg(feature = "native-tls")]

@@ -5,6 +5,7 @@ use simdutf8::compat::from_utf8;
 
 use super::{Agreed, TAIL, extension::Context, is_affordable, window};
 use crate::error::ProtocolFault;
+use crate::session::reader::fragments::{Part, Passed, whole_characters};
 
 /// What comes out begins with so much room.
 const FIRST: usize = 4 * 1024;
@@ -12,6 +13,8 @@ const FIRST: usize = 4 * 1024;
 const STATE: usize = 48 * 1024;
 /// A compressed message may claim a bit more than its limit, since what cannot be compressed grows; not as much as this.
 const OVERHEAD: u64 = 1024;
+/// A message in fragments comes out in pieces of so much.
+const FRAGMENT: usize = 64 * 1024;
 /// So much in one go, and others have to have their turn.
 const MUCH: usize = 4 << 20;
 
@@ -27,6 +30,14 @@ pub(crate) struct Inflater {
     claimed: u64,
     /// Something was put in since the message began, or the last stream within it.
     begun: bool,
+    /// There was no room for all that comes of what was put in.
+    pending: bool,
+    /// So many bytes of the tail were put in.
+    tail: usize,
+    /// So many bytes of the message were handed on as fragments, before what is in `out`.
+    told: u64,
+    /// So many bytes of `out` are the fragment that was handed on last.
+    given: usize,
     /// What came out of the longest message since the last `shrink`.
     peak: usize,
     /// There was a message since then.
@@ -44,6 +55,10 @@ impl Inflater {
             valid: 0,
             claimed: 0,
             begun: false,
+            pending: false,
+            tail: 0,
+            told: 0,
+            given: 0,
             peak: 0,
             used: false,
             worked: 0,
@@ -56,17 +71,20 @@ impl Inflater {
         self.valid = 0;
         self.claimed = 0;
         self.begun = false;
+        self.pending = false;
+        self.tail = 0;
+        self.told = 0;
+        self.given = 0;
         self.used = true;
     }
 
     /// Judges the length of a frame of the message, before its payload.
-    pub(crate) fn claim(&mut self, payload: u64, max: usize) -> Result<usize, ProtocolFault> {
+    pub(crate) fn claim(&mut self, payload: u64, max: u64) -> Result<u64, ProtocolFault> {
         self.claimed = self.claimed.saturating_add(payload);
-        let too_big = ProtocolFault::TooBig(max as u64);
-        if self.claimed > (max as u64).saturating_mul(2).saturating_add(OVERHEAD) {
-            return Err(too_big);
+        if self.claimed > max.saturating_mul(2).saturating_add(OVERHEAD) {
+            return Err(ProtocolFault::TooBig(max));
         }
-        usize::try_from(payload).map_err(|_| too_big)
+        Ok(payload)
     }
 
     /// Takes in what arrived. A text is looked at as it comes out, but for its `last` piece, which is about to be.
@@ -78,24 +96,88 @@ impl Inflater {
         max: usize,
     ) -> Result<(), ProtocolFault> {
         let tail: &[u8] = if last { &TAIL } else { &[] };
-        let mut put = self.put(input, max);
-        if self.begun {
-            put = put.and_then(|()| self.put(tail, max));
+        let room = max.saturating_add(1);
+        let mut put = self.put(input, room);
+        if self.begun && self.out.len() < room {
+            put = put.and_then(|_| self.put(tail, room));
         }
-        if let Err(fault) = put {
-            // What came out before it is judged first, however the bytes were cut.
-            return Err(if text && self.has_bad_text() { ProtocolFault::Utf8 } else { fault });
+        let too_big = || if self.out.len() < room { Ok(()) } else { Err(ProtocolFault::TooBig(max as u64)) };
+        if let Err(fault) = put.and_then(|_| too_big()) {
+            return Err(self.judged_before(text, fault));
         }
         if last {
-            if !self.context.takeover
-                && let Some(state) = &mut self.state
-            {
-                state.reset(false);
-            }
+            self.end();
         } else if text && self.has_bad_text() {
             return Err(ProtocolFault::Utf8);
         }
         Ok(())
+    }
+
+    /// The same for a message that goes in fragments if more than `above` bytes come out: takes as much as makes one.
+    /// Bytes that it did not take are to be given again, and [`message`](Self::message) is to be looked at before.
+    pub(crate) fn pass_on(
+        &mut self,
+        input: &[u8],
+        text: bool,
+        last: bool,
+        above: usize,
+        max: u64,
+    ) -> Result<Passed, ProtocolFault> {
+        if self.given > 0 {
+            self.out.drain(..self.given);
+            self.given = 0;
+            self.valid = 0;
+        }
+        let left = max - self.told;
+        let kept = if self.told == 0 { above.saturating_add(1) } else { 0 };
+        let room =
+            usize::try_from(left).map_or(usize::MAX, |left| left.saturating_add(1)).min(kept.max(FRAGMENT));
+        let put = self.put(input, room).and_then(|(taken, full)| {
+            if full || !last || !self.begun {
+                return Ok((taken, full));
+            }
+            let (of_tail, full) = self.put(&TAIL[self.tail..], room)?;
+            self.tail += of_tail;
+            Ok((taken, full))
+        });
+        let too_big = self.out.len() as u64 > left;
+        if too_big {
+            // How much further it got is chance.
+            self.out.truncate(left as usize + 1);
+        }
+        let (taken, pending) = match put {
+            Ok(put) if !too_big => put,
+            Ok(_) => return Err(self.judged_before(text, ProtocolFault::TooBig(max))),
+            Err(fault) => return Err(self.judged_before(text, fault)),
+        };
+        let ended = last && !pending;
+        if ended {
+            self.end();
+        }
+        if self.told == 0 && self.out.len() <= above {
+            if !ended && text && self.has_bad_text() {
+                return Err(ProtocolFault::Utf8);
+            }
+            return Ok(Passed { taken, pending, part: if ended { Part::Whole } else { Part::Nothing } });
+        }
+        let size = if text && !ended { whole_characters(&self.out)? } else { self.out.len() };
+        let fragment = Part::Fragment { offset: self.told, last: ended };
+        self.told += size as u64;
+        self.given = size;
+        Ok(Passed { taken, pending, part: if size > 0 || ended { fragment } else { Part::Nothing } })
+    }
+
+    /// What came out before a fault is judged first, however the bytes were cut.
+    fn judged_before(&mut self, text: bool, fault: ProtocolFault) -> ProtocolFault {
+        if text && self.has_bad_text() { ProtocolFault::Utf8 } else { fault }
+    }
+
+    fn end(&mut self) {
+        if !self.context.takeover
+            && let Some(state) = &mut self.state
+        {
+            state.reset(false);
+        }
     }
 
     /// Looks at what came out since the last look. A character may end in the next piece.
@@ -108,9 +190,9 @@ impl Inflater {
         false
     }
 
-    /// What came out of the message.
+    /// What came out of the message, or is its fragment.
     pub(crate) fn message(&self) -> &[u8] {
-        &self.out
+        if self.told == 0 { &self.out } else { &self.out[..self.given] }
     }
 
     /// Whether so much came out since the last call that the turn should end.
@@ -138,19 +220,27 @@ impl Inflater {
         }
     }
 
-    fn put(&mut self, mut input: &[u8], max: usize) -> Result<(), ProtocolFault> {
-        if input.is_empty() {
-            return Ok(());
+    /// Inflates until the input is at its end or so much came out; answers how much it took, and whether there may be
+    /// more in it.
+    fn put(&mut self, mut input: &[u8], room: usize) -> Result<(usize, bool), ProtocolFault> {
+        if input.is_empty() && !self.pending {
+            return Ok((0, false));
         }
+        let size = input.len();
         let state = match &mut self.state {
             Some(state) => state,
             None if !is_affordable(STATE) => return Err(ProtocolFault::NoMemory(self.out.len() as u64)),
             none => none.insert(Decompress::new_with_window_bits(false, window(self.context.window_bits))),
         };
         self.begun = true;
+        self.pending = false;
         loop {
+            if self.out.len() >= room {
+                self.pending = true;
+                return Ok((size - input.len(), true));
+            }
             if self.out.len() == self.out.capacity() {
-                let larger = (self.out.capacity() * 2).max(FIRST).min(max.saturating_add(1));
+                let larger = (self.out.capacity() * 2).max(FIRST).min(room);
                 let more = larger.saturating_sub(self.out.len()).max(1);
                 let reserved = self.out.try_reserve_exact(more);
                 reserved.map_err(|_| ProtocolFault::NoMemory(self.out.len() as u64))?;
@@ -164,20 +254,17 @@ impl Inflater {
             input = &input[taken..];
             self.worked += given;
             self.peak = self.peak.max(self.out.len());
-            if self.out.len() > max {
-                return Err(ProtocolFault::TooBig(max as u64));
-            }
             if status == Status::StreamEnd {
                 // A block with BFINAL ends the stream, but not the message (section 7.2.3.4). Whoever writes one has
                 // begun anew behind it, with an empty window.
                 state.reset(false);
                 self.begun = false;
                 if input.is_empty() {
-                    return Ok(());
+                    return Ok((size, false));
                 }
                 self.begun = true;
             } else if input.is_empty() && self.out.len() < self.out.capacity() {
-                return Ok(());
+                return Ok((size, false));
             } else if taken == 0 && given == 0 {
                 return Err(ProtocolFault::Deflate);
             }

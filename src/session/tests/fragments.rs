@@ -1,329 +1,203 @@
-//! What the writing half promises about messages in several frames (RFC 6455 section 5.4).
-
-use std::io::ErrorKind;
+//! What the reading half promises where long messages come in fragments.
 
 use proptest::prelude::*;
 
-use super::frames::{CLOSE, PING, PONG, Seen, client};
-use super::stream::{Scripted, Step};
-use crate::entry::{Entry, Kind, Part};
-use crate::event::MessageId;
-use crate::session::frame::head_size;
-use crate::session::wire::{Flush, Wire};
+use super::frames::{BINARY, CLOSE, PING, TEXT, server};
+use super::reader::{Got, read_all, valid_streams};
+use crate::error::ProtocolFault;
+use crate::session::reader::Inbound;
 
-const BLOCK: Step = Step::Fail(ErrorKind::WouldBlock);
+/// As far as the buffer grows for traffic.
+const TRAFFIC: usize = 64 * 1024;
+/// What may be in it besides a message that is kept: a header, and a control frame.
+const BESIDES: usize = 14 + 131;
 
-fn entry(id: u64, part: Part, payload: &[u8]) -> Entry {
-    Entry { id: MessageId(id), kind: Kind::Binary, part, payload: payload.to_vec(), expires: None }
+fn inbound(above: usize, max: u64) -> Inbound {
+    let mut inbound = Inbound::new(16 << 20, Vec::new());
+    inbound.hand_on_above(above, max);
+    inbound
 }
 
-/// What stands on the wire, message by message, and the control frames between and within them, in order.
-#[derive(Debug, PartialEq)]
-enum Read {
-    Message(Vec<u8>),
-    Control(u8, Vec<u8>),
-}
-
-/// Joins what was written, as a server does that knows the rules, and the bytes of an unfinished message.
-fn join(out: &[u8], most: usize) -> (Vec<Read>, Option<Vec<u8>>) {
-    let mut read = Vec::new();
-    let mut message: Option<Vec<u8>> = None;
-    for Seen { first, payload } in client(out).0 {
-        assert_eq!(first & 0x70, 0);
-        if first & 0x08 != 0 {
-            assert_eq!(first & 0x80, 0x80, "control frames are whole");
-            read.push(Read::Control(first, payload));
-            continue;
-        }
-        assert!(payload.len() <= most, "a frame of {} bytes", payload.len());
-        assert_eq!(first & 0x0F == 0, message.is_some(), "a continuation continues");
-        message.get_or_insert_default().extend(payload);
-        if first & 0x80 != 0 {
-            read.extend(message.take().map(Read::Message));
-        }
-    }
-    (read, message)
-}
-
-fn messages(read: &[Read]) -> Vec<Vec<u8>> {
-    let message = |read: &Read| if let Read::Message(bytes) = read { Some(bytes.clone()) } else { None };
-    read.iter().filter_map(message).collect()
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i % 251) as u8).collect()
-}
-
-#[test]
-fn what_is_longer_goes_in_frames_of_at_most_that_size_and_what_is_not_in_one() {
-    for (len, expected) in [
-        (0, vec![(0x82, 0)]),
-        (150, vec![(0x82, 150)]),
-        (151, vec![(0x02, 150), (0x80, 1)]),
-        (300, vec![(0x02, 150), (0x80, 150)]),
-        (455, vec![(0x02, 150), (0x00, 150), (0x00, 150), (0x80, 5)]),
-    ] {
-        for direct in [false, true] {
-            let mut wire = Wire::new(Scripted::default());
-            wire.fragment(150);
-            if direct {
-                wire.send_now(MessageId(1), Kind::Binary, &pattern(len));
-            } else {
-                wire.push(entry(1, Part::Whole, &pattern(len)));
+/// Joins fragments to the message that they are parts of, and sees that they are none of another. What was not ended
+/// is left out.
+pub(super) fn join(got: Vec<Got>, above: usize) -> Vec<Got> {
+    let mut begun: Option<Vec<u8>> = None;
+    let mut joined = Vec::new();
+    for got in got {
+        let Got::Fragment(part) = got else {
+            match &got {
+                Got::Text(text) => assert!(begun.is_none() && text.len() <= above),
+                Got::Binary(bytes) => assert!(begun.is_none() && bytes.len() <= above),
+                _ => {}
             }
-            assert_eq!(wire.flush(), Flush::Done);
-            let frames = client(&wire.stream.out).0;
-            assert_eq!(frames.iter().map(|f| (f.first, f.payload.len())).collect::<Vec<_>>(), expected);
-            assert_eq!(frames.concat_payloads(), pattern(len));
-            let runs: Vec<_> = wire.take_written().iter().collect();
-            assert_eq!((runs.len(), runs[0].messages, runs[0].payload_bytes), (1, 1, len));
+            joined.push(got);
+            continue;
+        };
+        assert_eq!(part.is_first(), begun.is_none());
+        assert!(!part.is_empty() || part.is_last() && !part.is_first(), "{part}");
+        assert!(part.len() <= above.max(TRAFFIC) + BESIDES && !part.is_aborted(), "{part}");
+        let message = begun.get_or_insert_default();
+        assert_eq!(part.offset(), message.len() as u64);
+        message.extend_from_slice(part.as_bytes());
+        if part.is_last() {
+            let message = begun.take().expect("it was put in");
+            assert!(message.len() > above, "{part}");
+            joined.push(match part.is_text() {
+                true => Got::Text(String::from_utf8(message).expect("a text is UTF-8")),
+                false => Got::Binary(message),
+            });
         }
     }
+    joined
 }
 
-trait Concat {
-    fn concat_payloads(&self) -> Vec<u8>;
-}
-
-impl Concat for Vec<Seen> {
-    fn concat_payloads(&self) -> Vec<u8> {
-        self.iter().flat_map(|frame| frame.payload.iter().copied()).collect()
-    }
-}
-
-#[test]
-fn wherever_a_message_is_held_up_a_ping_a_pong_and_a_close_wait_for_one_fragment_at_most() {
-    const LEN: usize = 200_000;
-    const SIZE: usize = 1000;
-    // Frames of 1000 bytes have 8 bytes of header; 64 KiB are in the buffer.
-    for cut in (1..LEN).step_by(7_777) {
-        let mut wire = Wire::new(Scripted::writing([Step::Take(cut), BLOCK, BLOCK, BLOCK, BLOCK]));
-        wire.fragment(SIZE);
-        wire.push(entry(1, Part::Whole, &pattern(LEN)));
-        wire.push(entry(2, Part::Whole, b"behind"));
-        assert_eq!(wire.flush(), Flush::Blocked);
-        wire.ping(b"beat");
-        wire.mark_beat();
-        wire.owe_pong(b"pong");
-        assert_eq!(wire.flush(), Flush::Blocked);
-        assert!(!wire.beat_written());
-        let taken = wire.stream.out.len();
-        assert_eq!(wire.flush(), Flush::Blocked);
-        wire.stream.writes.clear();
-        assert_eq!(wire.flush(), Flush::Done);
-        assert!(wire.beat_written());
-
-        let (read, unfinished) = join(&wire.stream.out, SIZE);
-        assert_eq!(unfinished, None);
-        assert_eq!(messages(&read), [pattern(LEN), b"behind".to_vec()]);
-        let controls: Vec<_> = read.iter().filter(|read| matches!(read, Read::Control(..))).collect();
-        assert_eq!(controls, [&Read::Control(PONG, b"pong".into()), &Read::Control(PING, b"beat".into())]);
-        // Where the ping ends in the bytes.
-        let frames = client(&wire.stream.out).0;
-        let last = frames.iter().position(|frame| frame.first == PING).unwrap();
-        let place: usize = frames[..=last].iter().map(|f| f.payload.len() + head_size(f.payload.len())).sum();
-        let end = wire.stream.out.len();
-        assert!(place <= taken + 66_000 + 2 * SIZE, "{place} of {end}, {taken} were taken");
-    }
+/// Offsets and lengths of the fragments among these.
+fn parts(got: &[Got]) -> Vec<(u64, usize, bool)> {
+    let part = |got: &Got| match got {
+        Got::Fragment(part) => Some((part.offset(), part.len(), part.is_last())),
+        _ => None,
+    };
+    got.iter().filter_map(part).collect()
 }
 
 #[test]
-fn the_answer_to_a_close_goes_before_the_next_fragment_and_the_message_is_given_back() {
-    for cut in 1..300 {
-        let mut wire = Wire::new(Scripted::writing([Step::Take(cut), BLOCK]));
-        wire.fragment(70_000);
-        wire.push(entry(1, Part::Whole, &pattern(300_000)));
-        wire.push(entry(2, Part::Whole, b"behind"));
-        assert_eq!(wire.flush(), Flush::Blocked);
-        wire.close_now(Some(1000), "");
-        assert_eq!(wire.flush(), Flush::Done);
-        assert!(wire.is_idle());
-        let (read, unfinished) = join(&wire.stream.out, 70_000);
-        assert_eq!(read, [Read::Control(CLOSE, vec![3, 0xE8])]);
-        assert_eq!(unfinished, Some(pattern(70_000)));
-        assert!(wire.take_written().is_empty());
-        let unsent: Vec<_> = wire.into_unsent().1.into_iter().map(|e| (e.id.0, e.payload.len())).collect();
-        assert_eq!(unsent, [(1, 300_000), (2, 6)]);
-    }
+fn a_message_is_whole_up_to_the_limit_and_in_fragments_above_it() {
+    let stream = [server(TEXT, b"1234"), server(TEXT, b"12345"), server(TEXT, b""), server(BINARY, &[1; 5])];
+    let mut inbound = inbound(4, u64::MAX);
+    let got = read_all(&mut inbound, [stream.concat()]);
+    assert_eq!((&got[0], &got[2]), (&Got::Text("1234".to_owned()), &Got::Text(String::new())));
+    assert_eq!(parts(&got), [(0, 5, true), (0, 5, true)], "one that is there whole is one fragment");
+    // The length that a frame claims decides before its bytes are there; fragments without one, when there are enough.
+    let got = read_all(&mut inbound, [server(TEXT, b"12345")[..3].to_vec()]);
+    assert_eq!(parts(&got), [(0, 1, false)]);
+    let got = read_all(&mut inbound, [b"2345".to_vec(), server(0x01, b"12"), server(0x00, b"34")]);
+    assert_eq!(parts(&got), [(1, 4, true)]);
+    let got = read_all(&mut inbound, [server(0x00, b"56"), server(0x00, b""), server(0x80, b"")]);
+    assert_eq!(parts(&got), [(0, 6, false), (6, 0, true)]);
+    let got = read_all(&mut inbound, [server(0x01, b"12"), server(0x80, b"34")]);
+    assert_eq!(got, [Got::Text("1234".to_owned())]);
 }
 
-/// The loop has to read in between, or a fast reader would keep it from answering, and other clients from their turn.
 #[test]
-fn a_fragmented_message_is_written_in_turns_and_one_in_a_single_frame_is_not() {
-    const LEN: usize = 5 << 20;
-    for (fragment, pauses) in [(64 << 10, 15..=20), (LEN, 0..=0)] {
-        let mut wire = Wire::new(Scripted::default());
-        wire.fragment(fragment);
-        wire.push(entry(1, Part::Whole, &vec![7; LEN]));
-        let mut paused = 0;
-        while wire.flush() == Flush::Paused {
-            paused += 1;
-            wire.owe_pong(b"between");
-            assert!(!wire.is_idle());
+fn a_claim_of_any_size_brings_no_fragment_and_costs_no_memory_until_bytes_arrive() {
+    let mut inbound = inbound(1000, u64::MAX);
+    let claim = [&[BINARY, 127][..], &(1_u64 << 62).to_be_bytes()].concat();
+    assert_eq!(read_all(&mut inbound, [claim]), []);
+    assert!(inbound.buffer_size() <= 4096);
+    let mut at = 0;
+    let piece = vec![7; 100_000];
+    for _ in 0..200 {
+        for (offset, len, last) in parts(&read_all(&mut inbound, [piece.clone()])) {
+            assert_eq!((offset, last), (at, false));
+            at += len as u64;
         }
-        assert!(wire.is_idle() && pauses.contains(&paused), "{paused}");
-        let (read, _) = join(&wire.stream.out, fragment);
-        assert_eq!(read.len(), paused + 1);
+    }
+    assert_eq!(at, 20_000_000, "all that came was handed on");
+    assert_eq!(inbound.buffer_size(), TRAFFIC);
+}
+
+#[test]
+fn fragments_stay_small_behind_a_beginning_that_was_kept() {
+    const ABOVE: usize = 300_000;
+    let mut inbound = inbound(ABOVE, u64::MAX);
+    let mut stream = server(0x02, &[1; ABOVE - 1]);
+    (0..50).for_each(|_| stream.extend(server(0x00, &[2; 100_000])));
+    stream.extend(server(0x80, b""));
+    let got = read_all(&mut inbound, [stream]);
+    assert!(parts(&got)[0].1 >= ABOVE, "what was kept is one fragment, with what came with its last byte");
+    assert!(parts(&got).iter().all(|(_, len, _)| *len <= ABOVE + BESIDES), "{:?}", parts(&got));
+    assert!(inbound.buffer_size() <= ABOVE + BESIDES);
+}
+
+#[test]
+fn no_character_is_cut_wherever_the_bytes_are() {
+    let text = "aé你\u{1F980}".repeat(20);
+    let stream = server(TEXT, text.as_bytes());
+    for cut in 1..stream.len() {
+        let (left, right) = stream.split_at(cut);
+        let got = read_all(&mut inbound(0, u64::MAX), [left.to_vec(), right.to_vec()]);
+        let characters = got.iter().map(|got| match got {
+            Got::Fragment(part) => part.as_text().expect("a part of a text is text").to_owned(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(characters.collect::<String>(), text, "cut at {cut}");
     }
 }
 
 #[test]
-fn a_close_in_the_last_fragment_lets_the_message_end() {
-    let mut wire = Wire::new(Scripted::writing([Step::Take(75_000), Step::Take(1), BLOCK]));
-    wire.fragment(70_000);
-    wire.push(entry(1, Part::Whole, &pattern(140_000)));
-    assert_eq!(wire.flush(), Flush::Blocked);
-    wire.close_now(None, "");
-    assert_eq!(wire.flush(), Flush::Done);
-    let (read, unfinished) = join(&wire.stream.out, 70_000);
-    assert_eq!(read, [Read::Message(pattern(140_000)), Read::Control(CLOSE, vec![])]);
-    assert_eq!(unfinished, None);
-    assert!(wire.into_unsent().1.is_empty());
+fn text_that_is_no_utf8_fails_at_the_first_wrong_byte_of_whichever_fragment() {
+    let wrong = b"\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5\xf4\x90";
+    let fault = Got::Fault(ProtocolFault::Utf8);
+    for cut in 1..wrong.len() {
+        let mut frame = server(0x01, &[b' '; 100]);
+        frame.truncate(2);
+        let pieces = [frame, wrong[..cut].to_vec(), wrong[cut..].to_vec()];
+        let got = read_all(&mut inbound(5, u64::MAX), pieces);
+        assert_eq!(got.last(), Some(&fault), "inside a frame, cut at {cut}");
+        assert!(join(got, 5).len() == 1, "nothing ended");
+    }
+    for end in [&b"\xe4\xbd"[..], b"\xf0\x9f\xa6", b"\x80", b"\xc3\xc3"] {
+        let frames = [server(0x01, b"good until the"), server(0x80, end)];
+        let got = read_all(&mut inbound(5, u64::MAX), frames);
+        assert_eq!((parts(&got).len(), got.last()), (1, Some(&fault)), "{end:?} is the last fragment");
+    }
 }
 
 #[test]
-fn a_message_in_pieces_is_one_message_and_counts_once() {
-    let mut wire = Wire::new(Scripted::default());
-    assert!(!wire.is_mid_message());
-    wire.push(entry(1, Part::First, b"one "));
-    assert!(wire.is_mid_message());
-    assert_eq!(wire.flush(), Flush::Done);
-    let written = wire.take_written();
-    assert!(!written.is_empty() && written.iter().next().is_none());
-    assert_eq!(written.piece_bytes(), 4);
-    wire.owe_pong(b"between");
-    wire.push(entry(1, Part::Middle, b"two "));
-    wire.push(entry(1, Part::Last, b""));
-    assert!(!wire.is_mid_message());
-    wire.push(entry(2, Part::Whole, b"next"));
-    assert_eq!(wire.flush(), Flush::Done);
-    let firsts: Vec<_> = client(&wire.stream.out).0.iter().map(|frame| frame.first).collect();
-    assert_eq!(firsts, [0x02, PONG, 0x00, 0x80, 0x82]);
-    let (read, _) = join(&wire.stream.out, 10);
-    assert_eq!(messages(&read), [b"one two ".to_vec(), b"next".to_vec()]);
-    let written = wire.take_written();
-    assert_eq!(written.piece_bytes(), 4);
-    let runs: Vec<_> = written.iter().collect();
-    assert_eq!((runs.len(), runs[0].first.0, runs[0].last.0, runs[0].payload_bytes), (1, 1, 2, 4));
+fn the_limit_of_a_message_fails_one_in_fragments_before_its_payload() {
+    let fault = Got::Fault(ProtocolFault::TooBig(1000));
+    let header = |first, len: usize| server(first, &vec![b'x'; len])[..4].to_vec();
+    assert_eq!(read_all(&mut inbound(10, 1000), [header(BINARY, 1001)]), std::slice::from_ref(&fault));
+    let got = read_all(&mut inbound(10, 1000), [server(0x02, &[1; 400]), header(0x00, 601)]);
+    assert_eq!((parts(&got), got.last()), (vec![(0, 400, false)], Some(&fault)));
+    let got = read_all(&mut inbound(10, 1000), [server(0x02, &[1; 700]), server(0x80, &[1; 300])]);
+    assert_eq!(join(got, 10), [Got::Binary(vec![1; 1000])]);
 }
 
 #[test]
-fn tungstenites_server_joins_what_we_fragment() {
-    use std::io::Cursor;
-    use tungstenite::protocol::{Message, Role, WebSocket};
-    let mut wire = Wire::new(Scripted::default());
-    wire.fragment(1000);
-    wire.push(Entry { kind: Kind::Text, ..entry(1, Part::Whole, "grüße ".repeat(1000).as_bytes()) });
-    wire.push(Entry { kind: Kind::Text, ..entry(2, Part::First, &"ü".as_bytes()[..1]) });
-    wire.push(Entry { kind: Kind::Text, ..entry(2, Part::Last, &"ü".as_bytes()[1..]) });
-    assert_eq!(wire.flush(), Flush::Done);
-    let mut server = WebSocket::from_raw_socket(Cursor::new(wire.stream.out), Role::Server, None);
-    assert_eq!(server.read().unwrap(), Message::text("grüße ".repeat(1000)));
-    assert_eq!(server.read().unwrap(), Message::text("ü"));
-}
-
-#[derive(Clone, Debug)]
-enum Op {
-    Whole(usize),
-    Pieces(Vec<usize>),
-    Ping,
-    Pong,
-    Flush,
-    Close,
-    CloseNow,
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let size = || prop_oneof![6 => 0..300_usize, 3 => 300..20_000_usize, 1 => 60_000..300_000_usize];
-    prop_oneof![
-        5 => size().prop_map(Op::Whole),
-        3 => prop::collection::vec(size(), 2..5).prop_map(Op::Pieces),
-        2 => Just(Op::Ping),
-        2 => Just(Op::Pong),
-        4 => Just(Op::Flush),
-        1 => prop_oneof![9 => Just(Op::Flush), 1 => Just(Op::Close), 1 => Just(Op::CloseNow)],
-    ]
+fn pings_between_fragments_come_between_them_and_a_close_is_the_end() {
+    let stream = [
+        server(0x01, b"one "),
+        server(PING, b"1"),
+        server(0x00, &"zwei\u{20AC}".as_bytes()[..6]),
+        server(PING, b"2"),
+        server(CLOSE, b"\x03\xe8bye"),
+        server(0x80, b"three"),
+    ];
+    let got = read_all(&mut inbound(3, u64::MAX), [stream.concat()]);
+    let kinds: Vec<_> = got.iter().map(std::mem::discriminant).collect();
+    assert_eq!((kinds[0], kinds[1], kinds.len()), (kinds[2], kinds[3], 5), "{got:?}");
+    assert_eq!(got[4], Got::Close(1000, "bye".to_owned()));
 }
 
 proptest! {
     #[test]
-    fn joined_frames_are_what_was_given_whatever_the_sizes_and_the_cuts(
-        ops in prop::collection::vec(op(), 1..25),
-        fragment in prop_oneof![125..140_usize, 140..5_000_usize, 60_000..80_000_usize, Just(usize::MAX)],
-        plan in prop::collection::vec(
-            prop_oneof![
-                3 => (1..200_usize).prop_map(Step::Take),
-                3 => (1..70_000_usize).prop_map(Step::Take),
-                5 => Just(BLOCK),
-            ],
-            0..60,
-        ),
-        to_the_end in any::<bool>(),
+    fn fragments_joined_are_the_message_wherever_the_stream_is_cut(
+        (bytes, expected) in valid_streams(),
+        above in prop_oneof![Just(0_usize), 1..100_usize, 100..100_000_usize],
+        sizes in prop::collection::vec(prop_oneof![1..20_usize, 1..5000_usize, 5000..100_000_usize], 1..20),
     ) {
-        let mut wire = Wire::new(Scripted::writing(plan));
-        wire.fragment(fragment);
-        let (mut given, mut before_close, mut pings) = (Vec::new(), None, 0);
-        for op in &ops {
-            let id = given.len() as u64 + 1;
-            let bytes = |size: usize| -> Vec<u8> { (0..size).map(|i| (i as u64 * id) as u8).collect() };
-            match op {
-                Op::Whole(size) => {
-                    wire.push(entry(id, Part::Whole, &bytes(*size)));
-                    given.push(bytes(*size));
-                }
-                Op::Pieces(sizes) => {
-                    let pieces: Vec<_> = sizes.iter().map(|size| bytes(*size)).collect();
-                    for (i, piece) in pieces.iter().enumerate() {
-                        let last = i + 1 == pieces.len();
-                        let part = if i == 0 { Part::First } else if last { Part::Last } else { Part::Middle };
-                        wire.push(entry(id, part, piece));
-                    }
-                    given.push(pieces.concat());
-                }
-                Op::Ping => {
-                    wire.ping(b"ping");
-                    pings += usize::from(before_close.is_none());
-                }
-                Op::Pong => wire.owe_pong(b"pong"),
-                Op::Flush => { wire.flush(); }
-                Op::Close => wire.close(Some(1000), ""),
-                Op::CloseNow => wire.close_now(Some(1001), ""),
-            }
-            if matches!(op, Op::Close | Op::CloseNow) && before_close.is_none() {
-                before_close = Some(given.len());
-            }
-        }
-        if to_the_end {
-            while wire.flush() != Flush::Done {}
-        }
+        let mut inbound = inbound(above, u64::MAX);
+        let mut rest = &bytes[..];
+        let pieces = sizes.iter().cycle().map_while(|size| {
+            let (piece, behind) = rest.split_at((*size).min(rest.len()));
+            rest = behind;
+            (!piece.is_empty()).then(|| piece.to_vec())
+        });
+        let got = read_all(&mut inbound, pieces);
+        prop_assert_eq!(join(got, above), expected);
+        prop_assert!(inbound.buffer_size() <= above.max(TRAFFIC) + BESIDES);
+    }
 
-        let (read, unfinished) = join(&wire.stream.out, fragment);
-        let seen = messages(&read);
-        prop_assert!(given.starts_with(&seen));
-        if let Some(unfinished) = &unfinished {
-            prop_assert!(given[seen.len()].starts_with(unfinished));
-        }
-        let written = wire.take_written();
-        prop_assert_eq!(written.iter().map(|run| run.messages).sum::<usize>(), seen.len());
-        let close = read.iter().position(|read| matches!(read, Read::Control(CLOSE, _)));
-        prop_assert!(close.is_none_or(|at| at + 1 == read.len()), "Close is the last frame");
-        if to_the_end {
-            prop_assert!(wire.is_idle());
-            prop_assert_eq!(close.is_some(), before_close.is_some());
-            let seen_pings = read.iter().filter(|read| matches!(read, Read::Control(PING, _))).count();
-            if before_close.is_none() {
-                prop_assert_eq!((seen.len(), seen_pings, &unfinished), (given.len(), pings, &None));
-            } else {
-                prop_assert!(seen.len() <= before_close.unwrap() && seen_pings <= pings);
-            }
-        }
-        // What was not written whole is given back: a whole message with its payload, of one in pieces what is left.
-        let rest = wire.into_unsent().1;
-        let mut ids: Vec<_> = rest.iter().map(|entry| entry.id.0 as usize).collect();
-        ids.dedup();
-        prop_assert_eq!(ids, (seen.len() + 1..=given.len()).collect::<Vec<_>>());
-        for entry in rest.iter().filter(|entry| entry.part == Part::Whole) {
-            prop_assert!(entry.payload == given[entry.id.0 as usize - 1]);
-        }
+    #[test]
+    fn whatever_comes_is_the_same_in_fragments_and_whole(
+        bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0x80..0x8B_u8, 0..3_u8], 1..2000),
+        size in 1..200_usize,
+        above in 0..300_usize,
+    ) {
+        let whole = read_all(&mut Inbound::new(5000, Vec::new()), [bytes.clone()]);
+        let mut inbound = inbound(above, 5000);
+        let cut = read_all(&mut inbound, bytes.chunks(size).map(<[u8]>::to_vec));
+        prop_assert_eq!(whole, join(cut, above));
     }
 }

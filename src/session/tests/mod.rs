@@ -1,6 +1,7 @@
 //! The promises of this room that need more than one of its files.
 
 mod delivery;
+mod fragmenting;
 mod fragments;
 mod frames;
 mod reader;
@@ -10,6 +11,7 @@ mod wire;
 
 #[cfg(feature = "deflate")]
 mod deflate {
+    mod fragments;
     mod negotiation;
     mod peer;
     mod reading;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::frames::{BINARY, CLOSE, PING, PONG, TEXT, server};
 use super::stream::{Scripted, Step};
 use crate::error::ProtocolFault;
-use crate::event::MessageRef;
+use crate::event::{Fragment, MessageRef};
 use crate::session::reader::{Inbound, Item};
 
 const MAX: usize = 16 * 1024 * 1024;
@@ -17,6 +17,7 @@ const MAX: usize = 16 * 1024 * 1024;
 pub(super) enum Got {
     Text(String),
     Binary(Vec<u8>),
+    Fragment(Fragment),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(u16, String),
@@ -28,6 +29,7 @@ impl Got {
         match item {
             Item::Message(MessageRef::Text(text)) => Got::Text(text.to_owned()),
             Item::Message(MessageRef::Binary(bytes)) => Got::Binary(bytes.to_vec()),
+            Item::Fragment => unreachable!("it is taken apart from these"),
             Item::Ping(payload) => Got::Ping(payload.to_vec()),
             Item::Pong(payload) => Got::Pong(payload.to_vec()),
             Item::Close { code, reason } => Got::Close(code, reason.to_owned()),
@@ -38,6 +40,10 @@ impl Got {
 fn drain(inbound: &mut Inbound, into: &mut Vec<Got>) {
     loop {
         match inbound.next() {
+            Ok(Some(Item::Fragment)) => into.push(match inbound.fragment() {
+                Ok(part) => Got::Fragment(part.to_fragment()),
+                Err(fault) => Got::Fault(fault),
+            }),
             Ok(Some(item)) => into.push(Got::from(item)),
             Ok(None) => return,
             Err(fault) => into.push(Got::Fault(fault)),
@@ -252,7 +258,7 @@ fn a_read_tells_the_end_an_error_and_a_short_one() {
 }
 
 /// Some frames of a server that keeps the rules, and what must come of them.
-fn valid_streams() -> impl Strategy<Value = (Vec<u8>, Vec<Got>)> {
+pub(super) fn valid_streams() -> impl Strategy<Value = (Vec<u8>, Vec<Got>)> {
     let control = (any::<bool>(), prop::collection::vec(any::<u8>(), 0..=125)).prop_map(|(ping, payload)| {
         if ping {
             (server(PING, &payload), Got::Ping(payload))

@@ -16,7 +16,7 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 30] = [
+    const FILES: [&str; 31] = [
         "handles.rs",
         "stream_handles.rs",
         "status.rs",
@@ -40,6 +40,7 @@ mod header {
         "event.rs",
         "event_parts.rs",
         "event_way.rs",
+        "peer_certificate.rs",
         "events.rs",
         "callbacks.rs",
         "fragments.rs",

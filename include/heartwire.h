@@ -488,7 +488,7 @@
 #define HEARTWIRE_TLS_FAULT_HOST_NAME 2
 
 /**
- * No protocol version or cipher in common, or the other side does not speak TLS.
+ * No protocol version or cipher in common, or the other side does not speak TLS, or not HTTP/1.1 behind it (ALPN).
  */
 #define HEARTWIRE_TLS_FAULT_PROTOCOL 3
 
@@ -506,6 +506,11 @@
  * Something else; read the text.
  */
 #define HEARTWIRE_TLS_FAULT_OTHER 6
+
+/**
+ * No pin fits the certificate or its key; the text has the hashes of both.
+ */
+#define HEARTWIRE_TLS_FAULT_PIN 7
 
 /**
  * No failure of a proxy's, or an HTTP proxy's refusal: that has a status.
@@ -2000,10 +2005,55 @@ heartwire_status heartwire_options_set_tls_min_version(struct heartwire_options 
 heartwire_status heartwire_options_set_tls_sni(struct heartwire_options *options, bool yes);
 
 /**
+ * Adds a pin: only a server with this public key is spoken with, or one that another pin fits; may be called repeatedly.
+ * Default: none, any key.
+ *
+ * `sha256` is the SHA-256 of the SubjectPublicKeyInfo in the certificate that is the server's own; it stays the same
+ * when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with colons between the bytes or
+ * without, or as curl does: "sha256//" and base64 ("sha256/", too).
+ *
+ * A server that none fits is refused after the handshake and before a byte of the upgrade is sent, with
+ * HEARTWIRE_TLS_FAULT_PIN, and the hashes that it should have been in the error's text. It is tried again as after every
+ * other refused certificate. A client certificate was shown to it by then.
+ *
+ * Pins come on top of the usual verification. With heartwire_options_set_tls_danger_accept_invalid_certificates() they
+ * are all that is left of it, and enough: so a server with a certificate of its own making is safe to speak with.
+ *
+ * They hold for each of the client's URLs, through proxies, and where the program or a redirect leads, to whichever
+ * host. With a ws: URL beside them heartwire_create() answers HEARTWIRE_ERR_CONFIG. An https: proxy is no server in this
+ * sense: heartwire_options_set_proxy_tls() has its settings, which may have pins.
+ *
+ * Ownership: `sha256` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_CONFIG if it is no SHA-256, or
+ * HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+ */
+heartwire_status heartwire_options_add_tls_pin_public_key(struct heartwire_options *options,
+                                                          const char *sha256);
+
+/**
+ * Adds a pin: only a server with this certificate is spoken with, or one that another pin fits; may be called repeatedly.
+ * Default: none, any certificate.
+ *
+ * `sha256` is the SHA-256 of the server's own certificate, whole in DER: what `openssl x509 -noout -fingerprint -sha256`
+ * tells. A renewed certificate has another one. For all the rest see heartwire_options_add_tls_pin_public_key().
+ *
+ * Ownership: `sha256` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_CONFIG if it is no SHA-256, or
+ * HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+ */
+heartwire_status heartwire_options_add_tls_pin_certificate(struct heartwire_options *options,
+                                                           const char *sha256);
+
+/**
  * Accepts every certificate, of whomever and for whatever. Default: no.
  *
- * Anyone between client and server can then read and change everything. For a test bench only; for a server with a
- * certificate of its own making use heartwire_options_add_tls_ca_pem().
+ * Anyone between client and server can then read and change everything, unless the server is pinned by
+ * heartwire_options_add_tls_pin_public_key(). Without a pin for a test bench only; for a server with a certificate of its
+ * own making use that, or heartwire_options_add_tls_ca_pem().
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -2016,7 +2066,7 @@ heartwire_status heartwire_options_set_tls_danger_accept_invalid_certificates(st
 /**
  * Accepts a valid certificate that is for another name. Default: no.
  *
- * Anyone with a valid certificate for any name at all can then pose as the server.
+ * Anyone with a valid certificate for any name at all can then pose as the server, unless that is pinned.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -2068,6 +2118,23 @@ heartwire_status heartwire_options_set_url_penalty(struct heartwire_options *opt
  */
 heartwire_status heartwire_options_set_redirects(struct heartwire_options *options,
                                                  uint32_t most);
+
+/**
+ * Sets whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect, are kept
+ * and sent back with the next one. Default: no.
+ *
+ * As browsers do (RFC 6265): to the host that set them, or below its Domain, within their Path, with Secure over wss:
+ * only, and until they expire. They live as long as the client, in memory alone; 180 of up to 4 KiB are kept. Their values
+ * are never logged. A Cookie header that the program sets goes out, too, in one header with those that are kept: its
+ * pairs come first, and count where a kept one has the same name.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_options_set_cookies(struct heartwire_options *options,
+                                               bool keep);
 
 /**
  * Sets whether compression of messages (permessage-deflate, RFC 7692) is offered to the server. Default: no.
@@ -3001,6 +3068,34 @@ const char *heartwire_event_redirect(const struct heartwire_event *event, uint32
  * Returns one of HEARTWIRE_REDIRECT_FAULT_…; HEARTWIRE_REDIRECT_FAULT_NONE for other events.
  */
 heartwire_redirect_fault heartwire_event_redirect_fault(const struct heartwire_event *event);
+
+/**
+ * Tells the certificate that the server has shown as its own, in DER, of HEARTWIRE_EVENT_OPEN. Its chain, and the
+ * certificate of an https: proxy on the way, are not kept.
+ *
+ * Ownership: the bytes belong to the event. `len`, which may be NULL, gets their number.
+ * Threads:   any thread that may use the event.
+ *
+ * Returns the bytes; NULL for a ws: URL, and for other events.
+ */
+const uint8_t *heartwire_event_peer_certificate(const struct heartwire_event *event,
+                                                size_t *len);
+
+/**
+ * Copies the certificate that the server has shown as its own, in DER, of the last session that opened.
+ *
+ * `*len` is the size of `buf` before, and the certificate's length after; with `buf` NULL only its length is told. No NUL
+ * is put behind it.
+ *
+ * Ownership: `buf` is the caller's.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_NOT_FOUND if no session has opened yet
+ * or the last one was without TLS, or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
+ */
+heartwire_status heartwire_peer_certificate(struct heartwire_client client,
+                                            uint8_t *buf,
+                                            size_t *len);
 
 /**
  * Takes the next event, and waits for it: `timeout_ms` milliseconds, -1 for as long as it takes, 0 not at all (then it

@@ -189,6 +189,7 @@ enum class TlsFault : heartwire_tls_fault {
     truncated = HEARTWIRE_TLS_FAULT_TRUNCATED,
     refused = HEARTWIRE_TLS_FAULT_REFUSED,
     other = HEARTWIRE_TLS_FAULT_OTHER,
+    pin = HEARTWIRE_TLS_FAULT_PIN,
 };
 
 /* What was wrong with a proxy's answer, or why a SOCKS proxy refused. */
@@ -426,7 +427,7 @@ inline bool has_nul(const std::string &text) noexcept { return text.find('\0') !
 
 inline Failure nul() { return Failure{Status::argument, "a text has a NUL inside"}; }
 
-/* Asks for a header twice: for its length, and for itself; again if it has changed in between. */
+/* Asks for a header, or a certificate, twice: for its length, and for itself; again if it has changed in between. */
 template <typename Ask>
 std::optional<std::string> header(const Ask &ask) {
     std::size_t len = 0;
@@ -681,6 +682,14 @@ public:
 
     bool is_first() const noexcept { return heartwire_event_is_first(event_); }
     std::string_view subprotocol() const noexcept { return detail::view(heartwire_event_subprotocol(event_)); }
+
+    /* The certificate that the server has shown as its own, in DER; empty without TLS. */
+    std::string_view peer_certificate() const noexcept {
+        std::size_t len = 0;
+        const std::uint8_t *bytes = heartwire_event_peer_certificate(event_, &len);
+        return bytes ? std::string_view(reinterpret_cast<const char *>(bytes), len) : std::string_view();
+    }
+
     std::uint16_t code() const noexcept { return heartwire_event_code(event_); }
     std::string_view reason() const noexcept { return detail::view(heartwire_event_reason(event_)); }
     bool is_clean() const noexcept { return heartwire_event_is_clean(event_); }
@@ -746,6 +755,7 @@ public:
     RedirectFault redirect_fault() const noexcept { return view().redirect_fault(); }
     bool is_first() const noexcept { return view().is_first(); }
     std::string_view subprotocol() const noexcept { return view().subprotocol(); }
+    std::string_view peer_certificate() const noexcept { return view().peer_certificate(); }
     std::uint16_t code() const noexcept { return view().code(); }
     std::string_view reason() const noexcept { return view().reason(); }
     bool is_clean() const noexcept { return view().is_clean(); }
@@ -1031,6 +1041,13 @@ public:
     std::optional<std::string> response_header(const std::string &name) const {
         return detail::header([this, &name](char *buf, std::size_t *len) {
             return heartwire_response_header(client_, name.c_str(), buf, len);
+        });
+    }
+
+    /* The certificate that the server has shown as its own when the last session opened, in DER; nothing without TLS. */
+    std::optional<std::string> peer_certificate() const {
+        return detail::header([this](char *buf, std::size_t *len) {
+            return heartwire_peer_certificate(client_, reinterpret_cast<std::uint8_t *>(buf), len);
         });
     }
 
@@ -1423,6 +1440,14 @@ public:
         return keep(heartwire_options_set_tls_min_version(get(), static_cast<heartwire_tls_version>(version)));
     }
     Options &tls_sni(bool yes) { return keep(heartwire_options_set_tls_sni(get(), yes)); }
+    /* Only a server with this public key, or one that another pin fits; see heartwire.h for all that this means. */
+    Options &tls_pin_public_key(const std::string &sha256) {
+        return text(heartwire_options_add_tls_pin_public_key, sha256);
+    }
+    /* Only a server with this certificate, or one that another pin fits. */
+    Options &tls_pin_certificate(const std::string &sha256) {
+        return text(heartwire_options_add_tls_pin_certificate, sha256);
+    }
     Options &tls_danger_accept_invalid_certificates(bool yes) {
         return keep(heartwire_options_set_tls_danger_accept_invalid_certificates(get(), yes));
     }
@@ -1457,6 +1482,9 @@ public:
     Options &url_penalty(std::chrono::milliseconds penalty) {
         return time(heartwire_options_set_url_penalty, penalty);
     }
+    /* Whether the cookies that servers set are kept and sent back. */
+    Options &cookies(bool keep_them) { return keep(heartwire_options_set_cookies(get(), keep_them)); }
+
     /* How many redirects an attempt follows; 0 for none. */
     Options &redirects(std::uint32_t most) { return keep(heartwire_options_set_redirects(get(), most)); }
     /* Asked ahead of every attempt, which it may change: a fresh token. */

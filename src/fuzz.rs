@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::config::builder::Builder;
 use crate::config::deflate::Deflate;
 use crate::config::heartbeat::Heartbeat;
+use crate::config::pin::{self, Pin, Pinned};
 use crate::config::reconnect::Reconnect;
 use crate::entry::{Entry, Kind, Part};
 use crate::error::{ConfigError, LinkError, Phase, ProtocolFault};
@@ -142,6 +143,18 @@ impl Tunnel {
             Failure::Stream(error) => LinkError::io(Phase::Proxy, error),
         })
     }
+}
+
+/// Where a certificate has its public key.
+pub fn public_key(certificate: &[u8]) -> Option<&[u8]> {
+    crate::net::spki::public_key(certificate)
+}
+
+/// A pin in both of the forms in which errors show one.
+pub fn pin(text: &str) -> Result<[String; 2], ConfigError> {
+    let pin = Pin::parse(Pinned::PublicKey, text)?;
+    assert_eq!(Pin::parse(Pinned::Certificate, text)?.hash, pin.hash);
+    Ok([pin::base64(&pin.hash), pin::hex(&pin.hash)])
 }
 
 /// What a server answers to a key.

@@ -94,6 +94,7 @@ mod asked;
 mod before_connect;
 mod client;
 mod config;
+mod cookies;
 mod core;
 mod dispatch;
 mod entry;

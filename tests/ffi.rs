@@ -86,12 +86,9 @@ fn attempts_go_where_the_program_and_servers_send_them() {
     for linked in BOTH {
         let asked = Asked::default();
         let proxy = Server::start(Behaviour::http_proxy(Lets::Everyone, &asked));
-        let refusing =
-            support::Setup::each(
-                |n| {
-                    if n == 1 { Behaviour::refuse(401, &[], "") } else { Behaviour::echo() }
-                },
-            );
+        let refusing = support::Setup::each(|n| {
+            if n == 1 { Behaviour::refuse(401, &[("Set-Cookie", "id=1")], "") } else { Behaviour::echo() }
+        });
         let refusing = refusing.start();
         let proxy = format!("http://{}", proxy.address());
         let urls = [&echo, &refusing, &away, &circle, &by_name].map(Server::url);
@@ -101,6 +98,7 @@ fn attempts_go_where_the_program_and_servers_send_them() {
         refusing.wait_for(std::time::Duration::from_secs(10), |event| match event {
             support::ServerEvent::Connected { request, .. } => {
                 assert_eq!(request.header("Authorization"), Some("Bearer fresh"));
+                assert_eq!(request.header("Cookie"), Some("id=1"));
                 Some(())
             }
             _ => None,
@@ -209,6 +207,31 @@ fn signals_environment_and_exit_are_the_programs() {
     arguments.extend(urls.iter().map(String::as_str));
     for linked in BOTH {
         run(&program("signals", linked), &arguments);
+    }
+}
+
+#[test]
+#[cfg(feature = "native-tls")]
+fn a_pin_from_c_holds_and_the_certificate_is_told() {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    use sha2::{Digest, Sha256};
+    use support::certs::Certs;
+
+    let _watch = watchdog(60, "pins");
+    let authority = scratch("pins-authority.pem");
+    std::fs::write(&authority, &Certs::shared().ca_pem).unwrap();
+    let server = Server::start_tls(Behaviour::echo());
+    let own = &Certs::shared().server;
+    let key = rcgen::KeyPair::from_pem(&own.key_pem).unwrap();
+    let key = Sha256::digest(rcgen::PublicKeyData::subject_public_key_info(&key));
+    let key = format!("sha256//{}", data_encoding::BASE64.encode(&key));
+    let der = CertificateDer::from_pem_slice(own.cert_pem.as_bytes()).unwrap();
+    let certificate = data_encoding::HEXUPPER.encode(&Sha256::digest(&der));
+    let length = der.len().to_string();
+    for linked in BOTH {
+        let arguments = [&server.url(), authority.to_str().unwrap(), &key, &certificate, &length];
+        run(&program("pins", linked), &arguments);
     }
 }
 

@@ -241,8 +241,19 @@ fn frame_loop_hears_of_every_position_between_its_frames() {
 fn the_cpp_header_keeps_its_promises() {
     let _watch = watchdog(120, "cpp.cpp");
     let server = Server::start(Behaviour::echo().header("X-Test", "yes"));
+    #[cfg(not(feature = "native-tls"))]
+    let arguments = [server.url()];
+    #[cfg(feature = "native-tls")]
+    let (_secure, arguments) = {
+        let secure = Server::start_tls(Behaviour::echo());
+        let authority = scratch("cpp-authority.pem");
+        fs::write(&authority, &support::certs::Certs::shared().ca_pem).unwrap();
+        let arguments = [server.url(), secure.url(), authority.to_str().unwrap().to_owned()];
+        (secure, arguments)
+    };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     for (standard, linked) in [("c++17", Linked::Static), ("c++20", Linked::Shared)] {
-        ends(start(&compiled("tests/ffi", "cpp.cpp", standard, linked), &[&server.url()]), 0);
+        ends(start(&compiled("tests/ffi", "cpp.cpp", standard, linked), &arguments), 0);
     }
 }
 

@@ -154,6 +154,7 @@ fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
     let client = builder
         .header("Cookie", "session=cookie-zq")
         .header("X-Api-Key", "key-zq")
+        .cookies(true)
         .subprotocol("token-zq")
         .greeting(r#"{"login":"greeting-zq"}"#)
         .reconnect(Reconnect::fixed(5 * MS).retry_status(302, true))
@@ -189,10 +190,12 @@ fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
 
 fn setup() -> Setup {
     Setup::each(|n| match n {
-        1 => Behaviour::refuse(503, &[("Set-Cookie", "set-zq")], "body-zq"),
+        1 => Behaviour::refuse(503, &[("Set-Cookie", "id=set-zq")], "body-zq"),
         2 => Behaviour::refuse(302, &[("Location", "ftp://a-zq:b-zq@h/zq?token=zq")], "moved-zq"),
         3 => Behaviour::refuse(302, &[("Location", "/there?token=zq")], "moved-zq"),
-        _ => Behaviour::echo().header("Set-Cookie", "set-zq").subprotocol("token-zq").greeting("server-zq"),
+        _ => {
+            Behaviour::echo().header("Set-Cookie", "id=set-zq").subprotocol("token-zq").greeting("server-zq")
+        }
     })
 }
 

@@ -44,6 +44,7 @@ pub struct Builder {
     urls: Vec<String>,
     url_penalty: Duration,
     redirects: u32,
+    cookies: bool,
     before_connect: Option<Hook>,
     name: Option<String>,
     headers: Vec<(String, String)>,
@@ -89,6 +90,7 @@ impl Builder {
             urls: vec![url.to_string()],
             url_penalty: Duration::from_secs(60),
             redirects: 5,
+            cookies: false,
             before_connect: None,
             name: None,
             headers: Vec::new(),
@@ -158,6 +160,20 @@ impl Builder {
     /// configured URL again.
     pub fn redirects(mut self, most: u32) -> Builder {
         self.redirects = most;
+        self
+    }
+
+    /// Whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect, are kept and
+    /// sent back with the next one. Default: no.
+    ///
+    /// As browsers do (RFC 6265): to the host that set them, or below its `Domain`, within their `Path`, with `Secure` over
+    /// `wss:` only, and until they expire. They live as long as the client, in memory alone, and go through reconnects,
+    /// redirects and all its URLs; 180 of up to 4 KiB are kept. Their values are never logged.
+    ///
+    /// A `Cookie` header that the program sets, here or in [`before_connect`](Builder::before_connect), goes out, too, in one
+    /// header with those that are kept: its pairs come first, and count where a kept one has the same name.
+    pub fn cookies(mut self, keep: bool) -> Builder {
+        self.cookies = keep;
         self
     }
 
@@ -520,6 +536,7 @@ impl Builder {
             routes,
             ground: Arc::new(ground),
             redirects: self.redirects,
+            cookies: self.cookies,
             rules: Arc::new(Rules {
                 heartbeat: self.heartbeat,
                 reconnect: self.reconnect,

@@ -15,6 +15,8 @@ mod environment;
 pub(crate) mod greeting;
 pub(crate) mod heartbeat;
 pub(crate) mod outbox;
+#[cfg(any(feature = "native-tls", feature = "capi", heartwire_fuzz))]
+pub(crate) mod pin;
 pub(crate) mod proxy;
 pub(crate) mod reconnect;
 pub(crate) mod route;
@@ -67,6 +69,7 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<Arc<Route>>,
     pub(crate) ground: Arc<Ground>,
     pub(crate) redirects: u32,
+    pub(crate) cookies: bool,
     pub(crate) before_connect: Option<BeforeConnect>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) outbox: OutboxLimits,

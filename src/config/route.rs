@@ -63,6 +63,11 @@ impl Ground {
         if address.secure {
             return Err(ConfigError::new("url", "wss:// needs the feature native-tls"));
         }
+        #[cfg(feature = "native-tls")]
+        if let (false, Some(pinned)) = (address.secure, self.connector.as_ref().and_then(Connector::pinned)) {
+            let problem = "a URL is ws:, without TLS, where nothing can be pinned; make it wss:";
+            return Err(ConfigError::new(pinned.setting(), problem));
+        }
         let request = UpgradeRequest {
             host: address.authority.clone(),
             target: address.target.clone(),

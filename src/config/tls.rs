@@ -3,6 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::config::pin::Pinned;
+#[cfg(feature = "native-tls")]
+use crate::{config::pin::Pin, error::ConfigError};
+
 /// How `wss://` servers are checked, and how the client shows who it is.
 ///
 /// The default trusts the system's certificate authorities, checks the certificate and its host name, and wants TLS 1.2
@@ -26,6 +30,8 @@ pub struct Tls {
     pub(crate) sni: bool,
     pub(crate) accept_invalid_certificates: bool,
     pub(crate) accept_invalid_hostnames: bool,
+    /// As the program wrote them.
+    pub(crate) pins: Vec<(Pinned, String)>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +71,7 @@ impl Tls {
             sni: true,
             accept_invalid_certificates: false,
             accept_invalid_hostnames: false,
+            pins: Vec::new(),
         }
     }
 
@@ -122,10 +129,70 @@ impl Tls {
         self
     }
 
+    /// Speaks only with a server whose public key has this SHA-256; may be called several times. Default: any key.
+    ///
+    /// It is the hash of the SubjectPublicKeyInfo (RFC 5280 section 4.1) in the certificate that is the server's own, not of
+    /// an authority's; it stays the same when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with
+    /// colons between the bytes or without, or as curl does: `sha256//` and base64 (`sha256/`, too). Of a certificate it is
+    /// told by
+    ///
+    /// ```sh
+    /// openssl x509 -in server.pem -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256
+    /// ```
+    ///
+    /// **Several pins**, these and those of [`pin_certificate`](Self::pin_certificate) together: one that fits is enough. Pin the
+    /// next key beforehand, so that the server can change to it.
+    ///
+    /// **A server that none fits** is refused after the handshake and before a byte of the upgrade is sent, as
+    /// [`TlsFaultKind::Pin`](crate::TlsFaultKind::Pin), with the hashes that it should have been in the error's text. It is tried again
+    /// as after every other refused certificate. A client certificate was shown to it by then.
+    ///
+    /// **Pins come on top** of the usual verification. With
+    /// [`danger_accept_invalid_certificates`](Self::danger_accept_invalid_certificates) they are all that is left of it, and
+    /// enough: so a server with a certificate of its own making is safe to speak with.
+    ///
+    /// **They hold everywhere**: for each of the client's URLs, through proxies, and where `before_connect` or a redirect
+    /// leads, to whichever host. A `ws:` URL cannot be beside them: building the client fails, and so does an attempt that
+    /// `before_connect` gives one. An `https:` proxy is no server in this sense; it has settings of its own
+    /// ([`Proxy::tls`](crate::Proxy::tls)), which may have pins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use heartwire::Tls;
+    ///
+    /// let tls = Tls::new()
+    ///     .pin_public_key("sha256//UJ85MHiJxp58P1ouDUJpO/PIdBawqG4jkotZPf8XBbM=")
+    ///     .pin_public_key("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"); // the next one
+    /// heartwire::Client::builder("wss://example.com/feed").tls(tls).build()?;
+    /// # Ok::<(), heartwire::ConfigError>(())
+    /// ```
+    pub fn pin_public_key(mut self, sha256: impl Into<String>) -> Tls {
+        self.pins.push((Pinned::PublicKey, sha256.into()));
+        self
+    }
+
+    /// Speaks only with a server whose certificate, whole in DER, has this SHA-256; may be called several times. Default: any
+    /// certificate.
+    ///
+    /// It is what `openssl x509 -in server.pem -noout -fingerprint -sha256` tells. A renewed certificate has another one. For
+    /// all the rest see [`pin_public_key`](Self::pin_public_key).
+    pub fn pin_certificate(mut self, sha256: impl Into<String>) -> Tls {
+        self.pins.push((Pinned::Certificate, sha256.into()));
+        self
+    }
+
+    /// Takes them out, read.
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn take_pins(&mut self) -> Result<Vec<Pin>, ConfigError> {
+        std::mem::take(&mut self.pins).iter().map(|(of, text)| Pin::parse(*of, text)).collect()
+    }
+
     /// Accepts every certificate, of whomever and for whatever. Default: no.
     ///
-    /// Anyone between client and server can then read and change everything. For a test bench only;
-    /// for a server with a certificate of its own making use [`ca_pem`](Self::ca_pem).
+    /// Anyone between client and server can then read and change everything, unless the server is
+    /// [pinned](Self::pin_public_key). Without a pin for a test bench only; for a server with a certificate of its own making
+    /// use [`ca_pem`](Self::ca_pem) or a pin.
     pub fn danger_accept_invalid_certificates(mut self, yes: bool) -> Tls {
         self.accept_invalid_certificates = yes;
         self
@@ -133,7 +200,8 @@ impl Tls {
 
     /// Accepts a valid certificate that is for another name. Default: no.
     ///
-    /// Anyone with a valid certificate for any name at all can then pose as the server.
+    /// Anyone with a valid certificate for any name at all can then pose as the server, unless that is
+    /// [pinned](Self::pin_public_key).
     pub fn danger_accept_invalid_hostnames(mut self, yes: bool) -> Tls {
         self.accept_invalid_hostnames = yes;
         self
@@ -158,6 +226,7 @@ impl fmt::Debug for Tls {
             .field("sni", &self.sni)
             .field("danger_accept_invalid_certificates", &self.accept_invalid_certificates)
             .field("danger_accept_invalid_hostnames", &self.accept_invalid_hostnames)
+            .field("pins", &self.pins)
             .finish()
     }
 }

@@ -21,7 +21,9 @@ pub enum TlsFaultKind {
     Certificate,
     /// The certificate is for another name.
     HostName,
-    /// No protocol version or cipher in common, or the other side does not speak TLS.
+    /// No pin (`Tls::pin_public_key`) fits the certificate or its key; the text has the hashes of both.
+    Pin,
+    /// No protocol version or cipher in common, or the other side does not speak TLS, or not HTTP/1.1 behind it (ALPN).
     Protocol,
     /// The stream ended in the middle of TLS, without its close_notify.
     Truncated,
@@ -37,7 +39,7 @@ impl TlsFault {
         self.kind
     }
 
-    /// The platform's own words; they differ between platforms and versions.
+    /// The platform's own words, which differ between platforms and versions; of [`Pin`](TlsFaultKind::Pin) ours.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -48,6 +50,7 @@ impl fmt::Display for TlsFault {
         let kind = match self.kind {
             TlsFaultKind::Certificate => "TLS refused the certificate",
             TlsFaultKind::HostName => "TLS refused the certificate's host name",
+            TlsFaultKind::Pin => "TLS refused the certificate, which no pin fits",
             TlsFaultKind::Protocol => "TLS found no common protocol",
             TlsFaultKind::Truncated => "the TLS stream was cut short",
             TlsFaultKind::Refused => "the server refused the TLS handshake",

@@ -1,6 +1,7 @@
 //! The beginning and the end of sessions and attempts.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{LinkError, header};
@@ -27,6 +28,23 @@ impl Way {
     }
 }
 
+/// A certificate in DER, shared by all copies of an event.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Der(Arc<[u8]>);
+
+impl From<Vec<u8>> for Der {
+    fn from(bytes: Vec<u8>) -> Der {
+        Der(bytes.into())
+    }
+}
+
+/// Not the whole page of numbers.
+impl fmt::Debug for Der {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DER ({} bytes)", self.0.len())
+    }
+}
+
 /// A session has opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
@@ -35,6 +53,7 @@ pub struct Opened {
     pub(crate) way: Way,
     pub(crate) subprotocol: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) peer_certificate: Option<Der>,
 }
 
 impl Opened {
@@ -76,6 +95,13 @@ impl Opened {
     /// The first header of this name, in whatever case.
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
+    }
+
+    /// The certificate that the server has shown as its own, in DER, as it was verified by the settings; `None` for `ws:`.
+    ///
+    /// Its chain, and the certificate of an `https:` proxy on the way, are not kept.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.peer_certificate.as_ref().map(|der| &*der.0)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a member's attempt goes: as configured, as the program has prepared it, and as servers redirect it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::before_connect::{Answer, Asking, Attempt, Prepared};
 use crate::config::Config;
@@ -13,6 +13,7 @@ use crate::event::Way;
 use crate::event_loop::member::{Io, Member};
 use crate::link::redirect::{self, Redirects};
 use crate::link::{Input, Verdict};
+use crate::session::upgrade::{Upgrade, UpgradeRequest};
 
 /// The course of one attempt.
 pub(super) struct Course {
@@ -110,6 +111,24 @@ impl Member {
             }
             Answer::Failed(error) => self.link.handle(Input::DialFailed(error), now),
             Answer::Panicked => self.callback_panicked(now),
+        }
+    }
+
+    /// Asks the server that the course leads to, with the cookies that are for it.
+    pub(super) fn begin_upgrade(&self) -> Upgrade {
+        let route = &self.course.route;
+        if let Some(jar) = &self.cookies
+            && let Some(headers) = jar.fill(&route.url, &route.request.headers, SystemTime::now())
+        {
+            return Upgrade::new(&UpgradeRequest { headers, ..route.request.clone() });
+        }
+        Upgrade::new(&route.request)
+    }
+
+    /// Keeps what an answer to the upgrade sets, if that is wanted.
+    pub(super) fn keep_cookies(&mut self, headers: &[(String, String)]) {
+        if let Some(jar) = &mut self.cookies {
+            jar.store(&self.course.route.url, headers, SystemTime::now());
         }
     }
 

@@ -8,6 +8,7 @@ use mio::{Registry, Token};
 use rand::RngExt;
 
 use crate::client::Client;
+use crate::cookies::Jar;
 use crate::core::Core;
 use crate::dispatch::Snapshot;
 use crate::dispatch::queue::Pressure;
@@ -44,6 +45,8 @@ pub(crate) struct Member {
     pub(super) stream: Option<Socket>,
     /// There is, or was, one.
     pub(super) brought: bool,
+    /// What servers have set, if that is to be kept.
+    pub(super) cookies: Option<Box<Jar>>,
     /// The address whose TLS or upgrade failed last: raced last next time.
     pub(super) avoid: Option<std::net::SocketAddr>,
     pressure: Pressure,
@@ -77,6 +80,7 @@ impl Member {
         Member {
             client: Client::uncounted_of(&core),
             course: Course::new(&core.config),
+            cookies: core.config.cookies.then(Box::default),
             core,
             link,
             snapshot: Snapshot::default(),

@@ -54,7 +54,7 @@ impl Member {
             }
             Ok(Some(stream)) => {
                 self.link.handle(Input::Phase(Phase::Upgrade), now);
-                let upgrade = Upgrade::new(&self.course.route.request);
+                let upgrade = self.begin_upgrade();
                 let half = Upgrading { stream, upgrade, address: dial.address(), ready: true };
                 self.upgrade(Box::new(half), registry, now);
             }
@@ -71,9 +71,18 @@ impl Member {
         half.ready = false;
         match half.upgrade.advance(&mut half.stream) {
             Ok(None) => self.io = Io::Upgrading(half),
-            Ok(Some(accepted)) => self.open(half.stream, accepted, registry, now),
-            Err(Cause::Refused(refusal)) if self.follows(&refusal) => self.redirect(refusal, now),
+            Ok(Some(accepted)) => {
+                self.keep_cookies(&accepted.headers);
+                self.open(half.stream, accepted, registry, now);
+            }
+            Err(Cause::Refused(refusal)) if self.follows(&refusal) => {
+                self.keep_cookies(&refusal.headers);
+                self.redirect(refusal, now);
+            }
             Err(cause) => {
+                if let Cause::Refused(refusal) = &cause {
+                    self.keep_cookies(&refusal.headers);
+                }
                 self.avoid = half.address;
                 let error = match cause {
                     // TLS may fail as late as here, and hides in an I/O error.
@@ -95,6 +104,9 @@ impl Member {
         {
             self.avoid = half.address;
             self.io = Io::Nothing;
+            if let Cause::Refused(refusal) = &cause {
+                self.keep_cookies(&refusal.headers);
+            }
             self.link.handle(Input::DialFailed(LinkError::new(Phase::Upgrade, cause)), now);
         }
     }
@@ -107,6 +119,8 @@ impl Member {
             self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now);
             return;
         }
+        let secure = self.course.route.url.scheme() == "wss";
+        let peer_certificate = if secure { stream.peer_certificate().map(Into::into) } else { None };
         let mut wire = Box::new(Wire::new(stream));
         if let Some(agreed) = &accepted.agreed {
             wire.agree(agreed);
@@ -132,6 +146,7 @@ impl Member {
             way: self.course.way(),
             subprotocol: accepted.subprotocol,
             headers: accepted.headers,
+            peer_certificate,
         }));
         inner.counters.sessions += 1;
         drop(inner);

@@ -30,6 +30,7 @@ impl Member {
                     opened.way.clone_from(&answer.way);
                     opened.subprotocol.clone_from(&answer.subprotocol);
                     opened.headers.clone_from(&answer.headers);
+                    opened.peer_certificate.clone_from(&answer.peer_certificate);
                 }
                 log::info!("[{}] {opened}", self.name());
             }

@@ -172,28 +172,46 @@ pub(super) unsafe fn write_if_asked<T>(place: *mut T, value: T) {
     }
 }
 
-/// Copies a text out: to a buffer of `*len` bytes, or only its length when there is no buffer.
+/// Copies a text out, with a NUL behind it: to a buffer of `*len` bytes, or only its length when there is no buffer.
 ///
 /// # Safety
 ///
 /// `len` is NULL or a place; `buf` is NULL or has `*len` writable bytes.
 pub(super) unsafe fn copy_out(text: &str, buf: *mut c_char, len: *mut usize) -> Result<()> {
+    // SAFETY: as the caller promised.
+    unsafe { copy(text.as_bytes(), &[0], buf.cast(), len) }
+}
+
+/// The same for bytes, which have no NUL behind them.
+///
+/// # Safety
+///
+/// `len` is NULL or a place; `buf` is NULL or has `*len` writable bytes.
+pub(super) unsafe fn copy_bytes(bytes: &[u8], buf: *mut u8, len: *mut usize) -> Result<()> {
+    // SAFETY: as the caller promised.
+    unsafe { copy(bytes, &[], buf, len) }
+}
+
+/// # Safety
+///
+/// `len` is NULL or a place; `buf` is NULL or has `*len` writable bytes.
+unsafe fn copy(bytes: &[u8], end: &[u8], buf: *mut u8, len: *mut usize) -> Result<()> {
     wanted("len", len)?;
     if !buf.is_null() {
         // SAFETY: not NULL, so it is a readable place, as the caller promised.
         let room = unsafe { *len };
-        if room <= text.len() {
-            let needed = text.len() + 1;
+        let needed = bytes.len() + end.len();
+        if room < needed {
             return Err(Failure::new(HEARTWIRE_ERR_BUFFER, format!("the buffer needs {needed} bytes")));
         }
-        // SAFETY: the buffer has more than `text.len()` writable bytes, and a `str` of ours is not in it.
+        // SAFETY: the buffer has that many writable bytes, and nothing of ours is in it.
         unsafe {
-            std::ptr::copy_nonoverlapping(text.as_ptr().cast(), buf, text.len());
-            buf.add(text.len()).write(0);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), buf, bytes.len());
+            std::ptr::copy_nonoverlapping(end.as_ptr(), buf.add(bytes.len()), end.len());
         }
     }
     // SAFETY: not NULL, so it is a writable place, as the caller promised.
-    unsafe { len.write(text.len()) };
+    unsafe { len.write(bytes.len()) };
     Ok(())
 }
 

@@ -34,6 +34,7 @@ mod options_stream;
 mod options_tcp;
 mod options_tls;
 mod options_urls;
+mod peer_certificate;
 mod send;
 mod sized;
 mod status;

@@ -148,7 +148,7 @@ pub const HEARTWIRE_TLS_FAULT_NONE: i32 = 0;
 pub const HEARTWIRE_TLS_FAULT_CERTIFICATE: i32 = 1;
 /// The certificate is for another name.
 pub const HEARTWIRE_TLS_FAULT_HOST_NAME: i32 = 2;
-/// No protocol version or cipher in common, or the other side does not speak TLS.
+/// No protocol version or cipher in common, or the other side does not speak TLS, or not HTTP/1.1 behind it (ALPN).
 pub const HEARTWIRE_TLS_FAULT_PROTOCOL: i32 = 3;
 /// The stream ended in the middle of TLS.
 pub const HEARTWIRE_TLS_FAULT_TRUNCATED: i32 = 4;
@@ -156,6 +156,8 @@ pub const HEARTWIRE_TLS_FAULT_TRUNCATED: i32 = 4;
 pub const HEARTWIRE_TLS_FAULT_REFUSED: i32 = 5;
 /// Something else; read the text.
 pub const HEARTWIRE_TLS_FAULT_OTHER: i32 = 6;
+/// No pin fits the certificate or its key; the text has the hashes of both.
+pub const HEARTWIRE_TLS_FAULT_PIN: i32 = 7;
 
 /// What was wrong with a proxy's answer, or why a SOCKS proxy refused: one of HEARTWIRE_PROXY_FAULT_…; a later version
 /// may have more.
@@ -342,6 +344,7 @@ pub(super) fn tls_fault(kind: TlsFaultKind) -> heartwire_tls_fault {
     match kind {
         TlsFaultKind::Certificate => HEARTWIRE_TLS_FAULT_CERTIFICATE,
         TlsFaultKind::HostName => HEARTWIRE_TLS_FAULT_HOST_NAME,
+        TlsFaultKind::Pin => HEARTWIRE_TLS_FAULT_PIN,
         TlsFaultKind::Protocol => HEARTWIRE_TLS_FAULT_PROTOCOL,
         TlsFaultKind::Truncated => HEARTWIRE_TLS_FAULT_TRUNCATED,
         TlsFaultKind::Refused => HEARTWIRE_TLS_FAULT_REFUSED,

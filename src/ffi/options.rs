@@ -59,6 +59,7 @@ pub struct heartwire_options {
     pub(super) urls: Vec<String>,
     pub(super) url_penalty: Option<Duration>,
     pub(super) redirects: Option<u32>,
+    pub(super) cookies: bool,
     #[cfg(feature = "native-tls")]
     pub(super) tls: Tls,
     #[cfg(feature = "deflate")]
@@ -109,6 +110,7 @@ impl heartwire_options {
             urls: Vec::new(),
             url_penalty: None,
             redirects: None,
+            cookies: false,
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
             #[cfg(feature = "deflate")]
@@ -152,6 +154,7 @@ impl heartwire_options {
             let problem = "TLS settings for a proxy are given, and no proxy is";
             return Err(ConfigError::new("proxy", problem).into());
         }
+        builder = builder.cookies(self.cookies);
         builder = with(builder, self.proxy.clone(), |builder, proxy| {
             #[cfg(feature = "native-tls")]
             let proxy = match &self.proxy_tls {

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
+use crate::config::pin::{Pin, Pinned};
 use crate::config::tls::{Tls, TlsVersion};
 use crate::ffi::guard::{Failure, Result, borrow_mut, bytes, guard, text};
 use crate::ffi::options::heartwire_options;
@@ -186,10 +187,71 @@ pub unsafe extern "C" fn heartwire_options_set_tls_sni(
     })
 }
 
+/// Adds a pin: only a server with this public key is spoken with, or one that another pin fits; may be called repeatedly.
+/// Default: none, any key.
+///
+/// `sha256` is the SHA-256 of the SubjectPublicKeyInfo in the certificate that is the server's own; it stays the same
+/// when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with colons between the bytes or
+/// without, or as curl does: "sha256//" and base64 ("sha256/", too).
+///
+/// A server that none fits is refused after the handshake and before a byte of the upgrade is sent, with
+/// HEARTWIRE_TLS_FAULT_PIN, and the hashes that it should have been in the error's text. It is tried again as after every
+/// other refused certificate. A client certificate was shown to it by then.
+///
+/// Pins come on top of the usual verification. With heartwire_options_set_tls_danger_accept_invalid_certificates() they
+/// are all that is left of it, and enough: so a server with a certificate of its own making is safe to speak with.
+///
+/// They hold for each of the client's URLs, through proxies, and where the program or a redirect leads, to whichever
+/// host. With a ws: URL beside them heartwire_create() answers HEARTWIRE_ERR_CONFIG. An https: proxy is no server in this
+/// sense: heartwire_options_set_proxy_tls() has its settings, which may have pins.
+///
+/// Ownership: `sha256` is copied.
+/// Threads:   any thread; one at a time for one object.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_CONFIG if it is no SHA-256, or
+/// HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_options_add_tls_pin_public_key(
+    options: *mut heartwire_options,
+    sha256: *const c_char,
+) -> heartwire_status {
+    guard(|| {
+        // SAFETY: the header asks for an options object and a terminated string.
+        let (options, sha256) = unsafe { (borrow_mut("options", options)?, text("sha256", sha256)?) };
+        Pin::parse(Pinned::PublicKey, sha256)?;
+        change(options, |tls| tls.pin_public_key(sha256))
+    })
+}
+
+/// Adds a pin: only a server with this certificate is spoken with, or one that another pin fits; may be called repeatedly.
+/// Default: none, any certificate.
+///
+/// `sha256` is the SHA-256 of the server's own certificate, whole in DER: what `openssl x509 -noout -fingerprint -sha256`
+/// tells. A renewed certificate has another one. For all the rest see heartwire_options_add_tls_pin_public_key().
+///
+/// Ownership: `sha256` is copied.
+/// Threads:   any thread; one at a time for one object.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_CONFIG if it is no SHA-256, or
+/// HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_options_add_tls_pin_certificate(
+    options: *mut heartwire_options,
+    sha256: *const c_char,
+) -> heartwire_status {
+    guard(|| {
+        // SAFETY: the header asks for an options object and a terminated string.
+        let (options, sha256) = unsafe { (borrow_mut("options", options)?, text("sha256", sha256)?) };
+        Pin::parse(Pinned::Certificate, sha256)?;
+        change(options, |tls| tls.pin_certificate(sha256))
+    })
+}
+
 /// Accepts every certificate, of whomever and for whatever. Default: no.
 ///
-/// Anyone between client and server can then read and change everything. For a test bench only; for a server with a
-/// certificate of its own making use heartwire_options_add_tls_ca_pem().
+/// Anyone between client and server can then read and change everything, unless the server is pinned by
+/// heartwire_options_add_tls_pin_public_key(). Without a pin for a test bench only; for a server with a certificate of its
+/// own making use that, or heartwire_options_add_tls_ca_pem().
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
@@ -209,7 +271,7 @@ pub unsafe extern "C" fn heartwire_options_set_tls_danger_accept_invalid_certifi
 
 /// Accepts a valid certificate that is for another name. Default: no.
 ///
-/// Anyone with a valid certificate for any name at all can then pose as the server.
+/// Anyone with a valid certificate for any name at all can then pose as the server, unless that is pinned.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

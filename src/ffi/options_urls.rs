@@ -1,4 +1,4 @@
-//! Further URLs, and redirects.
+//! Further URLs, redirects, and the cookies that servers set on the way.
 
 use std::ffi::c_char;
 
@@ -79,6 +79,30 @@ pub unsafe extern "C" fn heartwire_options_set_redirects(
         let options = unsafe { borrow_mut("options", options)? };
         check::count("redirects", most, 0..=20)?;
         options.redirects = Some(most);
+        Ok(())
+    })
+}
+
+/// Sets whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect, are kept
+/// and sent back with the next one. Default: no.
+///
+/// As browsers do (RFC 6265): to the host that set them, or below its Domain, within their Path, with Secure over wss:
+/// only, and until they expire. They live as long as the client, in memory alone; 180 of up to 4 KiB are kept. Their values
+/// are never logged. A Cookie header that the program sets goes out, too, in one header with those that are kept: its
+/// pairs come first, and count where a kept one has the same name.
+///
+/// Ownership: nothing changes hands.
+/// Threads:   any thread; one at a time for one object.
+///
+/// Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_options_set_cookies(
+    options: *mut heartwire_options,
+    keep: bool,
+) -> heartwire_status {
+    guard(|| {
+        // SAFETY: the header asks for an options object.
+        unsafe { borrow_mut("options", options)? }.cookies = keep;
         Ok(())
     })
 }

@@ -288,6 +288,7 @@ impl Link {
             way: Way::default(),
             subprotocol: None,
             headers: Vec::new(),
+            peer_certificate: None,
         }));
     }
 

@@ -13,11 +13,15 @@ pub(crate) mod stream;
 pub(crate) mod tap;
 
 #[cfg(feature = "native-tls")]
+mod certificate;
+#[cfg(feature = "native-tls")]
 mod client_key;
 #[cfg(feature = "native-tls")]
 mod gather;
 #[cfg(feature = "native-tls")]
 mod outer;
+#[cfg(any(feature = "native-tls", heartwire_fuzz))]
+pub(crate) mod spki;
 #[cfg(feature = "native-tls")]
 pub(crate) mod tls;
 #[cfg(feature = "native-tls")]

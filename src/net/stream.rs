@@ -9,6 +9,7 @@ use crate::net::socket::Socket;
 use crate::net::tap::{Direction, Tap};
 #[cfg(feature = "native-tls")]
 use {
+    crate::net::certificate,
     crate::net::gather,
     crate::net::outer::{self, Below, Outer},
     crate::net::tls_fault::Trouble,
@@ -63,6 +64,18 @@ impl Stream {
             Bytes::Plain(tap) => Ok(Ground::Socket(tap.below_tls(trouble))),
             Bytes::Tls(engine) => Ok(Ground::Tls(Outer::new(*engine, trouble))),
             Bytes::Nested(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The certificate, in DER, that was shown by whom TLS is spoken with last on the way: the server, or where that speaks
+    /// none an `https:` proxy.
+    pub(crate) fn peer_certificate(&self) -> Option<Vec<u8>> {
+        match &self.bytes {
+            Bytes::Plain(_) => None,
+            #[cfg(feature = "native-tls")]
+            Bytes::Tls(engine) => certificate::shown(engine),
+            #[cfg(feature = "native-tls")]
+            Bytes::Nested(engine) => certificate::shown(engine),
         }
     }
 

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use native_tls::{Certificate, HandshakeError, MidHandshakeTlsStream, Protocol, TlsConnector, TlsStream};
 
+use crate::config::pin::{Pin, Pinned};
 use crate::config::tls::{Authority, Identity, Tls, TlsVersion};
 use crate::error::{Cause, ConfigError};
+use crate::net::certificate;
 use crate::net::client_key;
 use crate::net::outer::{Below, Outer};
 use crate::net::stream::{Ground, Stream};
@@ -22,13 +24,24 @@ use crate::process::PerProcess;
 const LARGEST_FILE: u64 = 16 << 20;
 /// Connectors that are kept although no client uses them: more distinct settings than one program has.
 const SPARE: usize = 4;
+/// What a WebSocket is opened with, offered to every server by ALPN (RFC 7301).
+///
+/// Browsers offer the same for `wss:`, so that servers are used to it. One that does not know ALPN ignores it, and may
+/// answer without; one that would begin with HTTP/2 where nothing is said does not; one that has no HTTP/1.1 refuses at
+/// once and for that reason; and nobody on the way can hand the connection to a service of another protocol that has
+/// the same certificate. So there is no setting for it.
+const PROTOCOL: &str = "http/1.1";
 
-/// Checked settings, ready to begin handshakes. Clients with the same settings share one.
+/// Checked settings, ready to begin handshakes. Clients with the same settings, but for their pins, share what is made of
+/// them.
 #[derive(Clone)]
-pub(crate) struct Connector(Arc<Made>);
+pub(crate) struct Connector {
+    made: Arc<Made>,
+    pins: Arc<[Pin]>,
+}
 
 struct Made {
-    /// With the contents of files in the place of their paths.
+    /// With the contents of files in the place of their paths, and without pins.
     settings: Tls,
     native: TlsConnector,
 }
@@ -40,6 +53,7 @@ static MADE: PerProcess<Mutex<Vec<Arc<Made>>>> = PerProcess::new();
 /// Checks the settings, reads their files, and makes a connector of them or finds the one that another client made.
 pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
     let mut settings = tls.clone();
+    let pins = settings.take_pins()?.into();
     for authority in &mut settings.authorities {
         if let Authority::File(path) = authority {
             *authority = Authority::Pem(read(path)?);
@@ -47,14 +61,14 @@ pub(crate) fn connector(tls: &Tls) -> Result<Connector, ConfigError> {
     }
     check(&settings)?;
     if let Some(made) = made(&settings) {
-        return Ok(Connector(made));
+        return Ok(Connector { made, pins });
     }
     // Outside of the lock: two clients may do this at once, and both connectors are right.
     let native = build(&settings)?;
     let made = Arc::new(Made { settings, native });
     let spare = keep(&mut all(), made.clone());
     drop(spare);
-    Ok(Connector(made))
+    Ok(Connector { made, pins })
 }
 
 /// The one with these settings; it is the one used last now.
@@ -144,6 +158,7 @@ fn build(tls: &Tls) -> Result<TlsConnector, ConfigError> {
             TlsVersion::Tls12 => Protocol::Tlsv12,
             TlsVersion::Tls13 => Protocol::Tlsv13,
         }))
+        .request_alpns(&[PROTOCOL])
         .use_sni(tls.sni)
         .danger_accept_invalid_certs(tls.accept_invalid_certificates)
         .danger_accept_invalid_hostnames(tls.accept_invalid_hostnames);
@@ -206,7 +221,13 @@ fn identity(identity: &Identity) -> Result<native_tls::Identity, ConfigError> {
 /// A handshake under way.
 pub(crate) struct Handshake {
     half: Half,
+    terms: Terms,
+}
+
+/// What a handshake has to know until its end.
+struct Terms {
     trouble: Arc<Trouble>,
+    pins: Arc<[Pin]>,
 }
 
 enum Half {
@@ -225,19 +246,23 @@ impl Connector {
     /// for.
     pub(crate) fn begin(&self, name: &str, stream: Stream) -> Result<Progress, Cause> {
         let trouble = Arc::new(Trouble::default());
-        match stream.ground(trouble.clone()).map_err(|error| Cause::Io(Arc::new(error)))? {
-            Ground::Socket(tap) => {
-                step(self.0.native.connect(name, tap), trouble, Stream::tls, Half::OverTcp)
-            }
-            Ground::Tls(outer) => {
-                step(self.0.native.connect(name, outer), trouble, Stream::nested, Half::OverTls)
-            }
+        let ground = stream.ground(trouble.clone()).map_err(|error| Cause::Io(Arc::new(error)))?;
+        let terms = Terms { trouble, pins: self.pins.clone() };
+        let native = &self.made.native;
+        match ground {
+            Ground::Socket(tap) => step(native.connect(name, tap), terms, Stream::tls, Half::OverTcp),
+            Ground::Tls(outer) => step(native.connect(name, outer), terms, Stream::nested, Half::OverTls),
         }
+    }
+
+    /// What is pinned, if anything is: only a server with TLS can have it.
+    pub(crate) fn pinned(&self) -> Option<Pinned> {
+        self.pins.first().map(|pin| pin.of)
     }
 
     #[cfg(test)]
     pub(crate) fn same(&self, other: &Connector) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.made, &other.made)
     }
 }
 
@@ -246,11 +271,11 @@ impl Handshake {
         match self.half {
             Half::OverTcp(mut half) => {
                 half.get_mut().begin();
-                step(half.handshake(), self.trouble, Stream::tls, Half::OverTcp)
+                step(half.handshake(), self.terms, Stream::tls, Half::OverTcp)
             }
             Half::OverTls(mut half) => {
                 half.get_mut().begin();
-                step(half.handshake(), self.trouble, Stream::nested, Half::OverTls)
+                step(half.handshake(), self.terms, Stream::nested, Half::OverTls)
             }
         }
     }
@@ -258,16 +283,19 @@ impl Handshake {
 
 fn step<S: Below>(
     result: Result<TlsStream<S>, HandshakeError<S>>,
-    trouble: Arc<Trouble>,
+    terms: Terms,
     ready: fn(TlsStream<S>) -> Stream,
     blocked: fn(MidHandshakeTlsStream<S>) -> Half,
 ) -> Result<Progress, Cause> {
     match result {
-        Ok(engine) => Ok(Progress::Ready(ready(engine))),
+        Ok(engine) => match certificate::check(&terms.pins, &engine) {
+            Ok(()) => Ok(Progress::Ready(ready(engine))),
+            Err(fault) => Err(Cause::Tls(fault)),
+        },
         Err(HandshakeError::WouldBlock(half)) => {
-            Ok(Progress::Blocked(Handshake { half: blocked(half), trouble }))
+            Ok(Progress::Blocked(Handshake { half: blocked(half), terms }))
         }
-        Err(HandshakeError::Failure(error)) => Err(trouble.cause(&error)),
+        Err(HandshakeError::Failure(error)) => Err(terms.trouble.cause(&error)),
     }
 }
 

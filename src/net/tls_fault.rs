@@ -41,6 +41,7 @@ const TABLE: &[(Backend, TlsFaultKind, &[&str])] = {
                 "alert insufficient security",
                 "alert inappropriate fallback",
                 "alert no application protocol",
+                "reason(1120)",
                 "wrong version number",
                 "unsupported protocol",
                 "no protocols available",
@@ -119,6 +120,7 @@ const TABLE: &[(Backend, TlsFaultKind, &[&str])] = {
                 "code: -2146893048", // SEC_E_INVALID_TOKEN
                 "code: -2146893054", // SEC_E_UNSUPPORTED_FUNCTION
                 "code: -2146893007", // SEC_E_ALGORITHM_MISMATCH
+                "code: -2146892953", // SEC_E_APPLICATION_PROTOCOL_MISMATCH
             ],
         ),
         // SEC_E_ILLEGAL_MESSAGE is what an alert becomes; SEC_E_INCOMPLETE_CREDENTIALS asks for a client certificate.
@@ -126,6 +128,10 @@ const TABLE: &[(Backend, TlsFaultKind, &[&str])] = {
         (Schannel, Truncated, &["unexpected eof"]),
     ]
 };
+
+/// The server's answer to [ALPN](super::tls): in OpenSSL's words, by the alert's number (120) where it has none yet, and by
+/// SChannel's.
+const NO_COMMON_PROTOCOL: [&str; 3] = ["no application protocol", "reason(1120)", "code: -2146892953"];
 
 /// What happened below TLS, kept where it outlives a handshake that failed: its stream is gone by then.
 ///
@@ -188,11 +194,15 @@ impl Trouble {
         }
     }
 
-    fn judge(&self, text: String, details: String) -> TlsFault {
+    fn judge(&self, mut text: String, details: String) -> TlsFault {
         if let Some(fault) = self.below.get() {
             return TlsFault { kind: fault.kind, text: format!("below, with the proxy: {}", fault.text) };
         }
-        match kind(BACKEND, &format!("{text} {details}")) {
+        let words = format!("{text} {details}");
+        if NO_COMMON_PROTOCOL.iter().any(|part| words.contains(part)) {
+            text.push_str("; the server does not speak HTTP/1.1, with which a WebSocket is opened");
+        }
+        match kind(BACKEND, &words) {
             TlsFaultKind::Other if self.ended.load(Ordering::Relaxed) => truncated(),
             kind => TlsFault { kind, text },
         }
@@ -260,6 +270,8 @@ mod tests {
             ("tls_process_ske_dhe:dh key too small", Protocol),
             ("ssl3_read_bytes:tlsv1 alert protocol version", Protocol),
             ("ssl3_read_bytes:tlsv1 alert insufficient security", Protocol),
+            ("ssl3_read_bytes:tlsv1 alert no application protocol", Protocol),
+            ("ssl3_read_bytes:reason(1120)", Protocol),
             ("ssl3_read_bytes:sslv3 alert handshake failure", Refused),
             ("ssl3_read_bytes:tlsv13 alert certificate required", Refused),
             ("ssl3_read_bytes:sslv3 alert bad certificate", Refused),
@@ -304,6 +316,7 @@ mod tests {
             (0x8009_0328, TlsFaultKind::Certificate),
             (0x8009_0308, TlsFaultKind::Protocol),
             (0x8009_0331, TlsFaultKind::Protocol),
+            (0x8009_0367, TlsFaultKind::Protocol),
             (0x8009_0326, TlsFaultKind::Refused),
             (0x8009_0304, TlsFaultKind::Other),
         ] {

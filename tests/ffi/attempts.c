@@ -1,9 +1,9 @@
 /*
  * Where attempts go, from C: the program asked ahead of each, redirects, several URLs.
  *
- * Arguments: the URLs of a server that echoes, of one that refuses its first connection with 401 and echoes after it, of
- * one that redirects to the first, of one that redirects to itself, and of one that redirects to the first by the name
- * localhost; and the URL of a proxy.
+ * Arguments: the URLs of a server that echoes, of one that refuses its first connection with 401 and a cookie, and echoes
+ * after it, of one that redirects to the first, of one that redirects to itself, and of one that redirects to the first by
+ * the name localhost; and the URL of a proxy.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <stdatomic.h>
@@ -59,6 +59,7 @@ static void a_refusal_asks_for_a_fresh_token(const char *url) {
     atomic_int frees = 0;
     size_t len;
     OK(heartwire_options_set_before_connect(options, with_token, &frees, freed));
+    OK(heartwire_options_set_cookies(options, true));
     client = connected(url, options);
     heartwire_event_free(next(client, HEARTWIRE_EVENT_CONNECT_FAILED));
     event = next(client, HEARTWIRE_EVENT_OPEN);

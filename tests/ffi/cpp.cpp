@@ -1,4 +1,4 @@
-/* The promises of heartwire.hpp, against an echoing server: cpp URL. */
+/* The promises of heartwire.hpp, against an echoing server, and one with TLS: cpp URL [WSS-URL AUTHORITY.pem]. */
 
 #undef NDEBUG
 #include <heartwire.hpp>
@@ -364,7 +364,7 @@ static void loops_that_others_turn(const std::string &url) {
 static void asks_before_it_connects(const std::string &url) {
     std::atomic<int> alive{0};
     heartwire::Options options;
-    options.add_url(url).url_penalty(1s).redirects(3).reconnect_fixed(1ms).before_connect(
+    options.add_url(url).url_penalty(1s).redirects(3).cookies(true).reconnect_fixed(1ms).before_connect(
         [held = Counted(alive), url](heartwire::ClientRef self, heartwire::Attempt attempt) {
             CHECK(self.is_valid() && attempt.number() >= 1);
             CHECK(attempt.set_url("nonsense").status() == heartwire::Status::config);
@@ -469,8 +469,36 @@ static void streams(const std::string &url) {
     CHECK(client.stream(heartwire::Kind::text).status() == heartwire::Status::closed);
 }
 
+/* One pin that fits is enough; what fits none is told apart from other failures, with what would have fitted. */
+static void pins(const std::string &url, const std::string &authority) {
+    const std::string nobodys(64, '0');
+    CHECK(heartwire::Options().tls_pin_public_key("server.pem").check().status() == heartwire::Status::config);
+    CHECK(heartwire::Options().tls_pin_certificate(nobodys + "00").check().status() == heartwire::Status::config);
+    heartwire::Options options;
+    options.tls_ca_file(authority).tls_pin_public_key(nobodys).tls_pin_certificate(nobodys);
+    std::string right;
+    {
+        heartwire::Client client(url, options);
+        client.connect().value();
+        heartwire::Event event = client.next_event(10s).value();
+        while (event.kind() != heartwire::EventKind::connect_failed) event = client.next_event(10s).value();
+        const auto error = event.error().value();
+        CHECK(error.cause == heartwire::Cause::tls && error.tls_fault == heartwire::TlsFault::pin);
+        const std::size_t at = error.text.find("sha256//");
+        CHECK(at != std::string_view::npos);
+        right = std::string(error.text.substr(at, 8 + 44));
+    }
+    heartwire::Client client(url, options.tls_pin_public_key(right));
+    CHECK(!client.peer_certificate());
+    client.connect().value();
+    heartwire::Event event = client.next_event(10s).value();
+    while (event.kind() != heartwire::EventKind::open) event = client.next_event(10s).value();
+    CHECK(event.peer_certificate().size() > 300 && event.peer_certificate()[0] == '\x30');
+    CHECK(client.peer_certificate() == std::string(event.peer_certificate()));
+}
+
 int main(int argc, char **argv) {
-    if (argc != 2) return 2;
+    if (argc != 2 && argc != 4) return 2;
     CHECK(heartwire::version() == HEARTWIRE_VERSION);
     CHECK(!heartwire::status_text(heartwire::Status::full).empty());
     std::atomic<int> threads{0};
@@ -488,6 +516,7 @@ int main(int argc, char **argv) {
     asks_before_it_connects(argv[1]);
     makes_its_own_streams(argv[1]);
     streams(argv[1]);
+    if (argc == 4) pins(argv[2], argv[3]);
     heartwire::set_thread_hooks(nullptr, nullptr).value();
     return 0;
 }

@@ -115,6 +115,7 @@ impl Function {
             (_, "uint64_t *", _) => "&number",
             (_, "int *", _) => "&fd",
             (_, "char *", _) => "buffer",
+            (_, "uint8_t *", _) => "(uint8_t *)buffer",
             (_, "size_t *", _) => "room()",
             (_, "const char *" | "const void *", _) => "\"x\"",
             (_, "heartwire_message_kind", _) => "HEARTWIRE_TEXT",

@@ -31,6 +31,7 @@ static void on_open(heartwire_client client, const heartwire_event *event, void 
     CHECK(strcmp(heartwire_event_subprotocol(event), "chat") == 0);
     OK(heartwire_event_header(event, "x-test", value, &len));
     CHECK(len == 3 && strcmp(value, "yes") == 0);
+    CHECK(heartwire_event_peer_certificate(event, &len) == NULL && len == 0);
     CHECK(heartwire_wait_closed(client, 1000) == HEARTWIRE_ERR_WOULD_DEADLOCK);
     atomic_fetch_add(&seen->opens, 1);
     OK(heartwire_send_text(client, "hello", 5, NULL));

@@ -49,6 +49,7 @@ mod absent;
 mod before_connect;
 mod close;
 mod connect;
+mod cookies;
 mod cuts;
 #[cfg(feature = "deflate")]
 mod deflate;
@@ -64,6 +65,8 @@ mod lifecycle;
 mod mode;
 mod net;
 mod outbox;
+#[cfg(feature = "native-tls")]
+mod pins;
 mod proxy;
 #[cfg(feature = "native-tls")]
 mod proxy_tls;

@@ -68,6 +68,32 @@ fn a_ca_file_is_as_good_as_its_contents() {
     assert_eq!(connector(&tls).map(|_| ()).unwrap_err().setting(), "ca_file");
 }
 
+/// RFC 7301 section 3.1: the extension 16, a list of one name.
+#[test]
+fn http_1_1_and_nothing_else_is_offered_in_the_client_hello() {
+    let (address, server) = serve_plain(|mut socket| {
+        let mut head = [0; 5];
+        socket.read_exact(&mut head).unwrap();
+        let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+        socket.read_exact(&mut hello).unwrap();
+        hello
+    });
+    refused(Loop::new().dial(secured(address, &Tls::new())));
+    let hello = server.join().unwrap();
+    let offer = b"\x00\x10\x00\x0b\x00\x09\x08http/1.1";
+    assert!(hello.windows(offer.len()).any(|part| part == offer), "{}", hello.escape_ascii());
+
+    let authority = Authority::new();
+    let mut config = authority.server("localhost", Made::Well);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let (address, server) = serve(config, |mut stream| {
+        shake_hands(&mut stream).unwrap();
+        stream.conn.alpn_protocol().map(<[u8]>::to_vec)
+    });
+    let _stream = Loop::new().dial(secured(address, &trusting(&authority))).unwrap();
+    assert_eq!(server.join().unwrap().as_deref(), Some(&b"http/1.1"[..]));
+}
+
 #[test]
 fn an_unknown_authority_is_refused_as_a_certificate() {
     let authority = Authority::new();
@@ -392,6 +418,10 @@ fn clients_with_the_same_settings_share_a_connector() {
     sendable(&one);
     assert!(Connector::same(&one, &connector(&trusting(&authority)).unwrap()));
     assert!(!Connector::same(&one, &connector(&trusting(&authority).sni(false)).unwrap()));
+    // The system's roots need not be loaded again for a pin.
+    let pinned = connector(&trusting(&authority).pin_public_key("ab".repeat(32))).unwrap();
+    assert!(Connector::same(&one, &pinned));
+    assert!(pinned.pinned().is_some() && one.pinned().is_none());
 }
 
 #[test]

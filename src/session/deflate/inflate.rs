@@ -101,8 +101,11 @@ impl Inflater {
         if self.begun && self.out.len() < room {
             put = put.and_then(|_| self.put(tail, room));
         }
-        let too_big = || if self.out.len() < room { Ok(()) } else { Err(ProtocolFault::TooBig(max as u64)) };
-        if let Err(fault) = put.and_then(|_| too_big()) {
+        // What came out came before whatever was wrong in the same go.
+        if self.out.len() >= room {
+            return Err(self.judged_before(text, ProtocolFault::TooBig(max as u64)));
+        }
+        if let Err(fault) = put {
             return Err(self.judged_before(text, fault));
         }
         if last {

@@ -483,7 +483,7 @@ fn a_bomb_in_parts_costs_the_same_memory_whatever_comes_of_it_and_takes_many_tur
     use support::deflate::{agreeing, piece};
 
     const LENGTH: u64 = 1 << 30;
-    /// What comes of four reads, and would be 64 MiB of each.
+    /// A few times what ends a stretch of work; one read alone brings 64 MiB.
     const TURN: u64 = 16 << 20;
     let _watch = watchdog(110, "bombs in parts");
     let _alone = alone();

@@ -146,42 +146,42 @@ fn the_smoothed_round_trip_time_lies_between_those_that_were_told() {
 }
 
 /// Whatever must not be found in a log contains this.
-const MARK: &str = "zq";
+const MARK: &str = "zq~";
 
 /// Refused, sent elsewhere, opened, cut, opened again, closed: everything that is logged, with secrets wherever they can be.
 fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
     log_lines::keep();
     let client = builder
-        .header("Cookie", "session=cookie-zq")
-        .header("X-Api-Key", "key-zq")
+        .header("Cookie", "session=cookie-zq~")
+        .header("X-Api-Key", "key-zq~")
         .cookies(true)
-        .subprotocol("token-zq")
-        .greeting(r#"{"login":"greeting-zq"}"#)
+        .subprotocol("token-zq~")
+        .greeting(r#"{"login":"greeting-zq~"}"#)
         .reconnect(Reconnect::fixed(5 * MS).retry_status(302, true))
         .before_connect(|attempt| {
             if attempt.number() == 1 {
-                return Err("the token's server said: zq".into());
+                return Err("the token's server said: zq~".into());
             }
-            attempt.set_header("X-Token", "fresh-zq")?;
+            attempt.set_header("X-Token", "fresh-zq~")?;
             assert!(!format!("{attempt:?}").contains(MARK));
             Ok(())
         })
-        .heartbeat(Heartbeat::text("beat-zq").any_reply().after_silence(20 * MS).timeout(SOON))
+        .heartbeat(Heartbeat::text("beat-zq~").any_reply().after_silence(20 * MS).timeout(SOON))
         .build()
         .unwrap();
     let told = Told::by(&client);
-    client.connect_with("first-zq").unwrap();
+    client.connect_with("first-zq~").unwrap();
     for _ in 0..3 {
         told.wait_for(|event| matches!(event, Event::ConnectFailed(_)).then_some(()));
     }
     told.wait_for(is_open);
-    client.send_text("text-zq").unwrap();
-    client.send_binary(b"binary-zq").unwrap();
-    client.ping(b"ping-zq").unwrap();
+    client.send_text("text-zq~").unwrap();
+    client.send_binary(b"binary-zq~").unwrap();
+    client.ping(b"ping-zq~").unwrap();
     told.wait_for(|event| matches!(event, Event::Heartbeat(_)).then_some(()));
     server.cut(4);
     told.wait_for(is_open);
-    client.close(1000, "reason-zq").unwrap();
+    client.close(1000, "reason-zq~").unwrap();
     told.to_the_end();
     let name = client.name().to_owned();
     drop(client);
@@ -190,12 +190,13 @@ fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
 
 fn setup() -> Setup {
     Setup::each(|n| match n {
-        1 => Behaviour::refuse(503, &[("Set-Cookie", "id=set-zq")], "body-zq"),
-        2 => Behaviour::refuse(302, &[("Location", "ftp://a-zq:b-zq@h/zq?token=zq")], "moved-zq"),
-        3 => Behaviour::refuse(302, &[("Location", "/there?token=zq")], "moved-zq"),
-        _ => {
-            Behaviour::echo().header("Set-Cookie", "id=set-zq").subprotocol("token-zq").greeting("server-zq")
-        }
+        1 => Behaviour::refuse(503, &[("Set-Cookie", "id=set-zq~")], "body-zq~"),
+        2 => Behaviour::refuse(302, &[("Location", "ftp://a-zq~:b-zq~@h/zq~?token=zq~")], "moved-zq~"),
+        3 => Behaviour::refuse(302, &[("Location", "/there?token=zq~")], "moved-zq~"),
+        _ => Behaviour::echo()
+            .header("Set-Cookie", "id=set-zq~")
+            .subprotocol("token-zq~")
+            .greeting("server-zq~"),
     })
 }
 
@@ -229,7 +230,7 @@ fn assert_discreet(lines: &[String]) {
 fn log_lines_have_a_name_and_no_secret() {
     let _watch = watchdog(60, "logs");
     let server = setup().start();
-    let url = format!("ws://user-zq:pass-zq@127.0.0.1:{}/feed?token=query-zq", server.port());
+    let url = format!("ws://user-zq~:pass-zq~@127.0.0.1:{}/feed?token=query-zq~", server.port());
     let lines = live_with_secrets(Client::builder(&url), &server);
     // The name is the host and the port unless one is given.
     assert_eq!(lines, log_lines::of(&format!("127.0.0.1:{}", server.port())));
@@ -243,20 +244,20 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
 
     let _watch = watchdog(60, "logs with TLS");
     let server = setup().tls(Certs::shared().server_config()).start();
-    let url = format!("wss://localhost:{}/feed?token=query-zq", server.port());
+    let url = format!("wss://localhost:{}/feed?token=query-zq~", server.port());
     let tls = || heartwire::Tls::new().ca_pem(Certs::shared().ca_pem.clone());
-    let builder = Client::builder(&url).name("tls").tls(tls()).header("Authorization", "Bearer bearer-zq");
+    let builder = Client::builder(&url).name("tls").tls(tls()).header("Authorization", "Bearer bearer-zq~");
     assert_discreet(&live_with_secrets(builder, &server));
 
     let server = setup().tls(Certs::shared().server_config()).start();
-    let with_user = format!("wss://user-zq:pass-zq@localhost:{}/feed?token=query-zq", server.port());
+    let with_user = format!("wss://user-zq~:pass-zq~@localhost:{}/feed?token=query-zq~", server.port());
     let builder = Client::builder(&with_user).name("tls with basic authentication").tls(tls());
     assert_discreet(&live_with_secrets(builder, &server));
 
     // A server that nobody vouches for.
     let client = Client::builder(&url)
         .name("untrusting")
-        .header("Authorization", "Bearer bearer-zq")
+        .header("Authorization", "Bearer bearer-zq~")
         .reconnect(Reconnect::never())
         .build()
         .unwrap();
@@ -292,7 +293,7 @@ fn a_proxys_login_is_in_no_log_line_no_event_and_no_debug_output() {
     for (n, (scheme, behaviour)) in behaviours.into_iter().enumerate() {
         let proxy = Server::start(behaviour);
         let name = format!("proxied {n}");
-        let setting = heartwire::Proxy::new(format!("{scheme}://user-zq:pass-zq@{}", proxy.address()));
+        let setting = heartwire::Proxy::new(format!("{scheme}://user-zq~:pass-zq~@{}", proxy.address()));
         assert!(!format!("{setting:?}").contains(MARK), "{setting:?}");
         let builder = Client::builder(&server.url()).name(&name).proxy(setting).reconnect(Reconnect::never());
         assert!(!format!("{builder:?}").contains(MARK));
@@ -319,10 +320,10 @@ fn a_proxys_login_is_in_no_log_line_no_event_and_no_debug_output() {
         assert!(!line.contains(MARK) && !basic, "a secret: {line}");
     }
     for wrong in [
-        "ftp://user-zq:pass-zq@h",
-        "user-zq:pass-zq@h:1",
-        "http://user-zq:pass-zq@h/path-zq",
-        "http://a:zq\n@h",
+        "ftp://user-zq~:pass-zq~@h",
+        "user-zq~:pass-zq~@h:1",
+        "http://user-zq~:pass-zq~@h/path-zq~",
+        "http://a:zq~\n@h",
     ] {
         let error = Client::builder("ws://h").proxy(wrong).build().expect_err("a config error");
         assert!(!format!("{error} {error:?}").contains(MARK), "{error:?}");
@@ -336,7 +337,7 @@ fn what_a_server_makes_of_a_subprotocol_or_an_extension_stays_out_of_logs_and_sh
     let _watch = watchdog(60, "logs of a wrong answer");
     log_lines::keep();
     let long: &str = "x".repeat(20_000).leak();
-    let both = format!("chat, token-zq, {long}");
+    let both = format!("chat, token-zq~, {long}");
     let answers = [
         ("echoes", Behaviour::echo().subprotocol(&both)),
         ("extends", Behaviour::echo().header("Sec-WebSocket-Extensions", long)),
@@ -346,7 +347,7 @@ fn what_a_server_makes_of_a_subprotocol_or_an_extension_stays_out_of_logs_and_sh
         let client = Client::builder(&server.url())
             .name(name)
             .subprotocol("chat")
-            .subprotocol("token-zq")
+            .subprotocol("token-zq~")
             .reconnect(Reconnect::never())
             .build()
             .unwrap();
@@ -367,6 +368,7 @@ fn what_a_server_makes_of_a_subprotocol_or_an_extension_stays_out_of_logs_and_sh
 
 #[test]
 fn a_handler_of_parts_that_can_never_come_is_told_of_in_the_log() {
+    let _watch = watchdog(60, "a handler of parts");
     log_lines::keep();
     let client = |name| Client::builder("ws://127.0.0.1:1/").name(name);
     client("whole").build().unwrap().on_fragment(|_, _| {});
@@ -378,11 +380,11 @@ fn a_handler_of_parts_that_can_never_come_is_told_of_in_the_log() {
 #[test]
 fn debug_output_of_client_and_builder_shows_no_secret() {
     let _watch = watchdog(60, "debug output");
-    let builder = Client::builder("ws://user-zq:pass-zq@127.0.0.1:9/?token=query-zq")
-        .header("Cookie", "cookie-zq")
-        .greeting("greeting-zq");
+    let builder = Client::builder("ws://user-zq~:pass-zq~@127.0.0.1:9/?token=query-zq~")
+        .header("Cookie", "cookie-zq~")
+        .greeting("greeting-zq~");
     assert!(!format!("{builder:?}").contains(MARK));
     let client = builder.build().unwrap();
-    client.send_text("text-zq").unwrap();
+    client.send_text("text-zq~").unwrap();
     assert!(!format!("{client:?} {:?} {:?}", client.downgrade(), client.stats()).contains(MARK));
 }

@@ -14,7 +14,7 @@ pub use attempt::Attempt;
 use crate::asked;
 use crate::config::address::Address;
 use crate::config::greeting::Greeting;
-use crate::config::route::{Ground, Route, no_route};
+use crate::config::route::{Ground, Route, contradicts_settings, no_route};
 use crate::error::{Cause, LinkError, Phase};
 use crate::link::Verdict;
 use crate::user_code::{Panicked, drop_guarded, guarded};
@@ -113,7 +113,8 @@ impl Attempt {
         let verdict = self.verdict();
         match self.prepared(ground) {
             Ok(prepared) => Answer::Prepared(prepared, verdict),
-            // What the program has set was checked when it set it.
+            // What the program has set was checked when it set it, but not whether the settings let it go there.
+            Err(error) if contradicts_settings(&error) => failed(error.into()),
             Err(error) => Answer::Failed(no_route(error)),
         }
     }

@@ -1,6 +1,7 @@
 //! Where one attempt goes and what it says there: a value made for each, from what all attempts of a client share.
 //! Holds no socket, and does not know whose turn it is.
 
+use std::error::Error as StdError;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -165,13 +166,29 @@ impl Ground {
     }
 }
 
-/// Why the settings give no way to where a redirect or the program leads: TLS that was not needed before cannot be set up,
-/// or the environment's proxy for this target, another one than the configured URL's, cannot be.
+/// Why the settings give no way to where a redirect or the program leads: they exclude it; or TLS that was not needed before
+/// cannot be set up, or the environment's proxy for this target, another one than the configured URL's, cannot be.
 pub(crate) fn no_route(error: ConfigError) -> LinkError {
+    let invalid = |error: Box<dyn StdError + Send + Sync>| io::Error::new(io::ErrorKind::InvalidInput, error);
     match error.setting() {
-        "proxy" => LinkError::io(Phase::Proxy, io::Error::new(io::ErrorKind::InvalidInput, error.problem)),
-        _ => LinkError::io(Phase::Tls, io::Error::new(io::ErrorKind::InvalidInput, error)),
+        "proxy" => LinkError::io(Phase::Proxy, invalid(error.problem.into())),
+        "ip_version" | "local_address" => LinkError::io(Phase::Connect, invalid(error.into())),
+        _ => LinkError::io(Phase::Tls, invalid(error.into())),
     }
+}
+
+/// Whether it is the address itself that the settings exclude.
+pub(crate) fn contradicts_settings(error: &ConfigError) -> bool {
+    matches!(
+        error.setting(),
+        "ip_version"
+            | "local_address"
+            | "pin_public_key"
+            | "pin_certificate"
+            | "unix_socket"
+            | "dial_with"
+            | "url"
+    )
 }
 
 /// The user's headers, checked, and those that follow from the settings.

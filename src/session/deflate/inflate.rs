@@ -101,8 +101,11 @@ impl Inflater {
         if self.begun && self.out.len() < room {
             put = put.and_then(|_| self.put(tail, room));
         }
-        let too_big = || if self.out.len() < room { Ok(()) } else { Err(ProtocolFault::TooBig(max as u64)) };
-        if let Err(fault) = put.and_then(|_| too_big()) {
+        // What came out came before whatever was wrong in the same go.
+        if self.out.len() >= room {
+            return Err(self.judged_before(text, ProtocolFault::TooBig(max as u64)));
+        }
+        if let Err(fault) = put {
             return Err(self.judged_before(text, fault));
         }
         if last {
@@ -129,9 +132,11 @@ impl Inflater {
             self.valid = 0;
         }
         let left = max - self.told;
+        let past = usize::try_from(left).map_or(usize::MAX, |left| left.saturating_add(1));
+        // What comes behind the limit, a fault perhaps, must not be seen: how far it would be is chance.
+        self.out.shrink_to(past);
         let kept = if self.told == 0 { above.saturating_add(1) } else { 0 };
-        let room =
-            usize::try_from(left).map_or(usize::MAX, |left| left.saturating_add(1)).min(kept.max(FRAGMENT));
+        let room = past.min(kept.max(FRAGMENT));
         let put = self.put(input, room).and_then(|(taken, full)| {
             if full || !last || !self.begun {
                 return Ok((taken, full));
@@ -140,14 +145,9 @@ impl Inflater {
             self.tail += of_tail;
             Ok((taken, full))
         });
-        let too_big = self.out.len() as u64 > left;
-        if too_big {
-            // How much further it got is chance.
-            self.out.truncate(left as usize + 1);
-        }
         let (taken, pending) = match put {
-            Ok(put) if !too_big => put,
-            Ok(_) => return Err(self.judged_before(text, ProtocolFault::TooBig(max))),
+            _ if self.out.len() >= past => return Err(self.judged_before(text, ProtocolFault::TooBig(max))),
+            Ok(put) => put,
             Err(fault) => return Err(self.judged_before(text, fault)),
         };
         let ended = last && !pending;

@@ -170,8 +170,11 @@ impl<S: Read + Write> Wire<S> {
     }
 
     /// The same, but leaves the framing to the flush, so that it costs next to nothing where others wait for a lock.
+    #[inline]
     pub(crate) fn line_up(&mut self, entry: Entry) {
-        self.mid_message = !ends_message(entry.part);
+        if entry.part != Part::Whole {
+            self.mid_message = !ends_message(entry.part);
+        }
         self.queue(Sending::message(entry));
     }
 
@@ -336,7 +339,7 @@ impl<S: Read + Write> Wire<S> {
     /// Frames what there is room for: between two frames the pong first, and the Close in its turn.
     fn frame(&mut self) {
         loop {
-            if self.begun.is_none_or(|begun| begun.is_between_frames()) {
+            if self.begun.as_ref().is_none_or(Begun::is_between_frames) {
                 if self.closing.as_ref().is_some_and(|closing| closing.framed) {
                     return;
                 }
@@ -356,7 +359,9 @@ impl<S: Read + Write> Wire<S> {
                     }
                     return;
                 }
-                self.frame_pings();
+                if self.pings > 0 {
+                    self.frame_pings();
+                }
             }
             if !self.frame_next() {
                 return;
@@ -368,7 +373,7 @@ impl<S: Read + Write> Wire<S> {
     /// the frame is whole.
     fn frame_next(&mut self) -> bool {
         let Some(item) = self.sending.get_mut(self.framed) else { return false };
-        let mut begun = match self.begun.take() {
+        let mut begun = match self.begun {
             Some(begun) => begun,
             None => {
                 let most = item.payload.len().min(self.fragment);
@@ -412,8 +417,11 @@ impl<S: Read + Write> Wire<S> {
             self.beat_end = Some(item.end);
         }
         self.queued -= item.cost();
-        self.pings -= usize::from(item.opcode == Opcode::Ping);
+        if self.pings > 0 && item.opcode == Opcode::Ping {
+            self.pings -= 1;
+        }
         self.framed += 1;
+        self.begun = None;
         if let Some(closing) = &mut self.closing {
             closing.ahead -= 1;
         }

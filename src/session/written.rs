@@ -25,6 +25,7 @@ pub(crate) struct Written {
 
 impl Written {
     /// Adds a message that was written after all the others.
+    #[inline]
     pub(crate) fn note(&mut self, id: MessageId, payload_bytes: usize) {
         let new = Run { first: id, last: id, messages: 1, payload_bytes };
         match self.more.last_mut().or(self.first.as_mut()) {
@@ -39,6 +40,7 @@ impl Written {
     }
 
     /// Adds what may be a piece of a message; with the last one the message was written.
+    #[inline]
     pub(crate) fn note_part(&mut self, id: MessageId, part: Part, payload_bytes: usize) {
         if part == Part::Whole {
             return self.note(id, payload_bytes);

@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use heartwire::{Cause, Client, End, Event, Phase, Proxy, ProxyFault, State};
+use heartwire::{Cause, Client, End, Phase, ProxyFault};
 
-use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, quick, received, wait};
+use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, quick, received};
 use crate::support::proxy::{Asked, Lets};
 use crate::support::upgrade::read_request_head;
 use crate::support::{Behaviour, Server, ServerEvent, Setup};
@@ -239,7 +239,9 @@ fn a_plain_url_may_lead_to_tls_through_the_proxy(net: &Net) {
 /// TLS with the proxy, and what it leads to: silent at each step, until the program has had enough.
 #[cfg(feature = "native-tls")]
 fn a_close_and_a_drop_interrupt_tls_with_the_proxy_and_through_it(net: &Net) {
-    use crate::net::{silent_port, trusting};
+    use heartwire::{Event, Proxy, State};
+
+    use crate::net::{silent_port, trusting, wait};
     use crate::support::certs::Certs;
 
     let (_listener, silent) = silent_port();

@@ -257,7 +257,8 @@ impl Attempt {
         let verdict = self.verdict();
         match self.prepared(ground) {
             Ok(prepared) => Answer::Prepared(prepared, verdict),
-            Err(error) => failed(error.into()),
+            // What the program has set was checked when it set it.
+            Err(error) => Answer::Failed(no_route(error)),
         }
     }
 }

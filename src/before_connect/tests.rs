@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::Client;
+use crate::config::proxy::Chosen;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -128,6 +129,29 @@ fn it_may_put_off_stop_fail_and_panic() {
         assert!(error.source().is_some(), "its own words");
     }
     assert!(matches!(ask(&hook, 5), Answer::Panicked));
+}
+
+#[test]
+fn a_proxy_that_is_wrong_for_the_programs_url_alone_is_told_as_the_proxys() {
+    let mut config = Client::builder("ws://spared/").config().unwrap();
+    let variables = |name: &str| match name {
+        "http_proxy" => Some("socks4://user:secret@h".to_owned()),
+        "no_proxy" => Some("spared".to_owned()),
+        _ => None,
+    };
+    Arc::get_mut(&mut config.ground).unwrap().proxy = Some(Chosen::from_variables(variables));
+    let ask = |url: &'static str| {
+        let hook = Hook::new(move |attempt| Ok(attempt.set_url(url)?));
+        let (wake, woken) = channel();
+        let wake = move || wake.send(()).unwrap();
+        let mut asking = hook.ask(attempt(1), config.ground.clone(), wake).unwrap();
+        woken.recv_timeout(PATIENCE).unwrap();
+        asking.take().expect("it woke us for it")
+    };
+    assert!(matches!(ask("ws://spared/"), Answer::Prepared(..)));
+    let Answer::Failed(error) = ask("ws://other/") else { panic!("it did not fail") };
+    assert_eq!(error.phase(), Phase::Proxy);
+    assert_eq!(error.to_string(), "proxy failed: http_proxy: of SOCKS, version 5 alone is known: socks5://");
 }
 
 #[test]

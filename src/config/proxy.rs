@@ -156,6 +156,11 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
+    #[cfg(test)]
+    pub(crate) fn from_variables(read: impl Fn(&str) -> Option<String>) -> Chosen {
+        Chosen { proxy: Proxy::from_environment(), variables: Variables::read(read) }
+    }
+
     /// Whom to ask for a way to this address, if anyone; `agent` is the User-Agent that the proxy is told.
     pub(crate) fn route(
         &self,
@@ -405,9 +410,8 @@ mod tests {
     #[test]
     fn the_environments_proxy_is_checked_under_its_variables_name() {
         let route = |value: &'static str| {
-            let variables = Variables::read(|name| (name == "HTTP_PROXY").then(|| value.to_owned()));
-            let address = Address::parse("ws://example.com/").unwrap();
-            Chosen { proxy: Proxy::from_environment(), variables }.route(&address, "")
+            let chosen = Chosen::from_variables(|name| (name == "HTTP_PROXY").then(|| value.to_owned()));
+            chosen.route(&Address::parse("ws://example.com/").unwrap(), "")
         };
         assert_eq!(route("h:3128").unwrap().unwrap().to_string(), "http://h:3128");
         assert_eq!(route("a:b@h").unwrap().unwrap().to_string(), "http://h:80");

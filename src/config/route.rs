@@ -102,8 +102,8 @@ impl Ground {
     }
 }
 
-/// Why the settings give no way to where a redirect leads: TLS that was not needed before cannot be set up, or the
-/// environment's proxy for this target, another one than the first URL's, cannot be.
+/// Why the settings give no way to where a redirect or the program leads: TLS that was not needed before cannot be set up,
+/// or the environment's proxy for this target, another one than the configured URL's, cannot be.
 pub(crate) fn no_route(error: ConfigError) -> LinkError {
     match error.setting() {
         "proxy" => LinkError::io(Phase::Proxy, io::Error::new(io::ErrorKind::InvalidInput, error.problem)),

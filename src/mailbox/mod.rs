@@ -185,13 +185,14 @@ impl Mailbox {
     /// The loop begins to work for this client, and may call its handlers from here on.
     pub(crate) fn enter(&self) {
         // Before the first look at the signals: either this thread sees that the client is destroyed, or the
-        // destroying one sees that it is served.
-        self.served.store(true, Ordering::SeqCst);
+        // destroying one sees that it is served. The fence is what orders the two.
+        self.served.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
     pub(crate) fn leave(&self) {
-        self.served.store(false, Ordering::SeqCst);
+        // Whoever sees it sees what the callbacks did, too.
+        self.served.store(false, Ordering::Release);
         fence(Ordering::SeqCst);
         if self.is_destroyed() {
             drop(self.lock());

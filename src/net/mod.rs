@@ -12,6 +12,8 @@ pub(crate) mod tap;
 #[cfg(feature = "native-tls")]
 mod client_key;
 #[cfg(feature = "native-tls")]
+mod gather;
+#[cfg(feature = "native-tls")]
 mod outer;
 #[cfg(feature = "native-tls")]
 pub(crate) mod tls;

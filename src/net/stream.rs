@@ -14,6 +14,7 @@ use crate::net::os;
 use crate::net::tap::{Direction, Tap};
 #[cfg(feature = "native-tls")]
 use {
+    crate::net::gather,
     crate::net::outer::{self, Below, Outer},
     crate::net::tls_fault::Trouble,
     native_tls::TlsStream,
@@ -245,7 +246,7 @@ impl Write for Stream {
             #[cfg(feature = "native-tls")]
             Bytes::Tls(engine) => {
                 engine.get_mut().begin();
-                outer::write(engine, from)
+                gather::write(engine, from)
             }
             #[cfg(feature = "native-tls")]
             Bytes::Nested(engine) => {

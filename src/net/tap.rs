@@ -5,7 +5,10 @@ use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
 #[cfg(feature = "native-tls")]
-use {crate::net::tls_fault::Trouble, std::sync::Arc};
+use {
+    crate::net::{gather::Gather, tls_fault::Trouble},
+    std::sync::Arc,
+};
 
 /// How far one read ahead goes, in bytes: of a quiet client, at first, and at most.
 const IDLE: usize = 512;
@@ -34,6 +37,8 @@ pub(crate) struct Tap {
     blocked: Option<Direction>,
     short: bool,
     #[cfg(feature = "native-tls")]
+    gather: Gather,
+    #[cfg(feature = "native-tls")]
     trouble: Arc<Trouble>,
 }
 
@@ -50,6 +55,8 @@ impl Tap {
             sent: 0,
             blocked: None,
             short: false,
+            #[cfg(feature = "native-tls")]
+            gather: Gather::default(),
             #[cfg(feature = "native-tls")]
             trouble: Arc::default(),
         }
@@ -101,12 +108,22 @@ impl Tap {
 
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
+        #[cfg(feature = "native-tls")]
+        let gathered = self.gather.has_spare();
+        #[cfg(not(feature = "native-tls"))]
+        let gathered = false;
+        self.has_spare_ahead() || gathered
+    }
+
+    fn has_spare_ahead(&self) -> bool {
         self.ahead.len() > IDLE && self.at == self.end
     }
 
     /// Gives back what the last stretch did not need: where not even a quarter was used since the last call.
     pub(crate) fn shrink(&mut self) {
-        if !self.has_spare() {
+        #[cfg(feature = "native-tls")]
+        self.gather.shrink();
+        if !self.has_spare_ahead() {
             return;
         }
         let peak = std::mem::take(&mut self.peak);
@@ -119,6 +136,42 @@ impl Tap {
     #[cfg(feature = "native-tls")]
     pub(crate) fn trouble(&self) -> &Trouble {
         &self.trouble
+    }
+
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn gather(&self) -> &Gather {
+        &self.gather
+    }
+
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn gather_mut(&mut self) -> &mut Gather {
+        &mut self.gather
+    }
+
+    /// Writes what was gathered, as far as the socket takes it.
+    #[cfg(feature = "native-tls")]
+    pub(crate) fn flush_gathered(&mut self) -> io::Result<()> {
+        while !self.gather.is_empty() {
+            match self.send(|tap| tap.socket.write(tap.gather.pending()))? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => self.gather.taken(written),
+            }
+        }
+        Ok(())
+    }
+
+    /// One buffer at a time: `write_vectored` on a std socket is `writev`, which can raise SIGPIPE.
+    fn send(&mut self, mut write: impl FnMut(&mut Tap) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match write(self) {
+                Ok(written) => {
+                    self.sent += written as u64;
+                    return Ok(written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.note(Direction::Write, error)),
+            }
+        }
     }
 
     fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -181,18 +234,16 @@ impl Read for Tap {
 }
 
 impl Write for Tap {
-    /// One buffer at a time: `write_vectored` on a std socket is `writev`, which can raise SIGPIPE.
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        loop {
-            match self.socket.write(from) {
-                Ok(written) => {
-                    self.sent += written as u64;
-                    return Ok(written);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.note(Direction::Write, error)),
-            }
+        #[cfg(feature = "native-tls")]
+        if self.gather.is_on() {
+            self.gather.add(from);
+            return Ok(from.len());
+        } else {
+            // What was sealed before goes first.
+            self.flush_gathered()?;
         }
+        self.send(|tap| tap.socket.write(from))
     }
 
     fn flush(&mut self) -> io::Result<()> {

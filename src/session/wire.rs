@@ -22,6 +22,9 @@ use crate::event::MessageId;
 /// The end offset of an item that is not wholly framed.
 const UNFRAMED: u64 = u64::MAX;
 
+/// The memory of a message of so many bytes or more is kept for the next copy.
+const LARGE: usize = 64 * 1024;
+
 /// How far writing came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flush {
@@ -56,8 +59,18 @@ pub(crate) struct Wire<S> {
     closing: Option<Closing>,
     beat_end: Option<u64>,
     written: Written,
+    spare: Spare,
     /// Only where compression was agreed on.
     deflater: Option<Deflater>,
+}
+
+/// The memory of the largest of the last messages, for the next one that has to be copied: the C library would ask the
+/// system for it each time, and the system clears it.
+#[derive(Default)]
+struct Spare {
+    bytes: Vec<u8>,
+    /// Since the last `shrink`.
+    used: bool,
 }
 
 struct Sending {
@@ -127,6 +140,7 @@ impl<S: Read + Write> Wire<S> {
             closing: None,
             beat_end: None,
             written: Written::default(),
+            spare: Spare::default(),
             deflater: None,
         }
     }
@@ -140,11 +154,12 @@ impl<S: Read + Write> Wire<S> {
     ///
     /// The payload is copied only if it could not be written whole.
     pub(crate) fn send_now(&mut self, id: MessageId, kind: Kind, payload: &[u8]) -> Flush {
-        let owned = |payload: &[u8]| Entry { id, kind, payload: payload.to_vec(), expires: None };
+        let owned = |spare: &mut Spare| Entry { id, kind, payload: spare.copy(payload), expires: None };
         let opcode = Opcode::from(kind);
         let compressed = self.deflater.as_ref().is_some_and(|deflater| deflater.wants(opcode, payload.len()));
         if self.failed || self.closing.is_some() || compressed || !self.is_idle() {
-            self.push(owned(payload));
+            let entry = owned(&mut self.spare);
+            self.push(entry);
             return self.flush();
         }
         let key = self.out.begin(opcode, false, payload.len());
@@ -160,7 +175,8 @@ impl<S: Read + Write> Wire<S> {
                 return Flush::Done;
             }
         };
-        self.queue(Sending::message(owned(payload)));
+        let entry = owned(&mut self.spare);
+        self.queue(Sending::message(entry));
         self.begun = Some(begun);
         self.frame();
         flush
@@ -266,13 +282,14 @@ impl<S: Read + Write> Wire<S> {
     /// Whether [`shrink`](Self::shrink), called now and then again, would give something back.
     pub(crate) fn has_spare(&self) -> bool {
         let deflater = self.deflater.as_ref().is_some_and(Deflater::has_spare);
-        self.is_idle() && (deflater || self.out.has_spare() || self.has_spare_list())
+        self.is_idle() && (deflater || self.out.has_spare() || self.has_spare_list() || self.spare.is_there())
     }
 
     /// Gives memory back that the last stretch did not need; while something waits to be written, nothing.
     pub(crate) fn shrink(&mut self) {
         if self.is_idle() {
             self.out.shrink();
+            self.spare.shrink();
             if let Some(deflater) = &mut self.deflater {
                 deflater.shrink();
             }
@@ -430,6 +447,7 @@ impl<S: Read + Write> Wire<S> {
             self.framed -= 1;
             if let Some(Sending { id: Some(id), payload, .. }) = self.sending.pop_front() {
                 self.written.note(id, payload.len());
+                self.spare.keep(payload);
             }
         }
     }
@@ -443,6 +461,40 @@ impl<S: Read + Write> Wire<S> {
     #[cfg(test)]
     pub(crate) fn buffer_size(&self) -> usize {
         self.out.buffer_size()
+    }
+}
+
+impl Spare {
+    fn copy(&mut self, payload: &[u8]) -> Vec<u8> {
+        if payload.len() < LARGE {
+            return payload.to_vec();
+        }
+        self.used = true;
+        let mut copy = mem::take(&mut self.bytes);
+        copy.clear();
+        if copy.capacity() < payload.len() {
+            // Else what is in there would be moved.
+            copy = Vec::new();
+        }
+        copy.extend_from_slice(payload);
+        copy
+    }
+
+    fn keep(&mut self, payload: Vec<u8>) {
+        if payload.capacity() >= LARGE && payload.capacity() > self.bytes.capacity() {
+            self.bytes = payload;
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.bytes.capacity() > 0
+    }
+
+    /// Gives the memory back if it was not used since the last call.
+    fn shrink(&mut self) {
+        if !mem::take(&mut self.used) {
+            self.bytes = Vec::new();
+        }
     }
 }
 

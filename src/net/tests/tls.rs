@@ -312,6 +312,60 @@ fn a_blocked_write_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn what_was_told_as_written_is_what_a_server_can_read_if_the_rest_never_comes() {
+    let authority = Authority::new();
+    let (go, gate) = std::sync::mpsc::channel();
+    let (address, server) = serve(authority.server("localhost", Made::Well), move |mut stream| {
+        shake_hands(&mut stream).unwrap();
+        gate.recv().unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).expect_err("an end without a close_notify");
+        all.len()
+    });
+    let mut turn = Loop::new();
+    let mut stream = turn.dial(secured(address, &trusting(&authority))).unwrap();
+    let data = vec![7; 16 << 20];
+    let mut cursor = 0;
+    let error = loop {
+        match stream.write(&data[cursor..]) {
+            Ok(written) => cursor += written,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    assert!(cursor > 0 && cursor < data.len(), "{cursor}");
+    // The socket gives what it has taken, then ends; what TLS has sealed beyond that never comes.
+    stream.socket().shutdown(std::net::Shutdown::Write).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(server.join().unwrap(), cursor);
+}
+
+#[test]
+fn records_that_go_together_leave_no_buffer_behind() {
+    let authority = Authority::new();
+    let (address, server) = serve(authority.server("localhost", Made::Well), |mut stream| {
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all)
+    });
+    let mut turn = Loop::new();
+    let mut stream = turn.dial(secured(address, &trusting(&authority))).unwrap();
+    let data = vec![7; 1 << 20];
+    let mut cursor = 0;
+    let mut writes = 0;
+    while cursor < data.len() {
+        cursor += turn.until_done(|| stream.write(&data[cursor..])).unwrap();
+        writes += 1;
+    }
+    assert!(writes < 64, "each record of 16 KiB for itself: {writes}");
+    assert!(stream.has_spare());
+    stream.shrink();
+    stream.shrink();
+    assert!(!stream.has_spare());
+    turn.until_done(|| stream.close_write()).unwrap();
+    assert_eq!(server.join().unwrap().unwrap(), data.len());
+}
+
+#[test]
 fn much_data_arrives_whole_and_leaves_no_buffer_behind() {
     const SIZE: usize = 4 << 20;
     let authority = Authority::new();

@@ -267,6 +267,29 @@ fn a_quiet_wire_holds_at_most_a_quarter_of_a_kilobyte() {
 }
 
 #[test]
+fn the_memory_of_a_large_copy_serves_the_next_one_and_is_given_back_when_it_is_quiet() {
+    const LARGE: usize = 1 << 20;
+    let mut wire = Wire::new(Scripted::writing([BLOCK]));
+    assert_eq!(wire.send_now(MessageId(1), Kind::Binary, &vec![1; LARGE]), Flush::Blocked);
+    assert!(!wire.has_spare());
+    assert_eq!(wire.flush(), Flush::Done);
+    wire.stream = Scripted::writing([BLOCK]);
+    assert_eq!(wire.send_now(MessageId(2), Kind::Binary, &vec![2; LARGE / 2]), Flush::Blocked);
+    let (_, unsent) = wire.into_unsent();
+    assert_eq!(unsent[0].payload, vec![2; LARGE / 2]);
+    assert!(unsent[0].payload.capacity() >= LARGE, "a copy in the memory of the one before");
+
+    let mut wire = Wire::new(Scripted::default());
+    wire.push(unsent.into_iter().next().unwrap());
+    assert_eq!(wire.flush(), Flush::Done);
+    for _ in 0..2 {
+        assert!(wire.has_spare());
+        wire.shrink();
+    }
+    assert!(!wire.has_spare());
+}
+
+#[test]
 fn tungstenites_server_reads_what_we_write() {
     use std::io::Cursor;
     use tungstenite::protocol::{Message, Role, WebSocket};

@@ -9,6 +9,7 @@
 //! may have crossed an action on its way.
 
 mod closing;
+mod ending;
 mod exchange;
 mod heartbeat;
 pub(crate) mod outbox;
@@ -20,7 +21,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use closing::{Closing, Failed, NO_CLOSE, Ours, What};
+use closing::{Closing, Failed, What};
 pub(crate) use exchange::{Action, Input, Rules, Verdict};
 pub(crate) use heartbeat::Beat;
 use heartbeat::{Beats, Due};
@@ -28,7 +29,7 @@ use reconnect::{Backoff, Next};
 use turns::Turns;
 
 use crate::error::{Cause, LinkError, Phase};
-use crate::event::{End, Event, Initiator, MessageRef, Opened, SessionClosed, State, Way};
+use crate::event::{End, Event, Initiator, MessageRef, Opened, State, Way};
 
 /// The close code of a client that ends because its user's code panicked (RFC 6455 section 7.4.1).
 const INTERNAL_ERROR: u16 = 1011;
@@ -283,31 +284,6 @@ impl Link {
         self.down(Failed { error, what: What::Attempt(attempt) }, now);
     }
 
-    /// The user's close, or that of a client whose user's code panicked; the first one counts.
-    fn close(&mut self, by: Initiator, code: u16, reason: &str, end: End, now: Instant) {
-        let unbegun = self.withdraw_dials();
-        let deadline = later(now, self.rules.close_timeout);
-        match &mut self.at {
-            At::Idle | At::Waiting { .. } => self.end(end, None),
-            At::Dialing { .. } => {
-                if !unbegun {
-                    self.actions.push_back(Action::AbandonDial);
-                }
-                self.end(end, None);
-            }
-            At::Open { .. } => {
-                let mut closing = Closing::new(by, code, reason.to_owned(), deadline);
-                closing.end = Some(end);
-                self.begin_closing(closing, now);
-                self.actions.push_back(Action::Drain);
-            }
-            At::Closing(closing) => {
-                closing.end.get_or_insert(end);
-            }
-            At::Closed => {}
-        }
-    }
-
     fn first_dial(&self) -> Option<usize> {
         let begins = |action: &Action| matches!(action, Action::Prepare { .. } | Action::Dial { .. });
         self.actions.iter().position(begins)
@@ -323,82 +299,6 @@ impl Link {
         later.retain(|action| !of_dial(action));
         self.actions.append(&mut later);
         true
-    }
-
-    fn drained(&mut self) {
-        if let At::Closing(closing) = &mut self.at {
-            self.actions.extend(closing.write_close());
-        }
-    }
-
-    fn close_written(&mut self) {
-        let At::Closing(closing) = &mut self.at else { return };
-        if closing.ours == Ours::Asked {
-            closing.ours = Ours::Written;
-            self.actions.extend(closing.shut_if_done());
-        }
-    }
-
-    fn peer_close(&mut self, code: u16, reason: &str, now: Instant) {
-        let peers = Some((code, reason.to_owned()));
-        match &mut self.at {
-            At::Open { .. } => {
-                let deadline = later(now, self.rules.close_timeout);
-                let mut closing = Closing::new(Initiator::Server, code, String::new(), deadline);
-                closing.peers = peers;
-                let write = closing.write_close();
-                self.begin_closing(closing, now);
-                self.actions.extend(write);
-            }
-            At::Closing(closing) if closing.peers.is_none() => {
-                closing.peers = peers;
-                // Who has sent a Close reads no more data; so there is nothing left to drain.
-                self.actions.extend(closing.write_close());
-                self.actions.extend(closing.shut_if_done());
-            }
-            _ => {}
-        }
-    }
-
-    fn session_failed(&mut self, error: LinkError, now: Instant) {
-        match &mut self.at {
-            At::Open { .. } => {
-                self.tell(Event::Error(error.clone()));
-                let Cause::Protocol(fault) = *error.cause() else {
-                    return self.session_lost(error, Initiator::Network, now);
-                };
-                let (code, reason) = (fault.close_code(), fault.to_string());
-                let deadline = later(now, self.rules.close_timeout);
-                let mut closing = Closing::new(Initiator::Library, code, reason, deadline);
-                closing.error = Some(error);
-                let write = closing.write_close();
-                self.begin_closing(closing, now);
-                self.actions.extend(write);
-            }
-            At::Closing(closing) => {
-                let broken = matches!(error.cause(), Cause::Protocol(_)) && !closing.failed();
-                if closing.peers.is_none() {
-                    closing.error.get_or_insert(error);
-                }
-                if broken && closing.peers.is_none() {
-                    self.actions.extend(closing.write_close());
-                    self.actions.extend(closing.shut_if_done());
-                } else {
-                    self.closing_done(false, now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn stream_ended(&mut self, now: Instant) {
-        match self.at {
-            At::Open { .. } => {
-                self.session_failed(LinkError::new(Phase::Open, Cause::EndOfStream), now);
-            }
-            At::Closing(_) => self.closing_done(false, now),
-            _ => {}
-        }
     }
 
     fn tick(&mut self, acknowledged: Option<u64>, now: Instant) {
@@ -430,13 +330,6 @@ impl Link {
         }
     }
 
-    /// The session ceased to be open; from now on it only counts as the time it was.
-    fn begin_closing(&mut self, closing: Closing, now: Instant) {
-        self.no_longer_open(now);
-        self.at = At::Closing(closing);
-        self.tell_state(State::Closing);
-    }
-
     fn no_longer_open(&mut self, now: Instant) {
         if let At::Open { since, beats } = &self.at {
             self.beat_number = beats.number();
@@ -444,32 +337,6 @@ impl Link {
             if self.backoff.ended(&self.rules.reconnect, open_for, now) {
                 self.turns.was_stable();
             }
-        }
-    }
-
-    /// The session is gone without any Close.
-    fn session_lost(&mut self, error: LinkError, by: Initiator, now: Instant) {
-        self.no_longer_open(now);
-        self.actions.push_back(Action::EndSession { abort: by == Initiator::Library });
-        let closed = SessionClosed {
-            code: NO_CLOSE,
-            reason: String::new(),
-            clean: false,
-            by,
-            error: Some(error.clone()),
-            retry_in: None,
-        };
-        self.down(Failed { error, what: What::Session(closed) }, now);
-    }
-
-    /// The stream of a closing session has ended, or has to.
-    fn closing_done(&mut self, abort: bool, now: Instant) {
-        let At::Closing(closing) = std::mem::replace(&mut self.at, At::Closed) else { return };
-        self.actions.push_back(Action::EndSession { abort });
-        let (end, failed) = closing.result();
-        match end {
-            Some(end) => self.end(end, Some(failed)),
-            None => self.down(failed, now),
         }
     }
 

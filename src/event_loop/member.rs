@@ -11,37 +11,32 @@ use crate::client::Client;
 use crate::core::Core;
 use crate::dispatch::Snapshot;
 use crate::dispatch::queue::Pressure;
-use crate::entry::Kind;
-use crate::error::{Cause, LinkError, Phase};
-use crate::event::{Event, Opened};
+use crate::event::Event;
 use crate::event_loop::course::{Course, Preparing};
+use crate::event_loop::opening::Upgrading;
 use crate::event_loop::post::Home;
 use crate::event_loop::session::Session;
 use crate::event_loop::slots;
 use crate::link::{Action, Input, Link};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
-use crate::net::stream::Stream;
 use crate::process;
-use crate::session::upgrade::{Accepted, Upgrade};
-use crate::session::wire::Wire;
-use crate::user_code::{Panicked, guarded};
 
 pub(crate) struct Member {
     pub(super) core: Arc<Core>,
     pub(super) client: Client,
     pub(super) link: Link,
     pub(super) snapshot: Snapshot,
-    home: Home,
+    pub(super) home: Home,
     pub(super) io: Io,
     /// The attempt in a row, as the link counts.
     pub(super) in_a_row: u32,
     /// Counts attempts: sockets of the one before have other tokens.
-    attempt: u32,
+    pub(super) attempt: u32,
     /// Where this attempt goes, by which redirects.
     pub(super) course: Course,
     /// The address whose TLS or upgrade failed last: raced last next time.
-    avoid: Option<std::net::SocketAddr>,
+    pub(super) avoid: Option<std::net::SocketAddr>,
     pressure: Pressure,
     paused: bool,
     /// Someone left orders or messages.
@@ -64,14 +59,6 @@ pub(super) enum Io {
     Dialing(Box<Dial>),
     Upgrading(Box<Upgrading>),
     Open(Box<Session>),
-}
-
-pub(super) struct Upgrading {
-    stream: Stream,
-    upgrade: Upgrade,
-    address: Option<std::net::SocketAddr>,
-    /// The socket has told of something since the last try.
-    ready: bool,
 }
 
 impl Member {
@@ -318,107 +305,7 @@ impl Member {
         }
     }
 
-    fn dial(&mut self, mut dial: Box<Dial>, registry: &Registry, now: Instant) {
-        let (index, attempt) = (self.home.slot.index, self.attempt);
-        let token = |racer| slots::token(index, attempt, racer);
-        let advanced = dial.advance(registry, &token, now);
-        match advanced {
-            Ok(None) => {
-                self.link.handle(Input::Phase(dial.phase()), now);
-                self.io = Io::Dialing(dial);
-            }
-            Ok(Some(stream)) => {
-                self.link.handle(Input::Phase(Phase::Upgrade), now);
-                let upgrade = Upgrade::new(&self.course.route.request);
-                let half = Upgrading { stream, upgrade, address: dial.address(), ready: true };
-                self.upgrade(Box::new(half), registry, now);
-            }
-            Err(error) => {
-                self.avoid = dial.address();
-                self.link.handle(Input::Phase(error.phase()), now);
-                self.link.handle(Input::DialFailed(error), now);
-            }
-        }
-    }
-
-    fn upgrade(&mut self, mut half: Box<Upgrading>, registry: &Registry, now: Instant) {
-        half.ready = false;
-        match half.upgrade.advance(&mut half.stream) {
-            Ok(None) => self.io = Io::Upgrading(half),
-            Ok(Some(accepted)) => self.open(half.stream, accepted, registry, now),
-            Err(Cause::Refused(refusal)) if self.follows(&refusal) => self.redirect(refusal, now),
-            Err(cause) => {
-                self.avoid = half.address;
-                let error = match cause {
-                    // TLS may fail as late as here, and hides in an I/O error.
-                    Cause::Io(error) => match Arc::try_unwrap(error) {
-                        Ok(error) => half.stream.link_error(Phase::Upgrade, error),
-                        Err(shared) => LinkError::new(Phase::Upgrade, Cause::Io(shared)),
-                    },
-                    cause => LinkError::new(Phase::Upgrade, cause),
-                };
-                self.link.handle(Input::DialFailed(error), now);
-            }
-        }
-    }
-
-    /// The attempt's time is up. Whoever was refused by then, but for the rest of the body, was refused.
-    fn give_up_upgrade(&mut self, now: Instant) {
-        if let Io::Upgrading(half) = &mut self.io
-            && let Some(cause) = half.upgrade.give_up()
-        {
-            self.avoid = half.address;
-            self.io = Io::Nothing;
-            self.link.handle(Input::DialFailed(LinkError::new(Phase::Upgrade, cause)), now);
-        }
-    }
-
-    fn open(&mut self, mut stream: Stream, accepted: Accepted, registry: &Registry, now: Instant) {
-        self.avoid = None;
-        let token = self.token();
-        let registered = Session::watch(&mut stream, registry, token, false);
-        if let Err(error) = registered {
-            self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now);
-            return;
-        }
-        let mut wire = Box::new(Wire::new(stream));
-        if let Some(agreed) = &accepted.agreed {
-            wire.agree(agreed);
-        }
-        let core = self.core.clone();
-        let attempt = self.in_a_row;
-        let own = self.course.greetings.take();
-        for greeting in own.as_ref().unwrap_or(&core.config.greetings) {
-            match guarded(|| greeting.make(attempt)) {
-                Ok(Some(message)) => wire.prologue(Kind::of(&message), message.as_bytes()),
-                Ok(None) => {}
-                // The link is done with this attempt, and so is the socket.
-                Err(Panicked) => return self.callback_panicked(now),
-            }
-        }
-        self.link.handle(Input::Opened, now);
-        // Before the state says open: who waited for that may ask for the headers at once.
-        let mut inner = core.mailbox.lock();
-        inner.opened = Some(Arc::new(Opened {
-            attempt,
-            first: inner.counters.sessions == 0,
-            way: self.course.way(),
-            subprotocol: accepted.subprotocol,
-            headers: accepted.headers,
-        }));
-        inner.counters.sessions += 1;
-        drop(inner);
-        // What waits goes out at once: a new session begins with the wish to write.
-        let _ = core.mailbox.park(wire, true, false, None);
-        self.io = Io::Open(Box::new(Session::new(
-            core.config.max_message,
-            accepted.agreed.as_ref(),
-            accepted.rest,
-            token,
-        )));
-    }
-
-    fn token(&self) -> Token {
+    pub(super) fn token(&self) -> Token {
         slots::token(self.home.slot.index, self.attempt, 0)
     }
 
@@ -473,14 +360,6 @@ impl Member {
                 }
             }
         }
-    }
-
-    /// Begins to connect to where the course leads; sockets of the connection before have other tokens.
-    pub(super) fn start_dial(&mut self, now: Instant) {
-        self.attempt = self.attempt.wrapping_add(1);
-        let target = self.course.route.target.clone();
-        let dial = Dial::start(target, self.avoid, Arc::new(self.waker()), now);
-        self.io = Io::Dialing(Box::new(dial));
     }
 
     /// Wakes the loop for this member, from any thread.

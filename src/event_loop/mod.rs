@@ -4,6 +4,7 @@
 mod course;
 mod engine;
 mod member;
+mod opening;
 pub(crate) mod post;
 mod session;
 pub(crate) mod shared;

@@ -53,7 +53,8 @@ fuzz_target!(|input: &[u8]| {
         _ => Outgoing::Pieces(1 + size),
     };
     let above = (input.options & 8 != 0).then_some((limit / 3).min(TRAFFIC));
-    let whole = Session::new(Stream::whole(&bytes), limit, None, &compression, outgoing, Vec::new()).run(false);
+    let whole =
+        Session::new(Stream::whole(&bytes), limit, None, &compression, outgoing, Vec::new()).run(false);
 
     let first = input.sizes.first().map_or(0, |size| usize::from(*size).min(bytes.len()));
     let (rest, bytes) = bytes.split_at(if input.flag(0) { first } else { 0 });

@@ -1,5 +1,9 @@
 //! The builder: every setting with its default, checked all together by [`Builder::build`].
 
+mod checked;
+#[cfg(test)]
+mod tests;
+
 use std::error::Error as StdError;
 use std::fmt;
 #[cfg(unix)]
@@ -11,12 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
-
 use crate::before_connect::{Attempt, Hook};
 use crate::client::Client;
-use crate::config::address::Address;
-use crate::config::check;
 #[cfg(feature = "deflate")]
 use crate::config::deflate::Deflate;
 use crate::config::greeting::Greeting;
@@ -24,17 +24,19 @@ use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
 use crate::config::proxy::Proxy;
 use crate::config::reconnect::Reconnect;
-use crate::config::route::Ground;
 use crate::config::tcp::Tcp;
 #[cfg(feature = "native-tls")]
 use crate::config::tls::Tls;
-use crate::config::{BeforeConnect, Config, Dispatch, STACK_SIZE, unix};
+use crate::config::{Dispatch, STACK_SIZE};
 use crate::error::{ConfigError, Error};
 use crate::event_loop::EventLoop;
 use crate::event_loop::shared::SharedLoop;
-use crate::link::Rules;
 #[cfg(unix)]
 use crate::net::dialer::Dialer;
+
+#[cfg(feature = "capi")]
+pub(crate) use checked::LEAST_FRAGMENT;
+pub(crate) use checked::{check_header, check_subprotocols};
 
 /// Collects a client's settings; made by [`Client::builder`].
 ///
@@ -482,360 +484,5 @@ impl Builder {
         let client = self.build()?;
         client.connect()?;
         Ok(client)
-    }
-
-    pub(crate) fn config(self) -> Result<Config, ConfigError> {
-        let addresses = check_urls(&self.urls)?;
-        self.heartbeat.check()?;
-        self.reconnect.check()?;
-        self.outbox.check()?;
-        check::time_or_zero("url_penalty", self.url_penalty)?;
-        check::count("redirects", self.redirects, 0..=20)?;
-        check::time("connect_timeout", self.connect_timeout)?;
-        check::time("resolve_timeout", self.resolve_timeout)?;
-        check::time("close_timeout", self.close_timeout)?;
-        check::size("max_message_size", self.max_message.unwrap_or(1), 1)?;
-        check::size("fragment_size", self.fragment.unwrap_or(usize::MAX), LEAST_FRAGMENT)?;
-        self.check_fragments()?;
-        check::size("inbound_queue", self.inbound_events, 1)?;
-        check::size("inbound_queue", self.inbound_bytes, 1)?;
-        check::size("stack_size", self.stack_size, 64 << 10)?;
-        self.tcp.check()?;
-        self.unix.as_ref().map_or(Ok(()), |path| unix::check("unix_socket", path))?;
-        let name = self.name.unwrap_or_else(|| addresses[0].name());
-        check::name(&name)?;
-        check_subprotocols(&self.subprotocols)?;
-        #[cfg(feature = "deflate")]
-        self.deflate.as_ref().map_or(Ok(()), Deflate::check)?;
-        let ground = Ground {
-            #[cfg(feature = "deflate")]
-            deflate: self.deflate,
-            #[cfg(not(feature = "deflate"))]
-            deflate: None,
-            // Of no use without TLS, but a mistake in the settings is told all the same.
-            #[cfg(feature = "native-tls")]
-            connector: if addresses.iter().any(|address| address.secure) || self.tls != Tls::default() {
-                Some(crate::net::tls::connector(&self.tls)?)
-            } else {
-                None
-            },
-            proxy: self.proxy.map(Proxy::choose),
-            local: self.local_address,
-            tcp: self.tcp,
-            unix: self.unix,
-            #[cfg(unix)]
-            dialer: self.dialer,
-            user_timeout: self.heartbeat.patience(),
-            resolve_timeout: self.resolve_timeout,
-        };
-        let route =
-            |address| ground.route(address, self.headers.clone(), self.subprotocols.clone()).map(Arc::new);
-        let routes = addresses.iter().map(route).collect::<Result<Vec<_>, _>>()?;
-        Ok(Config {
-            name,
-            routes,
-            ground: Arc::new(ground),
-            redirects: self.redirects,
-            cookies: self.cookies,
-            rules: Arc::new(Rules {
-                heartbeat: self.heartbeat,
-                reconnect: self.reconnect,
-                connect_timeout: self.connect_timeout,
-                close_timeout: self.close_timeout,
-                before_connect: self.before_connect.is_some(),
-                urls: self.urls.len(),
-                url_penalty: self.url_penalty,
-            }),
-            before_connect: self.before_connect.map(|hook| BeforeConnect {
-                hook,
-                urls: self.urls,
-                headers: self.headers,
-                subprotocols: self.subprotocols,
-            }),
-            outbox: self.outbox,
-            greetings: self.greetings,
-            max_message: match self.max_message {
-                Some(bytes) => bytes as u64,
-                None if self.fragments_above < usize::MAX => u64::MAX,
-                None => MAX_MESSAGE,
-            },
-            fragment: self.fragment.unwrap_or(usize::MAX),
-            fragments_above: self.fragments_above,
-            dispatch: self.dispatch,
-            inbound_events: self.inbound_events,
-            inbound_bytes: self.inbound_bytes,
-            report_outcomes: self.report_outcomes,
-            stack_size: self.stack_size,
-        })
-    }
-}
-
-impl Builder {
-    /// What would never come in parts, and what would not be recognised in them.
-    fn check_fragments(&self) -> Result<(), ConfigError> {
-        let above = self.fragments_above;
-        if above == usize::MAX {
-            return Ok(());
-        }
-        if let Some(most) = self.max_message.filter(|most| *most <= above) {
-            let problem =
-                format!("{above} is not less than max_message_size, {most}: no message would be so long");
-            return Err(ConfigError::new("fragments_above", problem));
-        }
-        if self.heartbeat.shortest_reply() > above {
-            let problem =
-                format!("the heartbeat's reply is longer than {above}, and would not be recognised");
-            return Err(ConfigError::new("fragments_above", problem));
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn check_urls(urls: &[String]) -> Result<Vec<Address>, ConfigError> {
-    if urls.len() > MOST_URLS {
-        return Err(ConfigError::new("url", format!("there are more than {MOST_URLS}")));
-    }
-    for (i, url) in urls.iter().enumerate() {
-        if urls[..i].contains(url) {
-            return Err(ConfigError::new("url", format!("number {} is there already", i + 1)));
-        }
-    }
-    urls.iter().map(|url| Address::parse(url)).collect()
-}
-
-/// Shorter frames are more header than message.
-pub(crate) const LEAST_FRAGMENT: usize = 128;
-/// The longest message, unless something else is set, or it goes in fragments.
-const MAX_MESSAGE: u64 = 16 << 20;
-
-/// More than that is taken for a mistake.
-const MOST_URLS: usize = 64;
-
-/// Headers that the handshake sets itself; a second one would make a request that servers refuse or misread.
-const OURS: [&str; 10] = [
-    "host",
-    "upgrade",
-    "connection",
-    "content-length",
-    "transfer-encoding",
-    "sec-websocket-key",
-    "sec-websocket-version",
-    "sec-websocket-accept",
-    "sec-websocket-extensions",
-    "sec-websocket-protocol",
-];
-
-pub(crate) fn check_header(name: &str, value: &str) -> Result<(), ConfigError> {
-    let shown = name.escape_debug();
-    if HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return Err(ConfigError::new("header", format!("'{shown}' is not a header name (RFC 9110)")));
-    }
-    if HeaderValue::from_str(value).is_err() {
-        let problem = format!("the value of {shown} has a line break or another forbidden character");
-        return Err(ConfigError::new("header", problem));
-    }
-    if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-        return Err(ConfigError::new("header", format!("{shown} is set by the handshake itself")));
-    }
-    Ok(())
-}
-
-pub(crate) fn check_subprotocols(names: &[String]) -> Result<(), ConfigError> {
-    for (i, name) in names.iter().enumerate() {
-        let shown = name.escape_debug();
-        // RFC 6455 section 4.1: elements are tokens of RFC 9110, and all different.
-        if name.is_empty() || !name.bytes().all(is_token_byte) {
-            return Err(ConfigError::new("subprotocol", format!("'{shown}' is not a token (RFC 9110)")));
-        }
-        if names[..i].contains(name) {
-            return Err(ConfigError::new("subprotocol", format!("'{shown}' is there twice")));
-        }
-    }
-    Ok(())
-}
-
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn refused(builder: Builder, setting: &str, part: &str) {
-        let error = builder.build().expect_err("the setting should be refused");
-        assert_eq!(error.setting(), setting);
-        assert!(error.problem().contains(part), "{error}");
-    }
-
-    fn builder() -> Builder {
-        Builder::new("ws://127.0.0.1:1/")
-    }
-
-    #[test]
-    fn headers_that_would_break_the_request_are_refused() {
-        refused(builder().header("X Y", "1"), "header", "not a header name");
-        refused(builder().header("X-A\r\nX-B", "1"), "header", "not a header name");
-        refused(builder().header("", "1"), "header", "not a header name");
-        refused(builder().header("X-A", "1\r\nX-B: 2"), "header", "line break");
-        refused(builder().header("X-A", "1\0"), "header", "forbidden");
-        refused(builder().header("Host", "h"), "header", "handshake");
-        refused(builder().header("sec-websocket-KEY", "h"), "header", "handshake");
-        refused(Builder::new("ws://a:b@h/").header("Authorization", "Bearer c"), "header", "Authorization");
-    }
-
-    #[test]
-    fn the_last_origin_and_user_agent_count() {
-        let twice = builder().origin("http://a").origin("http://b").user_agent("one").user_agent("two");
-        let sent = twice.config().unwrap().routes[0].request.headers.clone();
-        let expected = [("Origin", "http://b"), ("User-Agent", "two")];
-        assert_eq!(sent, expected.map(|(name, value)| (name.to_string(), value.to_string())));
-    }
-
-    #[test]
-    fn redirects_and_the_turns_of_urls_have_their_defaults_and_their_bounds() {
-        let config = builder().config().unwrap();
-        assert_eq!((config.redirects, config.rules.url_penalty), (5, Duration::from_secs(60)));
-        let set = builder().redirects(0).url_penalty(Duration::ZERO).add_url("ws://h/").config().unwrap();
-        assert_eq!((set.redirects, set.rules.url_penalty, set.rules.urls), (0, Duration::ZERO, 2));
-        refused(builder().redirects(21), "redirects", "from 0 to 20");
-        refused(builder().url_penalty(Duration::MAX), "url_penalty", "week");
-        refused(builder().add_url("ws://127.0.0.1:1/"), "url", "number 2 is there already");
-        refused(builder().add_url("http://h/"), "url", "scheme http");
-        let many = (0..64).fold(builder(), |builder, n| builder.add_url(format!("ws://h/{n}")));
-        refused(many, "url", "more than 64");
-    }
-
-    #[test]
-    fn subprotocols_are_distinct_tokens() {
-        refused(builder().subprotocol("a b"), "subprotocol", "token");
-        refused(builder().subprotocol(""), "subprotocol", "token");
-        refused(builder().subprotocol("a,b"), "subprotocol", "token");
-        refused(builder().subprotocol("a").subprotocol("a"), "subprotocol", "twice");
-    }
-
-    #[test]
-    fn zero_and_absurd_durations_are_refused() {
-        let over_a_week = Duration::from_secs(8 * 24 * 3600);
-        refused(builder().connect_timeout(Duration::ZERO), "connect_timeout", "less than");
-        refused(builder().close_timeout(over_a_week), "close_timeout", "week");
-        refused(builder().resolve_timeout(Duration::MAX), "resolve_timeout", "week");
-        let beat = Heartbeat::ping();
-        refused(
-            builder().heartbeat(beat.clone().after_silence(Duration::ZERO)),
-            "heartbeat interval",
-            "less",
-        );
-        refused(builder().heartbeat(beat.clone().timeout(Duration::ZERO)), "heartbeat timeout", "less");
-        refused(builder().heartbeat(beat.max_missed(0)), "heartbeat max_missed", "from 1");
-        let fixed = Reconnect::fixed(Duration::ZERO);
-        refused(builder().reconnect(fixed), "reconnect delay", "less");
-        refused(builder().reconnect(Reconnect::delays([])), "reconnect delays", "empty");
-        let factor = Reconnect::exponential().factor(f64::NAN);
-        refused(builder().reconnect(factor), "reconnect factor", "from 1");
-    }
-
-    #[test]
-    fn sizes_that_cannot_work_are_refused() {
-        refused(builder().max_message_size(0), "max_message_size", "at least");
-        refused(builder().inbound_queue(0, 1), "inbound_queue", "at least");
-        refused(builder().outbox(OutboxLimits::new().messages(0)), "outbox messages", "at least");
-        refused(builder().stack_size(1), "stack_size", "at least");
-        refused(builder().name("a\nb"), "name", "control");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn unix_sockets_that_cannot_be_and_what_contradicts_them_are_refused() {
-        use crate::Proxy;
-
-        refused(builder().unix_socket(""), "unix_socket", "empty");
-        refused(builder().unix_socket("a\0b"), "unix_socket", "NUL");
-        refused(builder().unix_socket("x".repeat(200)), "unix_socket", "200 bytes");
-        let tcp = Tcp::new().send_buffer(1 << 16);
-        let local = [127, 0, 0, 1].into();
-        refused(builder().unix_socket("/x").proxy("http://h"), "unix_socket", "a proxy");
-        refused(builder().unix_socket("/x").tcp(tcp.clone()), "unix_socket", "settings of TCP");
-        refused(builder().unix_socket("/x").local_address(local), "unix_socket", "settings of TCP");
-        let named = || Builder::new("ws+unix:///x:/");
-        refused(named().proxy("http://h"), "url", "a proxy");
-        refused(named().tcp(tcp.clone()), "url", "settings of TCP");
-        refused(named().unix_socket("/y"), "unix_socket", "another socket");
-        refused(builder().add_url("ws+unix:///x").proxy("http://h"), "url", "a proxy");
-        let dialled = || builder().dial_with(|_, _| std::net::TcpStream::connect("127.0.0.1:1"));
-        refused(dialled().unix_socket("/x"), "dial_with", "a Unix socket");
-        refused(dialled().proxy("http://h"), "dial_with", "a proxy");
-        refused(dialled().tcp(tcp), "dial_with", "settings of TCP");
-        for fine in [builder().unix_socket("/x"), named().unix_socket("/x"), dialled()] {
-            assert!(fine.proxy(Proxy::from_environment()).build().is_ok());
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_stream_that_is_there_once_goes_together_with_one_plain_way_only() {
-        use std::os::unix::net::UnixStream;
-
-        use crate::error::ConnectError;
-
-        let tcp = Tcp::new().send_buffer(1 << 16);
-        for (builder, part) in [
-            (builder().add_url("ws://h/"), "further URLs"),
-            (builder().unix_socket("/x"), "a Unix socket"),
-            (Builder::new("ws+unix:///x"), "a Unix socket"),
-            (builder().dial_with(|_, _| UnixStream::connect("/x")), "dial_with"),
-            (builder().proxy("http://h"), "a proxy"),
-            (builder().tcp(tcp), "settings of TCP"),
-        ] {
-            let client = builder.build().unwrap();
-            let Err(ConnectError::Settings(error)) = client.connect_over(UnixStream::pair().unwrap().0)
-            else {
-                panic!("{part}: it was taken")
-            };
-            assert_eq!(error.setting(), "connect_over");
-            assert!(error.problem().contains(part), "{error}");
-        }
-    }
-
-    #[test]
-    fn fragments_that_could_never_come_or_would_hide_a_heartbeats_reply_are_refused() {
-        refused(
-            builder().fragments_above(1000).max_message_size(1000),
-            "fragments_above",
-            "max_message_size",
-        );
-        let beat = || Heartbeat::text("ping").reply("pong");
-        refused(builder().fragments_above(3).heartbeat(beat()), "fragments_above", "reply");
-        let prefix = Heartbeat::text("ping").reply_prefix("pong");
-        refused(builder().fragments_above(0).heartbeat(prefix), "fragments_above", "reply");
-        for good in [
-            builder().fragments_above(4).heartbeat(beat()),
-            builder().fragments_above(0).heartbeat(Heartbeat::text("ping").any_reply()),
-            builder().fragments_above(999).max_message_size(1000),
-            builder().fragments_above(usize::MAX).max_message_size(1000).heartbeat(beat()),
-        ] {
-            assert!(good.config().is_ok());
-        }
-    }
-
-    #[test]
-    fn the_default_limit_of_a_message_is_16_mib_and_none_where_they_come_in_fragments() {
-        let limit = |builder: Builder| builder.config().unwrap().max_message;
-        assert_eq!(limit(builder()), 16 << 20);
-        assert_eq!(limit(builder().fragments_above(1 << 20)), u64::MAX);
-        assert_eq!(limit(builder().fragments_above(1 << 20).max_message_size(1 << 30)), 1 << 30);
-    }
-
-    #[cfg(feature = "native-tls")]
-    #[test]
-    fn tls_settings_are_checked_for_plain_urls_too() {
-        refused(builder().tls(Tls::new().ca_pem("no certificate")), "ca_pem", "");
-    }
-
-    #[cfg(not(feature = "native-tls"))]
-    #[test]
-    fn wss_without_tls_is_refused() {
-        refused(Builder::new("wss://h/"), "url", "native-tls");
     }
 }

@@ -163,14 +163,26 @@ static void draw(uint64_t ids[MANY]) {
     }
 }
 
-/* Keeps a client's locks and a loop's descriptors busy while the program forks. */
+/*
+ * Keeps a client's locks and a loop's descriptors busy while the program forks. No more are on their way than come back
+ * soon: a server that never gets to the end of them would take the processor from the children.
+ */
 static atomic_bool stop;
 
+enum { ON_THEIR_WAY = 500 };
+
+struct busy {
+    heartwire_client client;
+    struct seen *seen;
+};
+
 static void *keep_busy(void *argument) {
-    heartwire_client *client = argument;
-    while (!atomic_load(&stop)) {
-        heartwire_status status = heartwire_send_text(*client, "busy", 4, NULL);
-        CHECK(status == HEARTWIRE_OK || status == HEARTWIRE_ERR_FULL);
+    struct busy *busy = argument;
+    for (int sent = 1; !atomic_load(&stop); sent++) {
+        OK(heartwire_send_text(busy->client, "busy", 4, NULL));
+        if (sent % ON_THEIR_WAY == 0) {
+            EVENTUALLY(atomic_load(&busy->seen->messages) >= sent);
+        }
     }
     return NULL;
 }
@@ -186,6 +198,7 @@ int main(int argc, char **argv) {
     heartwire_loop *with_thread, *turned;
     heartwire_client clients[3];
     heartwire_stats_info stats = {.size = sizeof stats};
+    struct busy flood;
     pthread_t busy;
     int ids_of_child[2], compared = 0;
     uint64_t here[MANY], there[MANY];
@@ -201,7 +214,8 @@ int main(int argc, char **argv) {
     clients[0] = connected(url_by_name, NULL, &own);
     clients[1] = connected(url, with_thread, &on_thread);
     clients[2] = connected(url, turned, &in_turns);
-    CHECK(pthread_create(&busy, NULL, keep_busy, &clients[1]) == 0);
+    flood = (struct busy){clients[1], &on_thread};
+    CHECK(pthread_create(&busy, NULL, keep_busy, &flood) == 0);
 
     for (int i = 0; i < FORKS; i++) {
         pid_t child = fork();

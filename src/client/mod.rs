@@ -1,4 +1,5 @@
-//! What the user calls. Knows no sockets, no protocol and no policy: it orders, and the loop does.
+//! What the user calls. Knows no protocol, no policy, and no socket but one that is brought, to pass it on: it orders,
+//! and the loop does.
 
 mod handlers;
 mod message_stream;
@@ -426,7 +427,7 @@ impl Client {
         self.core.mailbox.stats(self.core.dispatcher.queue.discarded())
     }
 
-    /// How the last session opened: subprotocol and response headers.
+    /// How the last session opened: URL, subprotocol, headers of the answer, and the server's certificate.
     pub fn last_open(&self) -> Option<Opened> {
         self.core.mailbox.lock().opened.as_deref().cloned()
     }

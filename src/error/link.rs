@@ -15,7 +15,7 @@ pub enum Phase {
     Prepare,
     /// Looking the host's name up.
     Resolve,
-    /// Connecting: TCP, or a Unix socket.
+    /// Connecting: TCP, a Unix socket, or what the program dials.
     Connect,
     /// All that a proxy has a part in before the way through it is open: its name, TCP and TLS with it, its answer.
     Proxy,

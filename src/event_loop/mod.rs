@@ -34,11 +34,12 @@ use shared::SharedLoop;
 /// - **The program's own loop**: [`turn`](EventLoop::turn), once for each frame, or whenever the descriptor
 ///   (`AsFd`, on Unix) is readable or [`next_deadline`](EventLoop::next_deadline) has come. No thread of the library's
 ///   exists then, but where it is asked for: the first host name that is not a literal address starts those that look it
-///   up, and [`Dispatch::Thread`](crate::Dispatch::Thread) and [`Client::events`](crate::Client::events) have one for
-///   each client.
+///   up; [`before_connect`](crate::Builder::before_connect), `dial_with` and the target of a redirect may need one of a
+///   small pool; and [`Dispatch::Thread`](crate::Dispatch::Thread) and [`Client::events`](crate::Client::events) have
+///   one for each client.
 /// - **The calls that wait**: if nobody turns the loop, [`recv`](crate::Client::recv),
 ///   [`wait_open`](crate::Client::wait_open), [`wait_closed`](crate::Client::wait_closed),
-///   [`flush`](crate::Client::flush) and a send that waits for room turn it while they wait: the fastest way
+///   [`flush`](crate::Client::flush), and a send or an append that waits for room turn it while they wait: the fastest way
 ///   for request and reply, since no second thread takes part. Between such calls nothing happens: no heartbeat is
 ///   answered, no link is mended, and messages that other threads send may stay in the outbox.
 ///

@@ -329,8 +329,8 @@ impl Builder {
     ///
     /// It runs on a thread of a small pool, as [`before_connect`](Builder::before_connect) does, so it may block, within
     /// the [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one waits for the
-    /// call that still runs. It is never called twice at once for one client, and a close does not wait for it. An
-    /// error fails the attempt in the phase [`Connect`](crate::Phase::Connect) and is retried as a failure of the network is;
+    /// call that still runs. It is never called twice at once for one client, and a close does not wait for it. Of
+    /// the two together eight run at once in a process. An error fails the attempt in the phase [`Connect`](crate::Phase::Connect) and is retried as a failure of the network is;
     /// a panic closes the client.
     ///
     /// For `wss:` URLs TLS runs over the stream. What the stream has to be is said at

@@ -94,17 +94,17 @@ impl Client {
     /// [`reconnect`](Builder::reconnect) says; redirects are not followed. To go on over another stream build another
     /// client, or let [`Builder::dial_with`] make streams. Unix only.
     ///
-    /// The stream is a [`UnixStream`](std::os::unix::net::UnixStream), a [`TcpStream`](std::net::TcpStream), or anything
-    /// else with a descriptor that can be polled (a file of a disk cannot), from which alone bytes come. It is set to
-    /// non-blocking: `read` and `write` must pass `WouldBlock` on, and what `write` has taken must be on its way: it is never
-    /// flushed. Both run on whatever thread reads or writes for the client, and must not block; a panic in them ends the
-    /// session. It belongs to the client, which shuts the socket's writing down and drops it at the end; the
-    /// other side sees that only if there is no duplicate of the descriptor.
+    /// The stream is a [`UnixStream`](std::os::unix::net::UnixStream), a [`TcpStream`](std::net::TcpStream), or
+    /// anything else with a descriptor that can be polled (a file of a disk cannot), from which alone bytes come. It is
+    /// set to non-blocking: `read` and `write` must pass `WouldBlock` on, and what `write` has taken must be on its
+    /// way: it is never flushed. Both run on whatever thread reads or writes for the client, and must not block; a
+    /// panic in them ends the session. It belongs to the client, which shuts the socket's writing down and drops it at
+    /// the end; the other side sees that only if there is no duplicate of the descriptor.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Client::connect), and [`ConnectError::Settings`] together with further URLs, a Unix socket, a proxy
-    /// that is not the environment's, settings of TCP or `dial_with`. The stream is dropped then.
+    /// As [`connect`](Client::connect), and [`ConnectError::Settings`] together with further URLs, a Unix socket, a
+    /// proxy that is not the environment's, settings of TCP or `dial_with`. The stream is dropped then.
     ///
     /// # Examples
     ///
@@ -165,10 +165,10 @@ impl Client {
     /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
     ///
     /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
-    /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what waits
-    /// behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
-    /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver
-    /// can still be taken. The first call counts; later ones do nothing.
+    /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what
+    /// waits behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
+    /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver can
+    /// still be taken. The first call counts; later ones do nothing.
     ///
     /// # Errors
     ///
@@ -335,8 +335,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RecvError::TimedOut`] if there is none, [`RecvError::Closed`] after the last event, [`RecvError::Taken`]. It is
-    /// legal in a turn of an event loop, and turns none.
+    /// [`RecvError::TimedOut`] if there is none, [`RecvError::Closed`] after the last event, [`RecvError::Taken`]. It
+    /// is legal in a turn of an event loop, and turns none.
     pub fn try_recv(&self) -> Result<Event, RecvError> {
         self.claim_pull()?;
         self.taken(self.core.dispatcher.queue.try_take().unwrap_or(Taken::TimedOut))
@@ -369,9 +369,10 @@ impl Client {
 
     /// A receiver of all events, for `for` loops and `select!`; call it before `connect`, so that no open is missed.
     ///
-    /// It is fed by a thread of its own, which turns no [`EventLoop`](crate::EventLoop), and ends after the last event. Take them as they come: while it is full and a
-    /// `Close` or `ConnectFailed` waits behind it, no new attempt begins. It does not keep the client alive. If events go
-    /// to handlers, to `recv` or to another receiver already, the receiver ends at once, and the log says so.
+    /// It is fed by a thread of its own, which turns no [`EventLoop`](crate::EventLoop), and ends after the last event.
+    /// Take them as they come: while it is full and a `Close` or `ConnectFailed` waits behind it, no new attempt
+    /// begins. It does not keep the client alive. If events go to handlers, to `recv` or to another receiver already,
+    /// the receiver ends at once, and the log says so.
     pub fn events(&self) -> Receiver<Event> {
         let Some(receiver) = self.core.dispatcher.claim_for_channel() else {
             log::error!("[{}] events() is of no use: events go elsewhere already", self.name());

@@ -37,11 +37,11 @@ pub use send_options::SendOptions;
 
 /// A WebSocket client that stays connected.
 ///
-/// A handle: clones share one client, any thread may use any of them, and every call is legal in every
-/// handler. The drop of the last handle destroys the client: it says Close 1001 if the socket takes
-/// it at once, and frees threads, sockets and handlers. Outside of handlers that drop waits for a handler of this
-/// client that runs; inside of one it never waits. Nothing is told after it began: use [`close`](Client::close) and
-/// [`wait_closed`](Client::wait_closed) to get the last events.
+/// A handle: clones share one client, any thread may use any of them, and every call is legal in every handler. The
+/// drop of the last handle destroys the client: it says Close 1001 if the socket takes it at once, and frees threads,
+/// sockets and handlers. Outside of handlers that drop waits for a handler of this client that runs, or a call of
+/// [`before_connect`](Builder::before_connect) or `dial_with`; inside of one it never waits. Nothing is told after it
+/// began: use [`close`](Client::close) and [`wait_closed`](Client::wait_closed) to get the last events.
 ///
 /// Handlers get `&Client`. A handler that keeps a handle of its own client keeps it alive for ever;
 /// keep a [`WeakClient`] instead.

@@ -185,8 +185,8 @@ impl Builder {
     ///
     /// It runs on a thread of a small pool, so it may take its time, to fetch a token for example, within the
     /// [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one waits for
-    /// the call that still runs. It is never called twice at once for one client, and a close does not wait for it.
-    /// Eight run at once in a process.
+    /// the call that still runs. It is never called twice at once for one client. A close does not wait for it; the
+    /// drop of the last handle does, outside of handlers. Eight run at once in a process.
     ///
     /// With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code
     /// 1008, are not fatal at once: it gets one chance to do something about them. They are when they come again, a
@@ -329,9 +329,10 @@ impl Builder {
     ///
     /// It runs on a thread of a small pool, as [`before_connect`](Builder::before_connect) does, so it may block,
     /// within the [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one
-    /// waits for the call that still runs. It is never called twice at once for one client, and a close does not wait
-    /// for it. Of the two together eight run at once in a process. An error fails the attempt in the phase
-    /// [`Connect`](crate::Phase::Connect) and is retried as a failure of the network is; a panic closes the client.
+    /// waits for the call that still runs. It is never called twice at once for one client. A close does not wait for
+    /// it; the drop of the last handle does, outside of handlers. Of the two together eight run at once in a process.
+    /// An error fails the attempt in the phase [`Connect`](crate::Phase::Connect) and is retried as a failure of the
+    /// network is; a panic closes the client.
     ///
     /// For `wss:` URLs TLS runs over the stream. What the stream has to be is said at
     /// [`Client::connect_over`], which is for a stream that there is only once. A [`proxy`](Builder::proxy) that is not

@@ -68,7 +68,8 @@
 //! # What becomes of a message
 //!
 //! `Ok` from a send means accepted. A message waits in the outbox while the link is down; what was not
-//! written whole when a session ended goes out on the next one, in order. Each accepted message ends in
+//! written whole when a session ended goes out on the next one, in order. Only a message that is handed over in pieces,
+//! by a [`MessageStream`], ends with the session in which it had begun to go out. Each accepted message ends in
 //! exactly one [`Fate`], told to those who ask with [`Client::on_outcome`] or
 //! [`Builder::report_outcomes`].
 //!

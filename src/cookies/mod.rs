@@ -53,8 +53,7 @@ impl Jar {
         }
     }
 
-    /// Whether it would come beside, or in the place of, one that only secure connections may set (RFC 6265bis section
-    /// 5.7).
+    /// Whether it would come beside, or in the place of, one that only secure connections may set (RFC 6265bis section 5.7).
     fn would_hide(&self, new: &Kept) -> bool {
         let near = |kept: &Kept| is_below(&kept.domain, &new.domain) || is_below(&new.domain, &kept.domain);
         self.kept.iter().any(|kept| {

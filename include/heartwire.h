@@ -27,30 +27,32 @@
  *     }
  *
  * Handles. A heartwire_client is a value; copy it as you like. It is valid from heartwire_create() to
- * heartwire_destroy() or heartwire_release(). A handle that is zero, foreign, made up or of a destroyed client gets
- * HEARTWIRE_ERR_HANDLE, never a crash. Options, events and loops are pointers to opaque objects, freed once, by the
- * function that is named where they are made; freeing NULL does nothing.
+ * heartwire_destroy() or heartwire_release(); and so is a heartwire_stream, from heartwire_stream_begin() to
+ * heartwire_stream_finish() or heartwire_stream_abort(). A handle that is zero, foreign, made up or of a destroyed
+ * client or a message that is done gets HEARTWIRE_ERR_HANDLE, never a crash. Options, events and loops are pointers to
+ * opaque objects, freed once, by the function that is named where they are made; freeing NULL does nothing.
  *
  * Strings. Settings are NUL-terminated UTF-8; payloads have an explicit length and no NUL behind them. Text that is not
- * UTF-8 gets HEARTWIRE_ERR_UTF8, and nothing is sent or set. Whatever is passed in is copied. What is handed out belongs
- * to the object that the function was asked about, and lives as long as that.
+ * UTF-8 gets HEARTWIRE_ERR_UTF8, and nothing is sent or set. Whatever is passed in is copied. What is handed out
+ * belongs to the object that the function was asked about, and lives as long as that.
  *
  * Times. Lengths of time, as "_ms" says, are in milliseconds; round-trip times, "_us", in microseconds.
  *
  * Threads. Every call is legal from every thread, in every state and inside every callback, heartwire_destroy()
  * included. Calls that wait (heartwire_wait_open(), heartwire_wait_closed(), heartwire_flush(), heartwire_next_event(),
- * a send that blocks on a full outbox) answer HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn of an event loop, where most
- * callbacks run. Options, and an event, are used by one thread at a time; an event may be read by several.
+ * heartwire_stream_append(), a send that blocks on a full outbox) answer HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn of
+ * an event loop, where most callbacks run. Options, and an event, are used by one thread at a time; an event may be
+ * read by several.
  *
- * Event loops. Each client has one on a thread of its own, unless a heartwire_loop is set in its options, which many can
- * share. That is turned in one of three ways: by a thread of the library's (heartwire_loop_start()), by the program's own
- * loop (heartwire_loop_turn(), with heartwire_loop_fd() and heartwire_loop_next_timeout_ms() for epoll and its like), or,
- * where nobody else does, by the calls that wait, while they wait.
+ * Event loops. Each client has one on a thread of its own, unless a heartwire_loop is set in its options, which many
+ * can share. That is turned in one of three ways: by a thread of the library's (heartwire_loop_start()), by the
+ * program's own loop (heartwire_loop_turn(), with heartwire_loop_fd() and heartwire_loop_next_timeout_ms() for epoll
+ * and its like), or, where nobody else does, by the calls that wait, while they wait.
  *
  * Callbacks and events. A program either registers callbacks (heartwire_on_message() and its like) or takes events
- * (heartwire_next_event()); the first one used decides for that client. Callbacks come one at a time for one client, and
- * their data is valid during the call. Each takes a `user_data`, and an optional function that frees it: exactly once,
- * after the last call. A C++ exception or a longjmp must not leave a callback: the process would be aborted.
+ * (heartwire_next_event()); the first one used decides for that client. Callbacks come one at a time for one client,
+ * and their data is valid during the call. Each takes a `user_data`, and an optional function that frees it: exactly
+ * once, after the last call. A C++ exception or a longjmp must not leave a callback: the process would be aborted.
  *
  * Errors. Every function returns a heartwire_status, or a value that cannot fail. Outputs are written only on success.
  * heartwire_last_error() tells this thread's last failure in words. Numbers that the header does not name get
@@ -61,11 +63,11 @@
  * working. Later versions may add kinds of events and of causes: ignore those you do not know.
  *
  * Fork. The child of a fork has the clients' memory, but not their threads: there every call with a client or a loop of
- * the parent's answers HEARTWIRE_ERR_HANDLE (or what stands for no client, where no status is returned), at once and with
- * no effect on the parent; what they hold is not freed. Clients and loops that the child creates itself work; but as with
- * malloc() and its like, a fork while other threads create or connect clients, or log, may leave it a lock for ever. A
- * child that was forked inside a callback must not return from it. Sockets are close-on-exec: a child that lives on
- * without exec keeps the parent's connections half alive after the parent's end.
+ * the parent's answers HEARTWIRE_ERR_HANDLE (or what stands for no client, where no status is returned), at once and
+ * with no effect on the parent; what they hold is not freed. Clients and loops that the child creates itself work; but
+ * as with malloc() and its like, a fork while other threads create or connect clients, or log, may leave it a lock for
+ * ever. A child that was forked inside a callback must not return from it. Sockets are close-on-exec: a child that
+ * lives on without exec keeps the parent's connections half alive after the parent's end.
  *
  * The library touches no signal disposition, environment, exit or fork handler, raises no SIGPIPE and prints nothing.
  *
@@ -102,8 +104,8 @@
 #define HEARTWIRE_ERR_ARGUMENT 1
 
 /**
- * The handle is zero, foreign, made up, or of a destroyed client or a message that is done; or the client, or the loop, is of the process that
- * forked this one.
+ * The handle is zero, foreign, made up, or of a destroyed client or a message that is done; or the client, or the
+ * loop, is of the process that forked this one.
  */
 #define HEARTWIRE_ERR_HANDLE 2
 
@@ -183,12 +185,14 @@
 #define HEARTWIRE_ERR_PANIC 17
 
 /**
- * The event loop is in use: another thread turns it, or its clients are not destroyed. Or: another thread is at the message.
+ * The event loop is in use: another thread turns it, or its clients are not destroyed. Or: another thread is at the
+ * message.
  */
 #define HEARTWIRE_ERR_BUSY 18
 
 /**
- * A message that is sent in pieces has ended early: the session ended in the middle, or it was too old. Begin a new one.
+ * A message that is sent in pieces has ended early: the session ended in the middle, or it was too old. Begin a new
+ * one.
  */
 #define HEARTWIRE_ERR_DROPPED 19
 
@@ -348,7 +352,7 @@
 #define HEARTWIRE_PHASE_RESOLVE 1
 
 /**
- * Connecting TCP.
+ * Connecting: TCP, a Unix socket, or what the program dials.
  */
 #define HEARTWIRE_PHASE_CONNECT 2
 
@@ -784,13 +788,15 @@ typedef struct heartwire_greeting heartwire_greeting;
  * A thread of the library's: heartwire_loop_start(). Many clients cost one thread.
  *
  * The program's own loop: heartwire_loop_turn(), once for each frame, or whenever heartwire_loop_fd() is readable or
- * the time that heartwire_loop_next_timeout_ms() told has passed. No thread of the library's exists then, but for name
- * lookups: the first host name that is not a literal address starts their threads.
+ * the time that heartwire_loop_next_timeout_ms() told has passed. No thread of the library's exists then, but where it
+ * is asked for: the first host name that is not a literal address starts those that look it up; a
+ * heartwire_before_connect_fn, a heartwire_dial_fn and the target of a redirect may need one of a small pool; and
+ * HEARTWIRE_DISPATCH_THREAD has one for each client.
  *
  * The calls that wait: where nobody else turns the loop, heartwire_next_event(), heartwire_wait_open(),
- * heartwire_wait_closed(), heartwire_flush() and a send that waits for room turn it while they wait. It is the
- * fastest way for request and reply, since no second thread takes part; but between such calls nothing happens: no
- * heartbeat is answered and no link is mended.
+ * heartwire_wait_closed(), heartwire_flush(), and a send or heartwire_stream_append() that waits for room turn it
+ * while they wait. It is the fastest way for request and reply, since no second thread takes part; but between such
+ * calls nothing happens: no heartbeat is answered and no link is mended.
  *
  * Callbacks of all its clients run on the thread that turns it. After heartwire_loop_turn() that is the thread which
  * called it last; calls that wait on other threads wait for that one. A callback that takes long delays all
@@ -849,10 +855,10 @@ typedef int32_t heartwire_when_full;
 typedef int32_t heartwire_ip_version;
 
 /**
- * Makes a connected stream socket to this host (an IPv6 address without brackets) and port, which are the URL's, or of a
- * redirect; it belongs to the library from then on, unless it is no such socket, which fails the attempt. -1: there is none; below that: minus an error number of errno.h,
- * -ECONNREFUSED for example. Called on a thread of the library's, where it may block. A C++ exception or a longjmp
- * must not leave it.
+ * Makes a connected stream socket to this host (an IPv6 address without brackets) and port, which are the URL's, or of
+ * a redirect; it belongs to the library from then on, unless it is no such socket, which fails the attempt. -1: there
+ * is none; below that: minus an error number of errno.h, -ECONNREFUSED for example. Called on a thread of the
+ * library's, where it may block. A C++ exception or a longjmp must not leave it.
  */
 typedef int (*heartwire_dial_fn)(struct heartwire_client client,
                                  const char *host,
@@ -1179,8 +1185,8 @@ typedef void (*heartwire_message_fn)(struct heartwire_client client,
 typedef int32_t heartwire_fragment_place;
 
 /**
- * Gets a part of a message: `data` is not NULL, has no NUL behind it, and is valid during the call; that of a text is valid
- * UTF-8, no character is cut. `offset` says how many bytes of the message came before, `place` is a sum of
+ * Gets a part of a message: `data` is not NULL, has no NUL behind it, and is valid during the call; that of a text is
+ * valid UTF-8, no character is cut. `offset` says how many bytes of the message came before, `place` is a sum of
  * HEARTWIRE_FRAGMENT_… A C++ exception or a longjmp must not leave it.
  */
 typedef void (*heartwire_fragment_fn)(struct heartwire_client client,
@@ -1268,8 +1274,8 @@ void heartwire_options_free(struct heartwire_options *options);
  * Ownership: `name` is copied.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is empty or has
- * a control character.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is empty or
+ * has a control character.
  */
 heartwire_status heartwire_options_set_name(struct heartwire_options *options,
                                             const char *name);
@@ -1336,8 +1342,8 @@ heartwire_status heartwire_options_set_local_address(struct heartwire_options *o
                                                      const char *address);
 
 /**
- * Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name lookup,
- * to the upgrade's answer, redirects included. Default: 15 s.
+ * Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name
+ * lookup, to the upgrade's answer, redirects and a proxy's answer included. Default: 15 s.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1438,8 +1444,8 @@ heartwire_status heartwire_options_set_stack_size(struct heartwire_options *opti
 heartwire_status heartwire_options_set_heartbeat_ping(struct heartwire_options *options);
 
 /**
- * Beats with a text message of the application's own; times and misses stay as they were set. Any message counts as the
- * reply until heartwire_options_set_heartbeat_reply() or its like says otherwise.
+ * Beats with a text message of the application's own; times and misses stay as they were set. Any message counts as
+ * the reply until heartwire_options_set_heartbeat_reply() or its like says otherwise.
  *
  * Ownership: `beat` is copied.
  * Threads:   any thread; one at a time for one object.
@@ -1562,8 +1568,8 @@ heartwire_status heartwire_options_set_heartbeat_max_missed(struct heartwire_opt
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time above a week, a base or maximum of zero,
- * or a factor that is not from 1 to 100.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time above a week, a base or maximum of
+ * zero, or a factor that is not from 1 to 100.
  */
 heartwire_status heartwire_options_set_reconnect_exponential(struct heartwire_options *options,
                                                              uint32_t floor_ms,
@@ -1588,8 +1594,8 @@ heartwire_status heartwire_options_set_reconnect_fixed(struct heartwire_options 
  * Ownership: the delays are copied.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for an empty list or a time that is not from 1 ms
- * to a week.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for an empty list or a time that is not from 1
+ * ms to a week.
  */
 heartwire_status heartwire_options_set_reconnect_delays(struct heartwire_options *options,
                                                         const uint32_t *delays_ms,
@@ -1686,9 +1692,9 @@ heartwire_status heartwire_options_set_reconnect_retry_close_code(struct heartwi
 /**
  * Sets whether to dial again after the server refused the upgrade with this HTTP status.
  *
- * Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to
- * half of it), no for all others. With heartwire_options_set_before_connect(), 401, 403 and 407 ask that once before they
- * are final. A redirect that can be followed is, whatever is set here.
+ * Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to half of it),
+ * no for all others. With heartwire_options_set_before_connect(), 401, 403 and 407 ask that once before they are
+ * final. A redirect that can be followed is, whatever is set here.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1740,8 +1746,8 @@ heartwire_status heartwire_options_set_outbox(struct heartwire_options *options,
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_CONFIG for a time to block that is
- * not from 1 ms to a week.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_CONFIG for a time to block that
+ * is not from 1 ms to a week.
  */
 heartwire_status heartwire_options_set_outbox_when_full(struct heartwire_options *options,
                                                         heartwire_when_full when_full,
@@ -1761,10 +1767,10 @@ heartwire_status heartwire_options_set_outbox_time_to_live(struct heartwire_opti
 /**
  * Connects through this proxy. Default: none, whatever the environment says.
  *
- * "http://host:3128" is an HTTP proxy, asked by CONNECT for ws: and wss: alike; "https://host" the same with TLS to the
- * proxy; "socks5://host" a SOCKS 5 proxy that is given addresses, and "socks5h://host" one that looks the server's name
- * up. The default ports are 80, 443 and 1080. User name and password may be in the URL, escaped, or beside it, as they
- * are; the proxy gets them unasked.
+ * "http://host:3128" is an HTTP proxy, asked by CONNECT for ws: and wss: alike; "https://host" the same with TLS to
+ * the proxy; "socks5://host" a SOCKS 5 proxy that is given addresses, and "socks5h://host" one that looks the server's
+ * name up. The default ports are 80, 443 and 1080. User name and password may be in the URL, escaped, or beside it, as
+ * they are; the proxy gets them unasked.
  *
  * The last one of heartwire_options_set_proxy() and heartwire_options_set_proxy_from_environment() counts.
  *
@@ -1780,12 +1786,12 @@ heartwire_status heartwire_options_set_proxy(struct heartwire_options *options,
                                              const char *password);
 
 /**
- * Connects through the proxy that the environment names for the client's URL, if it names one; heartwire_create() reads
- * it, and for the URLs of redirects and of heartwire_attempt_set_url(), too.
+ * Connects through the proxy that the environment names for the client's URL, if it names one; heartwire_create()
+ * reads it, and for the URLs of redirects and of heartwire_attempt_set_url(), too.
  *
- * For wss: that is HTTPS_PROXY, for ws: HTTP_PROXY, else ALL_PROXY; in lower case first. HTTP_PROXY in upper case does not
- * count where REQUEST_METHOD is set. NO_PROXY lists the hosts to reach without, separated by commas: names with their
- * subdomains, addresses, networks like 192.0.2.0/24, each with a port or without; or * for all.
+ * For wss: that is HTTPS_PROXY, for ws: HTTP_PROXY, else ALL_PROXY; in lower case first. HTTP_PROXY in upper case does
+ * not count where REQUEST_METHOD is set. NO_PROXY lists the hosts to reach without, separated by commas: names with
+ * their subdomains, addresses, networks like 192.0.2.0/24, each with a port or without; or * for all.
  *
  * The last one of heartwire_options_set_proxy() and heartwire_options_set_proxy_from_environment() counts.
  *
@@ -1798,8 +1804,9 @@ heartwire_status heartwire_options_set_proxy(struct heartwire_options *options,
 heartwire_status heartwire_options_set_proxy_from_environment(struct heartwire_options *options);
 
 /**
- * Sets TLS with an https:// proxy: as the TLS settings of `tls` say, another options object, of which nothing else counts.
- * Default: the system's roots, TLS 1.2 or newer. The TLS settings of `options` itself concern the server alone.
+ * Sets TLS with an https:// proxy: as the TLS settings of `tls` say, another options object, of which nothing else
+ * counts. Default: the system's roots, TLS 1.2 or newer. The TLS settings of `options` itself concern the server
+ * alone.
  *
  * Ownership: the settings are copied; `tls` may be freed at once.
  * Threads:   any thread; one at a time for one object.
@@ -1812,14 +1819,14 @@ heartwire_status heartwire_options_set_proxy_tls(struct heartwire_options *optio
 
 /**
  * Sets TCP's own probes (SO_KEEPALIVE): the first one after `idle_ms` without a sign of the peer, then one each
- * `interval_ms`; after `count` of them without an answer the connection is dead. Default: off, since the heartbeat finds
- * more.
+ * `interval_ms`; after `count` of them without an answer the connection is dead. Default: off, since the heartbeat
+ * finds more.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for times that are not whole seconds from 1000 to
- * 32767000 ms, or a count that is not from 1 to 127.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for times that are not whole seconds from 1000
+ * to 32767000 ms, or a count that is not from 1 to 127.
  */
 heartwire_status heartwire_options_set_tcp_keepalive(struct heartwire_options *options,
                                                      uint32_t idle_ms,
@@ -1840,11 +1847,11 @@ heartwire_status heartwire_options_set_tcp_buffers(struct heartwire_options *opt
                                                    size_t receive);
 
 /**
- * Goes through this network interface alone, "eth0" for example (SO_BINDTODEVICE); Linux and Android. NULL, the default:
- * as the routes say.
+ * Goes through this network interface alone, "eth0" for example (SO_BINDTODEVICE); Linux and Android. NULL, the
+ * default: as the routes say.
  *
- * Whether there is such an interface, and whether the program may choose it (before Linux 5.7 it takes CAP_NET_RAW), shows
- * at each attempt: one that cannot use it fails in HEARTWIRE_PHASE_CONNECT.
+ * Whether there is such an interface, and whether the program may choose it (before Linux 5.7 it takes CAP_NET_RAW),
+ * shows at each attempt: one that cannot use it fails in HEARTWIRE_PHASE_CONNECT.
  *
  * Ownership: `name` is copied.
  * Threads:   any thread; one at a time for one object.
@@ -1856,8 +1863,8 @@ heartwire_status heartwire_options_set_interface(struct heartwire_options *optio
                                                  const char *name);
 
 /**
- * Sets which addresses are connected to: HEARTWIRE_IP_ANY (the default), HEARTWIRE_IP_V4 or HEARTWIRE_IP_V6, whatever else
- * a name has. With a proxy it concerns the proxy's address, and the server's where it is looked up here.
+ * Sets which addresses are connected to: HEARTWIRE_IP_ANY (the default), HEARTWIRE_IP_V4 or HEARTWIRE_IP_V6, whatever
+ * else a name has. With a proxy it concerns the proxy's address, and the server's where it is looked up here.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -1874,17 +1881,17 @@ heartwire_status heartwire_options_set_ip_version(struct heartwire_options *opti
  *
  * The URL goes on to say what is asked for there: "ws://" or, for TLS over the socket, "wss://"; its host is the Host
  * header and the name that the certificate must be for, and is not looked up. Without this setting
- * "ws+unix:///run/feed.sock:/feed" is a URL that names a socket, too: a path from the root, then a colon and the resource,
- * or neither.
+ * "ws+unix:///run/feed.sock:/feed" is a URL that names a socket, too: a path from the root, then a colon and the
+ * resource, or neither.
  *
  * An absent socket, or one that refuses, fails the attempt in HEARTWIRE_PHASE_CONNECT, and the next one comes after
- * the usual delay.
+ * the usual delay; so does one whose queue is full.
  *
  * Ownership: `path` is copied.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a path that is empty or
- * longer than an address takes (107 bytes on Linux), and on systems that are not Unix. Where a proxy or settings of
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a path that is empty
+ * or longer than an address takes (107 bytes on Linux), and on systems that are not Unix. Where a proxy or settings of
  * TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
  */
 heartwire_status heartwire_options_set_unix_socket(struct heartwire_options *options,
@@ -1894,21 +1901,22 @@ heartwire_status heartwire_options_set_unix_socket(struct heartwire_options *opt
  * Sets what is asked for a connected stream at every attempt, instead of connecting TCP: a tunnel, or another kind of
  * socket. NULL, the default, for TCP.
  *
- * It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up fails,
- * and the next one waits for the call that still runs. It is never called twice at once for one client, and
- * heartwire_close() does not wait for it. A failure of it is one of HEARTWIRE_PHASE_CONNECT, and retried as one of the
- * network is. For "wss:" URLs TLS runs over the stream.
+ * It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up
+ * fails, and the next one waits for the call that still runs. It is never called twice at once for one client, and
+ * heartwire_close() does not wait for it. Of these and of heartwire_before_connect_fn together eight run at once in a
+ * process. A failure of it is one of HEARTWIRE_PHASE_CONNECT, and retried as one of the network is. For "wss:" URLs
+ * TLS runs over the stream.
  *
- * Clients that are created with these options share `user_data` and may call from several threads at once. For a stream
- * that there is only once see heartwire_connect_over().
+ * Clients that are created with these options share `user_data` and may call from several threads at once. For a
+ * stream that there is only once see heartwire_connect_over().
  *
  * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- * `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs. When
- * this fails nothing was kept.
+ * `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs.
+ * When this fails nothing was kept.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED on Windows. Where a proxy, a Unix socket or
- * settings of TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED on Windows. Where a proxy, a Unix socket
+ * or settings of TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
  */
 heartwire_status heartwire_options_set_dial(struct heartwire_options *options,
                                             heartwire_dial_fn call,
@@ -1921,7 +1929,8 @@ heartwire_status heartwire_options_set_dial(struct heartwire_options *options,
  * Ownership: `path` is copied.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without
+ * TLS.
  */
 heartwire_status heartwire_options_add_tls_ca_file(struct heartwire_options *options,
                                                    const char *path);
@@ -1956,8 +1965,8 @@ heartwire_status heartwire_options_set_tls_system_roots(struct heartwire_options
  * Ownership: archive and password are copied.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
- * What is wrong in the archive is told by heartwire_create().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without
+ * TLS. What is wrong in the archive is told by heartwire_create().
  */
 heartwire_status heartwire_options_set_tls_client_pkcs12(struct heartwire_options *options,
                                                          const void *archive,
@@ -1987,7 +1996,8 @@ heartwire_status heartwire_options_set_tls_client_pem(struct heartwire_options *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_UNSUPPORTED in a build without
+ * TLS.
  */
 heartwire_status heartwire_options_set_tls_min_version(struct heartwire_options *options,
                                                        heartwire_tls_version version);
@@ -2005,23 +2015,23 @@ heartwire_status heartwire_options_set_tls_min_version(struct heartwire_options 
 heartwire_status heartwire_options_set_tls_sni(struct heartwire_options *options, bool yes);
 
 /**
- * Adds a pin: only a server with this public key is spoken with, or one that another pin fits; may be called repeatedly.
- * Default: none, any key.
+ * Adds a pin: only a server with this public key is spoken with, or one that another pin fits; may be called
+ * repeatedly. Default: none, any key.
  *
  * `sha256` is the SHA-256 of the SubjectPublicKeyInfo in the certificate that is the server's own; it stays the same
- * when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with colons between the bytes or
- * without, or as curl does: "sha256//" and base64 ("sha256/", too).
+ * when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with colons between the bytes
+ * or without, or as curl does: "sha256//" and base64 ("sha256/", too).
  *
  * A server that none fits is refused after the handshake and before a byte of the upgrade is sent, with
- * HEARTWIRE_TLS_FAULT_PIN, and the hashes that it should have been in the error's text. It is tried again as after every
- * other refused certificate. A client certificate was shown to it by then.
+ * HEARTWIRE_TLS_FAULT_PIN, and the hashes that it should have been in the error's text. It is tried again as after
+ * every other refused certificate. A client certificate was shown to it by then.
  *
  * Pins come on top of the usual verification. With heartwire_options_set_tls_danger_accept_invalid_certificates() they
  * are all that is left of it, and enough: so a server with a certificate of its own making is safe to speak with.
  *
  * They hold for each of the client's URLs, through proxies, and where the program or a redirect leads, to whichever
- * host. With a ws: URL beside them heartwire_create() answers HEARTWIRE_ERR_CONFIG. An https: proxy is no server in this
- * sense: heartwire_options_set_proxy_tls() has its settings, which may have pins.
+ * host. With a ws: URL beside them heartwire_create() answers HEARTWIRE_ERR_CONFIG. An https: proxy is no server in
+ * this sense: heartwire_options_set_proxy_tls() has its settings, which may have pins.
  *
  * Ownership: `sha256` is copied.
  * Threads:   any thread; one at a time for one object.
@@ -2033,11 +2043,12 @@ heartwire_status heartwire_options_add_tls_pin_public_key(struct heartwire_optio
                                                           const char *sha256);
 
 /**
- * Adds a pin: only a server with this certificate is spoken with, or one that another pin fits; may be called repeatedly.
- * Default: none, any certificate.
+ * Adds a pin: only a server with this certificate is spoken with, or one that another pin fits; may be called
+ * repeatedly. Default: none, any certificate.
  *
- * `sha256` is the SHA-256 of the server's own certificate, whole in DER: what `openssl x509 -noout -fingerprint -sha256`
- * tells. A renewed certificate has another one. For all the rest see heartwire_options_add_tls_pin_public_key().
+ * `sha256` is the SHA-256 of the server's own certificate, whole in DER: what
+ * `openssl x509 -noout -fingerprint -sha256` tells. A renewed certificate has another one. For all the rest see
+ * heartwire_options_add_tls_pin_public_key().
  *
  * Ownership: `sha256` is copied.
  * Threads:   any thread; one at a time for one object.
@@ -2052,8 +2063,8 @@ heartwire_status heartwire_options_add_tls_pin_certificate(struct heartwire_opti
  * Accepts every certificate, of whomever and for whatever. Default: no.
  *
  * Anyone between client and server can then read and change everything, unless the server is pinned by
- * heartwire_options_add_tls_pin_public_key(). Without a pin for a test bench only; for a server with a certificate of its
- * own making use that, or heartwire_options_add_tls_ca_pem().
+ * heartwire_options_add_tls_pin_public_key(). Without a pin for a test bench only; for a server with a certificate of
+ * its own making use that, or heartwire_options_add_tls_ca_pem().
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -2077,8 +2088,8 @@ heartwire_status heartwire_options_set_tls_danger_accept_invalid_hostnames(struc
                                                                            bool yes);
 
 /**
- * Adds a further URL of the same service, beside the one of heartwire_create(); may be called repeatedly, for up to 64 in
- * all.
+ * Adds a further URL of the same service, beside the one of heartwire_create(); may be called repeatedly, for up to 64
+ * in all.
  *
  * They are of equal rank and take turns: one that works is kept, and after a failed attempt, or a session that was
  * not stable, the next one is tried. Delays and limits count over all of them, but a failure that is not worth another
@@ -2088,8 +2099,8 @@ heartwire_status heartwire_options_set_tls_danger_accept_invalid_hostnames(struc
  * Ownership: `url` is copied.
  * Threads:   any thread; one at a time for one object.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be, or is
- * there already.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be, or
+ * is there already.
  */
 heartwire_status heartwire_options_add_url(struct heartwire_options *options,
                                            const char *url);
@@ -2120,13 +2131,13 @@ heartwire_status heartwire_options_set_redirects(struct heartwire_options *optio
                                                  uint32_t most);
 
 /**
- * Sets whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect, are kept
- * and sent back with the next one. Default: no.
+ * Sets whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect,
+ * are kept and sent back with the next one. Default: no.
  *
  * As browsers do (RFC 6265): to the host that set them, or below its Domain, within their Path, with Secure over wss:
- * only, and until they expire. They live as long as the client, in memory alone; 180 of up to 4 KiB are kept. Their values
- * are never logged. A Cookie header that the program sets goes out, too, in one header with those that are kept: its
- * pairs come first, and count where a kept one has the same name.
+ * only, and until they expire. They live as long as the client, in memory alone; 180 of up to 4 KiB are kept. Their
+ * values are never logged. A Cookie header that the program sets goes out, too, in one header with those that are
+ * kept: its pairs come first, and count where a kept one has the same name.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -2139,9 +2150,9 @@ heartwire_status heartwire_options_set_cookies(struct heartwire_options *options
 /**
  * Sets whether compression of messages (permessage-deflate, RFC 7692) is offered to the server. Default: no.
  *
- * The server may decline; heartwire_response_header() tells what was agreed under "Sec-WebSocket-Extensions". A session
- * holds 372 KiB from the first message that it compresses and 47 KiB from the first one that it inflates. Do not
- * compress what a stranger may choose together with a secret in one session: the length tells of it.
+ * The server may decline; heartwire_response_header() tells what was agreed under "Sec-WebSocket-Extensions". A
+ * session holds 372 KiB from the first message that it compresses and 47 KiB from the first one that it inflates. Do
+ * not compress what a stranger may choose together with a secret in one session: the length tells of it.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -2245,19 +2256,19 @@ heartwire_status heartwire_greeting_set(struct heartwire_greeting *greeting,
  * subprotocols and greetings; it may put the attempt off, let it fail, or stop the client for good. NULL, the default,
  * for none.
  *
- * It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up fails,
- * and the next one waits for the call that still runs. It is never called twice at once for one client, and
+ * It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up
+ * fails, and the next one waits for the call that still runs. It is never called twice at once for one client, and
  * heartwire_close() does not wait for it. Eight run at once in a process.
  *
- * With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code 1008,
- * are not fatal at once: it gets one chance to do something about them. They are when they come again, a status before a
- * session has opened, the close code before one was stable.
+ * With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code
+ * 1008, are not fatal at once: it gets one chance to do something about them. They are when they come again, a status
+ * before a session has opened, the close code before one was stable.
  *
  * Clients that are created with these options share `user_data` and may call from several threads at once.
  *
  * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
- * `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs. When
- * this fails nothing was kept.
+ * `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs.
+ * When this fails nothing was kept.
  * Threads:   any thread; one at a time for one object.
  *
  * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
@@ -2293,8 +2304,8 @@ const char *heartwire_attempt_url(struct heartwire_attempt *attempt);
  * Ownership: `out` is the caller's; `out->text` belongs to the attempt.
  * Threads:   the thread of the callback that got `attempt`.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND ahead of
- * the very first attempt.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND ahead
+ * of the very first attempt.
  */
 heartwire_status heartwire_attempt_error(struct heartwire_attempt *attempt,
                                          struct heartwire_error_info *out);
@@ -2305,8 +2316,8 @@ heartwire_status heartwire_attempt_error(struct heartwire_attempt *attempt,
  * Ownership: `url` is copied.
  * Threads:   the thread of the callback that got `attempt`.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be; then it
- * stays as it was.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be; then
+ * it stays as it was.
  */
 heartwire_status heartwire_attempt_set_url(struct heartwire_attempt *attempt,
                                            const char *url);
@@ -2391,8 +2402,8 @@ heartwire_status heartwire_attempt_set_delay(struct heartwire_attempt *attempt,
                                              uint32_t delay_ms);
 
 /**
- * Lets the attempt fail, with HEARTWIRE_CAUSE_BEFORE_CONNECT; the next one comes after the usual delay. For a token that
- * could not be fetched.
+ * Lets the attempt fail, with HEARTWIRE_CAUSE_BEFORE_CONNECT; the next one comes after the usual delay. For a token
+ * that could not be fetched.
  *
  * Ownership: nothing changes hands.
  * Threads:   the thread of the callback that got `attempt`.
@@ -2420,8 +2431,8 @@ heartwire_status heartwire_attempt_stop(struct heartwire_attempt *attempt);
  * Ownership: URL and options are copied. The client lives until heartwire_destroy() or heartwire_release().
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
- * be, or the event loop was freed. On failure `out` is untouched.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting
+ * cannot be, or the event loop was freed. On failure `out` is untouched.
  */
 heartwire_status heartwire_create(const char *url,
                                   const struct heartwire_options *options,
@@ -2431,9 +2442,9 @@ heartwire_status heartwire_create(const char *url,
  * Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
  *
  * Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
- * callbacks it waits for a callback of this client that runs, a heartwire_before_connect_fn included, and the free_user_data of every heartwire_on_…() was called
- * when it returns. Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it
- * has returned.
+ * callbacks it waits for a callback of this client that runs, a heartwire_before_connect_fn or a heartwire_dial_fn
+ * included, and the free_user_data of every heartwire_on_…() was called when it returns. Inside any callback it never
+ * waits: then a callback that runs, this one perhaps, is freed when it has returned.
  *
  * What the options own, heartwire_options_add_greeting_callback() and its like, is freed
  * with the last of the options object and the clients created with it: before this returns, too, unless a thread
@@ -2500,14 +2511,14 @@ heartwire_status heartwire_connect_with(struct heartwire_client client,
  * (or HEARTWIRE_END_FATAL), since there is no second stream; redirects are not followed. To go on over another stream
  * create another client, or set heartwire_options_set_dial().
  *
- * Ownership: with HEARTWIRE_OK `fd` belongs to the library, which sets it to non-blocking and close-on-exec and closes it
- * with the session; otherwise it stays the caller's, as it is. The other side sees the end only if there is no
+ * Ownership: with HEARTWIRE_OK `fd` belongs to the library, which sets it to non-blocking and close-on-exec and closes
+ * it with the session; otherwise it stays the caller's, as it is. The other side sees the end only if there is no
  * duplicate of it.
  * Threads:   any thread, in any callback.
  *
- * Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT for what is no connected stream socket, HEARTWIRE_ERR_CONFIG
- * together with further URLs, a Unix socket, a proxy that is not the environment's, settings of TCP or
- * heartwire_options_set_dial(), or HEARTWIRE_ERR_UNSUPPORTED on Windows.
+ * Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT for what is no connected stream socket,
+ * HEARTWIRE_ERR_CONFIG together with further URLs, a Unix socket, a proxy that is not the environment's, settings of
+ * TCP or heartwire_options_set_dial(), or HEARTWIRE_ERR_UNSUPPORTED on Windows.
  */
 heartwire_status heartwire_connect_over(struct heartwire_client client,
                                         int fd);
@@ -2543,8 +2554,9 @@ heartwire_status heartwire_wait_closed(struct heartwire_client client, uint32_t 
  * Ownership: `reason` is copied; NULL is the empty one.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than 1000,
- * 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as before.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than
+ * 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as
+ * before.
  */
 heartwire_status heartwire_close(struct heartwire_client client,
                                  uint16_t code,
@@ -2562,6 +2574,10 @@ heartwire_status heartwire_reconnect_now(struct heartwire_client client);
 
 /**
  * Stops reading: messages stay with the server once the buffers are full. Does not wait.
+ *
+ * In a callback on the loop's thread it holds back the very next message, or the next part of this one. What waits for
+ * HEARTWIRE_DISPATCH_THREAD or for heartwire_next_event() still comes: at most what
+ * heartwire_options_set_inbound_queue() allows.
  *
  * Heartbeats go out meanwhile, but a missing answer is no verdict. A close is noticed only after
  * heartwire_resume_reading().
@@ -2622,8 +2638,8 @@ heartwire_status heartwire_send_binary(struct heartwire_client client,
  * Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
  * Threads:   any thread, in any callback.
  *
- * Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind was
- * not set.
+ * Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind
+ * was not set.
  */
 heartwire_status heartwire_send(struct heartwire_client client,
                                 const void *data,
@@ -2651,8 +2667,8 @@ heartwire_status heartwire_ping(struct heartwire_client client,
  * Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
- * HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or
- * HEARTWIRE_ERR_WOULD_DEADLOCK.
+ * HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them
+ * unwritten, or HEARTWIRE_ERR_WOULD_DEADLOCK.
  */
 heartwire_status heartwire_flush(struct heartwire_client client,
                                  heartwire_level level,
@@ -2662,16 +2678,17 @@ heartwire_status heartwire_flush(struct heartwire_client client,
  * Begins a message that is handed over in pieces, so that it never lies in memory as a whole; does not wait for the
  * network, unless the outbox is full and set to block. It may be begun while the link is down.
  *
- * To the server it is one message, in fragments (RFC 6455 section 5.4) of at most 64 KiB, not compressed. It has one number
- * and one outcome. What is sent after it was begun, by whatever thread, waits in the outbox until it is finished; pings,
- * pongs and Close go between its fragments. Up to 256 KiB of it wait, beside the limits of the outbox.
+ * To the server it is one message, in fragments (RFC 6455 section 5.4) of at most 64 KiB, not compressed. It has one
+ * number and one outcome. What is sent after it was begun, by whatever thread, waits in the outbox until it is
+ * finished; pings, pongs and Close go between its fragments. Up to 256 KiB of it wait, beside the limits of the
+ * outbox.
  *
- * If the session ends in the middle, the message is dropped (HEARTWIRE_DROPPED_INTERRUPTED), since what was written cannot
- * be sent again; heartwire_close() drops all that are not finished. The handle is to be given back in any case, by
- * heartwire_stream_finish() or heartwire_stream_abort().
+ * If the session ends in the middle, the message is dropped (HEARTWIRE_DROPPED_INTERRUPTED), since what was written
+ * cannot be sent again; heartwire_close() drops all that are not finished. The handle is to be given back in any case,
+ * by heartwire_stream_finish() or heartwire_stream_abort().
  *
- * Ownership: the message lives until then; it does not keep the client alive. `id`, which may be NULL, gets the message's
- * number.
+ * Ownership: the message lives until then; it does not keep the client alive. `id`, which may be NULL, gets the
+ * message's number.
  * Threads:   any thread, in any callback.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_FULL, HEARTWIRE_ERR_CLOSED, or
@@ -2687,16 +2704,17 @@ heartwire_status heartwire_stream_begin(struct heartwire_client client,
  * Appends a piece to the message, and waits for room up to `timeout_ms`; 0 does not wait. A text may be cut anywhere,
  * also in the middle of a character.
  *
- * Like write() it may take less than all: `taken` tells how many bytes, at least one unless `len` is 0. Less than `len`
- * means that the time was up, or that this thread may not wait, in a turn of an event loop: append the rest later.
+ * Like write() it may take less than all: `taken` tells how many bytes, at least one unless `len` is 0. Less than
+ * `len` means that the time was up, or that this thread may not wait, in a turn of an event loop: append the rest
+ * later.
  *
  * Ownership: the bytes are copied. `taken` is the caller's.
  * Threads:   any thread, in any callback; one at a time for one message.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8 if a text cannot go on so,
- * HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_FULL if `timeout_ms` is 0 and there is no room,
- * HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_WOULD_DEADLOCK, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED if the message has ended
- * early. On failure nothing was taken, or there is no use for what was.
+ * HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_FULL if `timeout_ms` is 0 and there is no
+ * room, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_WOULD_DEADLOCK, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED if the
+ * message has ended early. On failure nothing was taken, or there is no use for what was.
  */
 heartwire_status heartwire_stream_append(struct heartwire_stream stream,
                                          const void *data,
@@ -2710,17 +2728,17 @@ heartwire_status heartwire_stream_append(struct heartwire_stream stream,
  * Ownership: the handle is stale from now on, whatever is returned but HEARTWIRE_ERR_BUSY.
  * Threads:   any thread, in any callback; one at a time for one message.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_UTF8 if a
- * text ends in the middle of a character, which is as heartwire_stream_abort(); HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED
- * if it had ended early.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_BUSY if another thread is at the message,
+ * HEARTWIRE_ERR_UTF8 if a text ends in the middle of a character, which is as heartwire_stream_abort();
+ * HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED if it had ended early.
  */
 heartwire_status heartwire_stream_finish(struct heartwire_stream stream);
 
 /**
  * Gives the message up; does not wait. Its outcome is HEARTWIRE_DROPPED_ABANDONED.
  *
- * If nothing of it has gone out, it is as if it had never been. Else WebSocket has no way to take it back: the session is
- * closed with 1001 (HEARTWIRE_CAUSE_ABANDONED), and the client connects again.
+ * If nothing of it has gone out, it is as if it had never been. Else WebSocket has no way to take it back: the session
+ * is closed with 1001 (HEARTWIRE_CAUSE_ABANDONED), and the client connects again.
  *
  * Ownership: the handle is stale from now on, whatever is returned but HEARTWIRE_ERR_BUSY.
  * Threads:   any thread, in any callback; one at a time for one message.
@@ -2730,8 +2748,8 @@ heartwire_status heartwire_stream_finish(struct heartwire_stream stream);
 heartwire_status heartwire_stream_abort(struct heartwire_stream stream);
 
 /**
- * Sets that what is longer than this many bytes goes out in several frames of at most this size (RFC 6455 section 5.4), so
- * that pings, pongs and Close wait for one frame at most. Default: 0, one frame for each message.
+ * Sets that what is longer than this many bytes goes out in several frames of at most this size (RFC 6455 section
+ * 5.4), so that pings, pongs and Close wait for one frame at most. Default: 0, one frame for each message.
  *
  * 65536 costs next to nothing. Some servers pass fragments on one by one, or refuse them.
  *
@@ -2794,8 +2812,8 @@ heartwire_status heartwire_stats(struct heartwire_client client,
  * Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND (also while
- * no session was open yet), or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND
+ * (also while no session was open yet), or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
  */
 heartwire_status heartwire_response_header(struct heartwire_client client,
                                            const char *name,
@@ -2850,8 +2868,8 @@ const char *heartwire_event_text(const struct heartwire_event *event);
  * Ownership: `out` is the caller's; `out->text` belongs to the event.
  * Threads:   any thread that may use the event.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND if the event
- * carries no failure.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND if
+ * the event carries no failure.
  */
 heartwire_status heartwire_event_error(const struct heartwire_event *event,
                                        struct heartwire_error_info *out);
@@ -2873,8 +2891,8 @@ const uint8_t *heartwire_event_refusal_body(const struct heartwire_event *event,
  * Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
  * Threads:   any thread that may use the event.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND, or HEARTWIRE_ERR_BUFFER if the
- * buffer is too small; then nothing was written.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND, or HEARTWIRE_ERR_BUFFER
+ * if the buffer is too small; then nothing was written.
  */
 heartwire_status heartwire_event_header(const struct heartwire_event *event,
                                         const char *name,
@@ -2913,8 +2931,8 @@ bool heartwire_event_is_first(const struct heartwire_event *event);
 const char *heartwire_event_subprotocol(const struct heartwire_event *event);
 
 /**
- * Tells the code of a HEARTWIRE_EVENT_CLOSE: the server's (1005 if its Close had none); ours if the server sent no Close,
- * or if the library closed for the server's fault; 1006 without any Close frame.
+ * Tells the code of a HEARTWIRE_EVENT_CLOSE: the server's (1005 if its Close had none); ours if the server sent no
+ * Close, or if the library closed for the server's fault; 1006 without any Close frame.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread that may use the event.
@@ -2924,7 +2942,8 @@ const char *heartwire_event_subprotocol(const struct heartwire_event *event);
 uint16_t heartwire_event_code(const struct heartwire_event *event);
 
 /**
- * Tells the reason that came with that code, of HEARTWIRE_EVENT_CLOSE; often empty, as in most answers to our own Close.
+ * Tells the reason that came with that code, of HEARTWIRE_EVENT_CLOSE; often empty, as in most answers to our own
+ * Close.
  *
  * Ownership: the text belongs to the event.
  * Threads:   any thread that may use the event.
@@ -2980,8 +2999,8 @@ int64_t heartwire_event_round_trip_us(const struct heartwire_event *event);
  * Ownership: `out` is the caller's.
  * Threads:   any thread that may use the event.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND for other
- * events.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND for
+ * other events.
  */
 heartwire_status heartwire_event_outcome(const struct heartwire_event *event,
                                          struct heartwire_outcome_info *out);
@@ -3084,14 +3103,14 @@ const uint8_t *heartwire_event_peer_certificate(const struct heartwire_event *ev
 /**
  * Copies the certificate that the server has shown as its own, in DER, of the last session that opened.
  *
- * `*len` is the size of `buf` before, and the certificate's length after; with `buf` NULL only its length is told. No NUL
- * is put behind it.
+ * `*len` is the size of `buf` before, and the certificate's length after; with `buf` NULL only its length is told. No
+ * NUL is put behind it.
  *
  * Ownership: `buf` is the caller's.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_NOT_FOUND if no session has opened yet
- * or the last one was without TLS, or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_NOT_FOUND if no session has opened
+ * yet or the last one was without TLS, or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
  */
 heartwire_status heartwire_peer_certificate(struct heartwire_client client,
                                             uint8_t *buf,
@@ -3107,9 +3126,9 @@ heartwire_status heartwire_peer_certificate(struct heartwire_client client,
  * Ownership: the caller frees `*out` with heartwire_event_free().
  * Threads:   any thread; inside a turn of an event loop, where most callbacks run, with 0 only.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1, HEARTWIRE_ERR_TIMEOUT,
- * HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to callbacks, or
- * HEARTWIRE_ERR_WOULD_DEADLOCK. On failure `*out` is untouched.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1,
+ * HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to
+ * callbacks, or HEARTWIRE_ERR_WOULD_DEADLOCK. On failure `*out` is untouched.
  */
 heartwire_status heartwire_next_event(struct heartwire_client client,
                                       int32_t timeout_ms,
@@ -3129,8 +3148,8 @@ void heartwire_event_free(struct heartwire_event *event);
  * Gives a descriptor that is readable while heartwire_next_event() has something to give, for poll, epoll, Qt, libuv
  * and the like. It stays readable after the very last event, when heartwire_next_event() answers HEARTWIRE_ERR_CLOSED.
  *
- * When it is readable, call heartwire_next_event() with 0 until that answers HEARTWIRE_ERR_TIMEOUT. As with that function,
- * events then no longer go to callbacks; call it before heartwire_connect().
+ * When it is readable, call heartwire_next_event() with 0 until that answers HEARTWIRE_ERR_TIMEOUT. As with that
+ * function, events then no longer go to callbacks; call it before heartwire_connect().
  *
  * Ownership: the descriptor is the client's: do not read, write or close it, and forget it before heartwire_destroy().
  * Threads:   any thread, in any callback.
@@ -3142,18 +3161,19 @@ heartwire_status heartwire_events_fd(struct heartwire_client client,
                                      int *fd);
 
 /**
- * Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that no
- * open is missed.
+ * Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that
+ * no open is missed.
  *
  * Callbacks run one at a time for one client, in the order of their registration, on the client's own thread or on
  * the one that turns its loop (see heartwire_options_set_dispatch() and heartwire_loop), and should not take long.
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_open(struct heartwire_client client,
                                    heartwire_event_fn call,
@@ -3165,12 +3185,13 @@ heartwire_status heartwire_on_open(struct heartwire_client client,
  * Calls this for each message that comes whole: every one, unless heartwire_options_set_fragments_above() says
  * otherwise. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_message(struct heartwire_client client,
                                       heartwire_message_fn call,
@@ -3181,12 +3202,13 @@ heartwire_status heartwire_on_message(struct heartwire_client client,
 /**
  * Calls this at the end of each session: HEARTWIRE_EVENT_CLOSE. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_close(struct heartwire_client client,
                                     heartwire_event_fn call,
@@ -3197,12 +3219,13 @@ heartwire_status heartwire_on_close(struct heartwire_client client,
 /**
  * Calls this for each failed attempt to connect: HEARTWIRE_EVENT_CONNECT_FAILED. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_connect_failed(struct heartwire_client client,
                                              heartwire_event_fn call,
@@ -3213,12 +3236,13 @@ heartwire_status heartwire_on_connect_failed(struct heartwire_client client,
 /**
  * Calls this when a session fails, ahead of its close: HEARTWIRE_EVENT_ERROR. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_error(struct heartwire_client client,
                                     heartwire_event_fn call,
@@ -3229,12 +3253,13 @@ heartwire_status heartwire_on_error(struct heartwire_client client,
 /**
  * Calls this for each change of the state: HEARTWIRE_EVENT_STATE. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_state(struct heartwire_client client,
                                     heartwire_event_fn call,
@@ -3245,12 +3270,13 @@ heartwire_status heartwire_on_state(struct heartwire_client client,
 /**
  * Calls this for each answered heartbeat: HEARTWIRE_EVENT_HEARTBEAT. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_heartbeat(struct heartwire_client client,
                                         heartwire_event_fn call,
@@ -3261,12 +3287,13 @@ heartwire_status heartwire_on_heartbeat(struct heartwire_client client,
 /**
  * Calls this when the outbox was full and is half empty again: HEARTWIRE_EVENT_WRITABLE. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_writable(struct heartwire_client client,
                                        heartwire_event_fn call,
@@ -3280,12 +3307,13 @@ heartwire_status heartwire_on_writable(struct heartwire_client client,
  *
  * An outcome may come before the send has returned the message's number.
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_outcome(struct heartwire_client client,
                                       heartwire_event_fn call,
@@ -3296,12 +3324,13 @@ heartwire_status heartwire_on_outcome(struct heartwire_client client,
 /**
  * Calls this once, as the very last event: HEARTWIRE_EVENT_CLOSED_FOR_GOOD. See heartwire_on_open().
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
- * heartwire_next_event().
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+ * events are taken by heartwire_next_event().
  */
 heartwire_status heartwire_on_closed_for_good(struct heartwire_client client,
                                               heartwire_event_fn call,
@@ -3328,9 +3357,9 @@ heartwire_status heartwire_remove_listener(struct heartwire_client client,
  *
  * A message of any length then costs about as much memory as the larger one of this and 64 KiB, which is also about
  * the longest part, and as much again where it is compressed; besides, parts wait in the queue of
- * heartwire_options_set_inbound_queue() where events do. The limit of heartwire_options_set_max_message_size() holds if
- * it was set; without it there is none. heartwire_create() answers HEARTWIRE_ERR_CONFIG where that limit is not larger
- * than this, or where the reply to a heartbeat is longer: it is looked for in whole messages only.
+ * heartwire_options_set_inbound_queue() where events do. The limit of heartwire_options_set_max_message_size() holds
+ * if it was set; without it there is none. heartwire_create() answers HEARTWIRE_ERR_CONFIG where that limit is not
+ * larger than this, or where the reply to a heartbeat is longer: it is looked for in whole messages only.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.
@@ -3345,15 +3374,16 @@ heartwire_status heartwire_options_set_fragments_above(struct heartwire_options 
  * arrives. See heartwire_on_open().
  *
  * A message's parts come in their order, those of another message never in between. The first one has
- * HEARTWIRE_FRAGMENT_FIRST and the offset 0; the last one has HEARTWIRE_FRAGMENT_LAST, and may be empty. Or else an empty
- * one comes that has HEARTWIRE_FRAGMENT_ABORTED: the session has ended or failed, or the client is being closed, in the
- * middle of the message, and nothing more will come of it. What came of it may be wrong then.
+ * HEARTWIRE_FRAGMENT_FIRST and the offset 0; the last one has HEARTWIRE_FRAGMENT_LAST, and may be empty. Or else an
+ * empty one comes that has HEARTWIRE_FRAGMENT_ABORTED: the session has ended or failed, or the client is being closed,
+ * in the middle of the message, and nothing more will come of it. What came of it may be wrong then.
  *
  * A callback that is registered in the middle of a message hears of the next one. On the loop's thread
  * heartwire_pause_reading() in the callback holds back the very next part.
  *
- * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
- * once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+ * Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+ * it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+ * was kept.
  * Threads:   any thread, in any callback.
  *
  * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, HEARTWIRE_ERR_CONFIG if
@@ -3402,22 +3432,23 @@ struct heartwire_loop *heartwire_loop_new(void);
  * Ownership: nothing changes hands; the thread ends with heartwire_loop_free().
  * Threads:   any thread, in any callback.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_BUSY if it has a thread already or somebody turns it just
- * now (inside a callback that runs on it, for example), or HEARTWIRE_ERR_SYSTEM if there was no thread to be had, or the
- * loop has failed.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_BUSY if it has a thread already or somebody turns it
+ * just now (inside a callback that runs on it, for example), or HEARTWIRE_ERR_SYSTEM if there was no thread to be had,
+ * or the loop has failed.
  */
 heartwire_status heartwire_loop_start(struct heartwire_loop *event_loop);
 
 /**
- * Waits for something to do, `timeout_ms` milliseconds at most (-1: for as long as it takes, 0: not at all), and does it:
- * a bounded amount for each client, callbacks included. It may return early, and with nothing done.
+ * Waits for something to do, `timeout_ms` milliseconds at most (-1: for as long as it takes, 0: not at all), and does
+ * it: a bounded amount for each client, callbacks included. It may return early, and with nothing done.
  *
  * Ownership: nothing changes hands. The calling thread becomes the one that turns this loop.
  * Threads:   any thread, one at a time; not inside a callback that runs on an event loop.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for NULL or a time below -1, HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn of
- * this loop or of another, HEARTWIRE_ERR_BUSY if it has a thread of its own or another thread turns it just now, or
- * HEARTWIRE_ERR_SYSTEM if the system refused to wait: then every client of the loop has ended, and none can be created.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for NULL or a time below -1, HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn
+ * of this loop or of another, HEARTWIRE_ERR_BUSY if it has a thread of its own or another thread turns it just now, or
+ * HEARTWIRE_ERR_SYSTEM if the system refused to wait: then every client of the loop has ended, and none can be
+ * created.
  */
 heartwire_status heartwire_loop_turn(struct heartwire_loop *event_loop,
                                      int32_t timeout_ms);
@@ -3442,7 +3473,8 @@ int heartwire_loop_fd(const struct heartwire_loop *event_loop);
  * Ownership: nothing changes hands.
  * Threads:   any thread, in any callback.
  *
- * Returns the time; 0: turn at once; -1: there is no such time, or the loop is turned by a thread just now, or it is NULL.
+ * Returns the time; 0: turn at once; -1: there is no such time, or the loop is turned by a thread just now, or it is
+ * NULL.
  */
 int32_t heartwire_loop_next_timeout_ms(const struct heartwire_loop *event_loop);
 
@@ -3462,20 +3494,20 @@ heartwire_status heartwire_loop_wake(struct heartwire_loop *event_loop);
  * Frees an event loop, if it has no clients any more: destroy them first. Outside of callbacks it waits for the loop's
  * own thread, and so for a callback that runs there; inside of one that thread ends by itself.
  *
- * Ownership: `event_loop` is gone if HEARTWIRE_OK is returned, and stays as it was otherwise; NULL does nothing. Options
- * that name it may be freed later; no client can be created with them.
+ * Ownership: `event_loop` is gone if HEARTWIRE_OK is returned, and stays as it was otherwise; NULL does nothing.
+ * Options that name it may be freed later; no client can be created with them.
  * Threads:   any thread, in any callback; no other thread may begin to use the loop any more.
  *
- * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_BUSY while clients that were created on it are not destroyed, or while somebody
- * turns it: inside a callback, for example, which heartwire_loop_turn() has called.
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_BUSY while clients that were created on it are not destroyed, or while
+ * somebody turns it: inside a callback, for example, which heartwire_loop_turn() has called.
  */
 heartwire_status heartwire_loop_free(struct heartwire_loop *event_loop);
 
 /**
  * Sets the event loop of clients to be created; NULL, the default, gives each a loop and a thread of its own.
  *
- * Ownership: the loop stays the caller's, and has to outlive the clients, which heartwire_loop_free() checks. It need not
- * outlive the options: heartwire_create() answers HEARTWIRE_ERR_CONFIG once it was freed.
+ * Ownership: the loop stays the caller's, and has to outlive the clients, which heartwire_loop_free() checks. It need
+ * not outlive the options: heartwire_create() answers HEARTWIRE_ERR_CONFIG once it was freed.
  * Threads:   any thread; one at a time for one object.
  *
  * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT if `options` is NULL.
@@ -3494,8 +3526,8 @@ heartwire_status heartwire_options_set_loop(struct heartwire_options *options,
  * Threads:   any thread, in any callback. The function is called on any thread, perhaps on several at once, and may
  * call everything.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown level, or HEARTWIRE_ERR_TAKEN if the program is written in
- * Rust and has a logger of its own.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown level, or HEARTWIRE_ERR_TAKEN if the program is written
+ * in Rust and has a logger of its own.
  */
 heartwire_status heartwire_set_logger(heartwire_log_level level,
                                       heartwire_log_fn call,

@@ -38,13 +38,14 @@
  * that should have kept it fails. What its destructor does must not throw.
  *
  * Exceptions in callbacks. They do not cross the border: they are caught right behind the callback. Then the logger of
- * set_logger(), if any, gets a line, and the function of set_exception_hook() gets the exception. Without such a function
- * the client is closed with code 1011, since nobody else would know that a message was not dealt with.
+ * set_logger(), if any, gets a line, and the function of set_exception_hook() gets the exception. Without such a
+ * function the client is closed with code 1011, since nobody else would know that a message was not dealt with.
  *
  * Times. Lengths of time are std::chrono::milliseconds, to which seconds and minutes convert by themselves; round-trip
  * times are microseconds.
  *
- * Enumerations. They may hold numbers without a name here, from a later version of the library: give switches a default.
+ * Enumerations. They may hold numbers without a name here, from a later version of the library: give switches a
+ * default.
  */
 
 #ifndef HEARTWIRE_HPP
@@ -594,7 +595,10 @@ struct SendOptions {
     std::chrono::milliseconds time_to_live{0};
 };
 
-/* A part of a message, of a callback or of an event. The last one may be empty; one that is aborted is, and nothing follows it. */
+/*
+ * A part of a message, of a callback or of an event. The last one may be empty; one that is aborted is, and nothing
+ * follows it.
+ */
 struct Fragment {
     /* Belongs to the call, or to the event. That of a text is valid UTF-8. */
     std::string_view data;
@@ -857,8 +861,8 @@ using ThreadHook = detail::ThreadHook;
 
 /*
  * A message that is handed over in pieces, so that it never lies in memory as a whole. What is sent after it was begun
- * waits until it is finished. Destroyed before that, it is given up: if a part of it has gone out, the session is closed
- * with 1001 and the client connects again. One thread at a time; heartwire_stream_begin() tells more.
+ * waits until it is finished. Destroyed before that, it is given up: if a part of it has gone out, the session is
+ * closed with 1001 and the client connects again. One thread at a time; heartwire_stream_begin() tells more.
  */
 class MessageStream {
 public:
@@ -889,8 +893,8 @@ public:
     MessageId id() const noexcept { return id_; }
 
     /*
-     * Appends a piece, waits for room up to the timeout, 0 not at all, and tells how many bytes were taken: less than all
-     * if the time was up, or this thread may not wait.
+     * Appends a piece, waits for room up to the timeout, 0 not at all, and tells how many bytes were taken: less than
+     * all if the time was up, or this thread may not wait.
      */
     Result<std::size_t> append(std::string_view piece, std::chrono::milliseconds timeout) {
         return append(piece.data(), piece.size(), timeout);
@@ -1044,7 +1048,7 @@ public:
         });
     }
 
-    /* The certificate that the server has shown as its own when the last session opened, in DER; nothing without TLS. */
+    /* The certificate that the server showed as its own when the last session opened, in DER; nothing without TLS. */
     std::optional<std::string> peer_certificate() const {
         return detail::header([this](char *buf, std::size_t *len) {
             return heartwire_peer_certificate(client_, reinterpret_cast<std::uint8_t *>(buf), len);

@@ -72,8 +72,8 @@ impl<C: Send + 'static> Hook<C> {
         Hook(Arc::new(Shared { state: Mutex::new(state), returned: Condvar::new() }))
     }
 
-    /// Lets `ask`, which must not panic, call the closure; `wake` is called on a thread of the pool when there is an answer
-    /// to [`take`](Asking::take).
+    /// Lets `ask`, which must not panic, call the closure; `wake` is called on a thread of the pool when there is an
+    /// answer to [`take`](Asking::take).
     pub(crate) fn ask<A: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut C) -> A + Send + 'static,

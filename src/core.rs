@@ -139,7 +139,8 @@ impl Core {
         }
     }
 
-    /// Waits until `done` has an answer, which changes with these news only; turns the loop meanwhile, if nobody else does.
+    /// Waits until `done` has an answer, which changes with these news only; turns the loop meanwhile, if nobody else
+    /// does.
     pub(crate) fn wait_until<T>(
         &self,
         news: News,

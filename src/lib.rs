@@ -43,8 +43,8 @@
 //! - **Pull**: [`Client::recv_timeout`], for programs that wait in a place of their own.
 //! - **Channel**: [`Client::events`], a crossbeam `Receiver` for `for` loops and `select!`.
 //!
-//! They exclude each other; the first one used decides. Messages too long to be kept whole can come in parts, in each of
-//! these ways: [`Builder::fragments_above`].
+//! They exclude each other; the first one used decides. Messages too long to be kept whole can come in parts, in each
+//! of these ways: [`Builder::fragments_above`].
 //!
 //! # Three ways to run
 //!
@@ -68,15 +68,16 @@
 //! # What becomes of a message
 //!
 //! `Ok` from a send means accepted. A message waits in the outbox while the link is down; what was not
-//! written whole when a session ended goes out on the next one, in order. Each accepted message ends in
+//! written whole when a session ended goes out on the next one, in order. Only a message that is handed over in pieces,
+//! by a [`MessageStream`], ends with the session in which it had begun to go out. Each accepted message ends in
 //! exactly one [`Fate`], told to those who ask with [`Client::on_outcome`] or
 //! [`Builder::report_outcomes`].
 //!
 //! # What it does not do
 //!
-//! No server side, no async runtime, no HTTP beyond the upgrade and a proxy's CONNECT. `Written` means that the socket took
-//! the message, not that anyone has read it. A panic is caught only where panics unwind: with
-//! `panic = "abort"` a panic in a handler ends the process.
+//! No server side, no async runtime, no HTTP beyond the upgrade and a proxy's CONNECT. `Written` means that the socket
+//! took the message, not that anyone has read it. A panic is caught only where panics unwind: with `panic = "abort"` a
+//! panic in a handler ends the process.
 //!
 //! The child of a fork has no thread of its parent's, and shares its sockets: it must not use the parent's clients and
 //! event loops. Dropping them there does nothing; those that it makes itself work.
@@ -84,9 +85,9 @@
 //! # Features
 //!
 //! `native-tls` (default): `wss:` through the platform's TLS. `capi` (default): the C functions of
-//! `include/heartwire.h`; a program in Rust may leave it out. `deflate`: permessage-deflate (RFC 7692), for clients that
-//! ask for it with `Builder::compression`. `vendored`: `native-tls` with OpenSSL built from
-//! source, for machines without its headers. Without default features: `ws:` only, and no C functions.
+//! `include/heartwire.h`; a program in Rust may leave it out. `deflate`: permessage-deflate (RFC 7692), for clients
+//! that ask for it with `Builder::compression`. `vendored`: `native-tls` with OpenSSL built from source, for machines
+//! without its headers. Without default features: `ws:` only, and no C functions.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // a library speaks through `log`, or not at all
 

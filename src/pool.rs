@@ -1,6 +1,6 @@
-//! A few threads for what blocks, and the process's own for what is not a name lookup: the program's `before_connect`, the
-//! system's TLS roots. Knows nothing of what it runs. The resolver has a pool to itself, so that a hook that hangs stops no
-//! lookup.
+//! A few threads for what blocks, and the process's own for what is not a name lookup: the program's `before_connect`
+//! and `dial_with`, the system's TLS roots. Knows nothing of what it runs. The resolver has a pool to itself, so that a
+//! hook that hangs stops no lookup.
 
 use std::collections::VecDeque;
 use std::io;

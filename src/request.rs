@@ -1,5 +1,5 @@
-//! What is said on a stream before it is a WebSocket's: a request on its way out, and the heads of HTTP/1's answers to it.
-//! For the upgrade and for proxies; knows neither what is asked for nor what an answer means.
+//! What is said on a stream before it is a WebSocket's: a request on its way out, and the heads of HTTP/1's answers to
+//! it. For the upgrade and for proxies; knows neither what is asked for nor what an answer means.
 
 use std::io::{self, ErrorKind, Write};
 

@@ -56,7 +56,8 @@ impl Drop for Loop {
     }
 }
 
-/// Waits for a thread of ours, unless it is this one: a handle that the user left in a thread-local dies as late as that.
+/// Waits for a thread of ours, unless it is this one: a handle that the user left in a thread-local dies as late as
+/// that.
 pub(crate) fn join(thread: JoinHandle<()>) {
     if thread.thread().id() != thread::current().id() {
         let _ = thread.join();

@@ -11,10 +11,10 @@ use crate::event::{ConnectFailed, End, FragmentRef, MessageRef, Opened, Outcome,
 impl Client {
     /// Calls this for each open session. Register handlers before `connect`, so that no open is missed.
     ///
-    /// Handlers run one at a time, in the order of their registration, on the thread that
-    /// [`Dispatch`](crate::Dispatch) names; on the event loop's, the default, they should not take long. If events are
-    /// pulled or go to a receiver already, the handler is never called, and the log says so. A panic in one closes the client. To keep a handle inside a
-    /// handler, [`downgrade`](Client::downgrade) it: a `Client` in its own handler is never freed.
+    /// Handlers run one at a time, in the order of their registration, on the thread that [`Dispatch`](crate::Dispatch)
+    /// names; on the event loop's, the default, they should not take long. If events are pulled or go to a receiver
+    /// already, the handler is never called, and the log says so. A panic in one closes the client. To keep a handle
+    /// inside a handler, [`downgrade`](Client::downgrade) it: a `Client` in its own handler is never freed.
     pub fn on_open(&self, call: impl FnMut(&Client, &Opened) + Send + 'static) -> ListenerId {
         self.listen(|dispatcher| dispatcher.handlers.open(Box::new(call)))
     }
@@ -24,12 +24,12 @@ impl Client {
         self.listen(|dispatcher| dispatcher.handlers.message(Box::new(call)))
     }
 
-    /// Calls this for each part of a message that is longer than [`fragments_above`](crate::Builder::fragments_above), as
-    /// it arrives; without that setting it is never called, and the log says so. See [`on_open`](Client::on_open).
+    /// Calls this for each part of a message that is longer than [`fragments_above`](crate::Builder::fragments_above),
+    /// as it arrives; without that setting it is never called, and the log says so. See [`on_open`](Client::on_open).
     ///
-    /// A handler that is registered in the middle of a message hears of the next one; one that heard a beginning hears the
-    /// end, or that there is none. On the loop's thread
-    /// [`pause_reading`](Client::pause_reading) in the handler holds back the very next part.
+    /// A handler that is registered in the middle of a message hears of the next one; one that heard a beginning hears
+    /// the end, or that there is none. On the loop's thread [`pause_reading`](Client::pause_reading) in the handler
+    /// holds back the very next part.
     ///
     /// # Examples
     ///

@@ -18,16 +18,16 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// [`Client::stream_binary`] and [`Client::stream_text`].
 ///
 /// To the server it is one message, in fragments (RFC 6455 section 5.4) of at most 64 KiB, or of
-/// [`fragment_size`](crate::Builder::fragment_size) if that is less; where they end has no meaning and nothing to do with
-/// the pieces. It goes uncompressed, whatever was agreed on. It has one [`MessageId`] and one
+/// [`fragment_size`](crate::Builder::fragment_size) if that is less; where they end has no meaning and nothing to do
+/// with the pieces. It goes uncompressed, whatever was agreed on. It has one [`MessageId`] and one
 /// [`Outcome`](crate::Outcome).
 ///
 /// # Its place in the order
 ///
-/// It has its place from the moment it is begun. What is sent after that, by whatever thread, waits in the outbox until it
-/// is finished, since no other message may go between fragments; so do not leave one open without need, and do not
-/// [`flush`](Client::flush) in between. Pings, pongs and Close do go between. A
-/// [text heartbeat](crate::Heartbeat::text) may not: a ping goes in its stead, and its pong counts as the reply.
+/// It has its place from the moment it is begun. What is sent after that, by whatever thread, waits in the outbox until
+/// it is finished, since no other message may go between fragments; so do not leave one open without need, and do not
+/// [`flush`](Client::flush) in between. Pings, pongs and Close do go between. A [text
+/// heartbeat](crate::Heartbeat::text) may not: a ping goes in its stead, and its pong counts as the reply.
 ///
 /// # What it holds
 ///
@@ -37,14 +37,15 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # When it breaks off
 ///
-/// What was written is with the server, so a message that has begun to go out cannot be sent again: if the session ends in the
-/// middle, so does the message. The next append says so, its fate is
-/// [`Dropped`](crate::Fate::Dropped) ([`Interrupted`](crate::DropReason::Interrupted)), and the next session begins with the message after
-/// it. A [`close`](Client::close) ends all that are not finished; the Close frame goes between two fragments, and what waits
-/// behind a message that had begun is dropped. A time to live counts until the first piece goes out. It is never evicted.
+/// What was written is with the server, so a message that has begun to go out cannot be sent again: if the session ends
+/// in the middle, so does the message. The next append says so, its fate is [`Dropped`](crate::Fate::Dropped)
+/// ([`Interrupted`](crate::DropReason::Interrupted)), and the next session begins with the message after it. A
+/// [`close`](Client::close) ends all that are not finished; the Close frame goes between two fragments, and what waits
+/// behind a message that had begun is dropped. A time to live counts until the first piece goes out. It is never
+/// evicted.
 ///
-/// **Dropped before it was finished** it is given up. If nothing of it has gone out, it is as if it had never
-/// been. Else WebSocket has no way to take it back, and to end it short would be a lie: the session is closed with 1001 and
+/// **Dropped before it was finished** it is given up. If nothing of it has gone out, it is as if it had never been.
+/// Else WebSocket has no way to take it back, and to end it short would be a lie: the session is closed with 1001 and
 /// [`Cause::Abandoned`](crate::Cause::Abandoned), and the client connects again.
 ///
 /// It does not keep the client alive.
@@ -82,8 +83,8 @@ impl Client {
         self.stream(Kind::Binary)
     }
 
-    /// Begins a text message that is handed over in pieces, which may end in the middle of a character; everything else is
-    /// as with [`stream_binary`](Client::stream_binary).
+    /// Begins a text message that is handed over in pieces, which may end in the middle of a character; everything else
+    /// is as with [`stream_binary`](Client::stream_binary).
     ///
     /// # Errors
     ///
@@ -110,13 +111,13 @@ impl MessageStream {
         self.id
     }
 
-    /// Appends a piece; waits for room as long as it is told to, and turns an [`EventLoop`](crate::EventLoop) that nobody
-    /// else turns meanwhile.
+    /// Appends a piece; waits for room as long as it is told to, and turns an [`EventLoop`](crate::EventLoop) that
+    /// nobody else turns meanwhile.
     ///
     /// # Errors
     ///
-    /// - [`StreamError::TimedOut`] and [`StreamError::WouldDeadlock`] (in a turn of any event loop, as in most handlers)
-    ///   tell how much of the piece was taken: go on with the rest.
+    /// - [`StreamError::TimedOut`] and [`StreamError::WouldDeadlock`] (in a turn of any event loop, as in most
+    ///   handlers) tell how much of the piece was taken: go on with the rest.
     /// - [`StreamError::Utf8`]: nothing was taken.
     /// - [`StreamError::Dropped`]: the message has ended.
     pub fn append(&mut self, piece: &[u8], timeout: Duration) -> Result<(), StreamError> {

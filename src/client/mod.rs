@@ -1,4 +1,5 @@
-//! What the user calls. Knows no sockets, no protocol and no policy: it orders, and the loop does.
+//! What the user calls. Knows no protocol, no policy, and no socket but one that is brought, to pass it on: it orders,
+//! and the loop does.
 
 mod handlers;
 mod message_stream;
@@ -36,11 +37,11 @@ pub use send_options::SendOptions;
 
 /// A WebSocket client that stays connected.
 ///
-/// A handle: clones share one client, any thread may use any of them, and every call is legal in every
-/// handler. The drop of the last handle destroys the client: it says Close 1001 if the socket takes
-/// it at once, and frees threads, sockets and handlers. Outside of handlers that drop waits for a handler of this
-/// client that runs; inside of one it never waits. Nothing is told after it began: use [`close`](Client::close) and
-/// [`wait_closed`](Client::wait_closed) to get the last events.
+/// A handle: clones share one client, any thread may use any of them, and every call is legal in every handler. The
+/// drop of the last handle destroys the client: it says Close 1001 if the socket takes it at once, and frees threads,
+/// sockets and handlers. Outside of handlers that drop waits for a handler of this client that runs, or a call of
+/// [`before_connect`](Builder::before_connect) or `dial_with`; inside of one it never waits. Nothing is told after it
+/// began: use [`close`](Client::close) and [`wait_closed`](Client::wait_closed) to get the last events.
 ///
 /// Handlers get `&Client`. A handler that keeps a handle of its own client keeps it alive for ever;
 /// keep a [`WeakClient`] instead.
@@ -93,17 +94,17 @@ impl Client {
     /// [`reconnect`](Builder::reconnect) says; redirects are not followed. To go on over another stream build another
     /// client, or let [`Builder::dial_with`] make streams. Unix only.
     ///
-    /// The stream is a [`UnixStream`](std::os::unix::net::UnixStream), a [`TcpStream`](std::net::TcpStream), or anything
-    /// else with a descriptor that can be polled (a file of a disk cannot), from which alone bytes come. It is set to
-    /// non-blocking: `read` and `write` must pass `WouldBlock` on, and what `write` has taken must be on its way: it is never
-    /// flushed. Both run on whatever thread reads or writes for the client, and must not block; a panic in them ends the
-    /// session. It belongs to the client, which shuts the socket's writing down and drops it at the end; the
-    /// other side sees that only if there is no duplicate of the descriptor.
+    /// The stream is a [`UnixStream`](std::os::unix::net::UnixStream), a [`TcpStream`](std::net::TcpStream), or
+    /// anything else with a descriptor that can be polled (a file of a disk cannot), from which alone bytes come. It is
+    /// set to non-blocking: `read` and `write` must pass `WouldBlock` on, and what `write` has taken must be on its
+    /// way: it is never flushed. Both run on whatever thread reads or writes for the client, and must not block; a
+    /// panic in them ends the session. It belongs to the client, which shuts the socket's writing down and drops it at
+    /// the end; the other side sees that only if there is no duplicate of the descriptor.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Client::connect), and [`ConnectError::Settings`] together with further URLs, a Unix socket, a proxy
-    /// that is not the environment's, settings of TCP or `dial_with`. The stream is dropped then.
+    /// As [`connect`](Client::connect), and [`ConnectError::Settings`] together with further URLs, a Unix socket, a
+    /// proxy that is not the environment's, settings of TCP or `dial_with`. The stream is dropped then.
     ///
     /// # Examples
     ///
@@ -164,10 +165,10 @@ impl Client {
     /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
     ///
     /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
-    /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what waits
-    /// behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
-    /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver
-    /// can still be taken. The first call counts; later ones do nothing.
+    /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what
+    /// waits behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
+    /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver can
+    /// still be taken. The first call counts; later ones do nothing.
     ///
     /// # Errors
     ///
@@ -334,8 +335,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`RecvError::TimedOut`] if there is none, [`RecvError::Closed`] after the last event, [`RecvError::Taken`]. It is
-    /// legal in a turn of an event loop, and turns none.
+    /// [`RecvError::TimedOut`] if there is none, [`RecvError::Closed`] after the last event, [`RecvError::Taken`]. It
+    /// is legal in a turn of an event loop, and turns none.
     pub fn try_recv(&self) -> Result<Event, RecvError> {
         self.claim_pull()?;
         self.taken(self.core.dispatcher.queue.try_take().unwrap_or(Taken::TimedOut))
@@ -368,9 +369,10 @@ impl Client {
 
     /// A receiver of all events, for `for` loops and `select!`; call it before `connect`, so that no open is missed.
     ///
-    /// It is fed by a thread of its own, which turns no [`EventLoop`](crate::EventLoop), and ends after the last event. Take them as they come: while it is full and a
-    /// `Close` or `ConnectFailed` waits behind it, no new attempt begins. It does not keep the client alive. If events go
-    /// to handlers, to `recv` or to another receiver already, the receiver ends at once, and the log says so.
+    /// It is fed by a thread of its own, which turns no [`EventLoop`](crate::EventLoop), and ends after the last event.
+    /// Take them as they come: while it is full and a `Close` or `ConnectFailed` waits behind it, no new attempt
+    /// begins. It does not keep the client alive. If events go to handlers, to `recv` or to another receiver already,
+    /// the receiver ends at once, and the log says so.
     pub fn events(&self) -> Receiver<Event> {
         let Some(receiver) = self.core.dispatcher.claim_for_channel() else {
             log::error!("[{}] events() is of no use: events go elsewhere already", self.name());
@@ -426,7 +428,7 @@ impl Client {
         self.core.mailbox.stats(self.core.dispatcher.queue.discarded())
     }
 
-    /// How the last session opened: subprotocol and response headers.
+    /// How the last session opened: URL, subprotocol, headers of the answer, and the server's certificate.
     pub fn last_open(&self) -> Option<Opened> {
         self.core.mailbox.lock().opened.as_deref().cloned()
     }

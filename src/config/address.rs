@@ -152,7 +152,8 @@ pub(super) fn check_port(setting: &'static str, port: u16) -> Result<(), ConfigE
     if port == 0 { Err(ConfigError::new(setting, "port 0 cannot be connected to")) } else { Ok(()) }
 }
 
-/// RFC 1123 section 2.1 and RFC 1035 section 2.3.4, by length only: what characters a name has is the resolver's matter.
+/// RFC 1123 section 2.1 and RFC 1035 section 2.3.4, by length only: what characters a name has is the resolver's
+/// matter.
 fn is_host_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let label = |label: &str| (1..=63).contains(&label.len()) && !label.trim_matches('-').is_empty();

@@ -8,10 +8,11 @@ use crate::error::ConfigError;
 /// It is offered to the server at each upgrade, and the server may decline; the header `Sec-WebSocket-Extensions` of
 /// [`Opened`](crate::Opened) tells what was agreed. An answer that does not fit the offer fails the upgrade.
 ///
-/// What it costs: a session holds 372 KiB from the first message that it compresses, less with a smaller window of
-/// the client, and 47 KiB from the first one that it inflates. Both are kept between messages, so that each is compressed in view
-/// of the last ones. Without context takeover nothing is kept: messages get larger, and an idle client gives the memory
-/// back. A message of [`threshold`](Self::threshold) bytes or more is compressed whole, on the thread that writes it.
+/// What it costs: a session holds 372 KiB from the first message that it compresses, less with a smaller window of the
+/// client, and 47 KiB from the first one that it inflates. Both are kept between messages, so that each is compressed
+/// in view of the last ones. Without context takeover nothing is kept: messages get larger, and an idle client gives
+/// the memory back. A message of [`threshold`](Self::threshold) bytes or more is compressed whole, on the thread that
+/// writes it.
 ///
 /// Do not compress what a stranger may choose together with a secret in one session: the length tells of it (CRIME).
 ///

@@ -1,5 +1,5 @@
-//! The proxy variables of the environment, as curl and its like read them: as they were at one moment, so that redirects
-//! and `before_connect`, on threads of the library's, read nothing that the program may be changing.
+//! The proxy variables of the environment, as curl and its like read them: as they were at one moment, so that
+//! redirects and `before_connect`, on threads of the library's, read nothing that the program may be changing.
 
 use std::net::IpAddr;
 

@@ -72,7 +72,8 @@ impl Heartbeat {
         }
     }
 
-    /// A text message of the application's own; any message counts as its reply until [`reply`](Self::reply) says otherwise.
+    /// A text message of the application's own; any message counts as its reply until [`reply`](Self::reply) says
+    /// otherwise.
     ///
     /// In the middle of a [`MessageStream`](crate::MessageStream), where it may not go, a ping goes in its stead.
     pub fn text(text: impl Into<String>) -> Heartbeat {

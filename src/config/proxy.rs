@@ -27,8 +27,8 @@ const LONGEST_SOCKS_LOGIN: usize = 255;
 /// | `socks5://user:password@host` | a SOCKS 5 proxy; the server's name is looked up here | 1080 |
 /// | `socks5h://host` | a SOCKS 5 proxy, which looks the server's name up | 1080 |
 ///
-/// User name and password are sent to the proxy unasked: over `http:` and `socks5:` whoever listens on the way can read them.
-/// TLS with a `wss:` server goes through the tunnel, and verifies the server's name.
+/// User name and password are sent to the proxy unasked: over `http:` and `socks5:` whoever listens on the way can read
+/// them. TLS with a `wss:` server goes through the tunnel, and verifies the server's name.
 ///
 /// # Examples
 ///
@@ -36,8 +36,9 @@ const LONGEST_SOCKS_LOGIN: usize = 255;
 /// use heartwire::{Client, Proxy};
 ///
 /// # fn main() -> Result<(), heartwire::Error> {
-/// let through_one = Client::builder("wss://example.com/feed").proxy("http://user:password@proxy.example:3128").connect()?;
-/// let as_curl_does = Client::builder("wss://example.com/feed").proxy(Proxy::from_environment()).connect()?;
+/// let url = "wss://example.com/feed";
+/// let through_one = Client::builder(url).proxy("http://user:password@proxy.example:3128").connect()?;
+/// let as_curl_does = Client::builder(url).proxy(Proxy::from_environment()).connect()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
@@ -60,16 +61,16 @@ impl Proxy {
         Proxy::from_source(Source::Url(url.into()))
     }
 
-    /// The proxy that the environment names for the client's URL, if it names one; read when the client is built, and for
-    /// the URLs of redirects and of [`before_connect`](crate::Builder::before_connect), too.
+    /// The proxy that the environment names for the client's URL, if it names one; read when the client is built, and
+    /// for the URLs of redirects and of [`before_connect`](crate::Builder::before_connect), too.
     ///
     /// For `wss:` that is `HTTPS_PROXY`, for `ws:` `HTTP_PROXY`, else `ALL_PROXY`; in lower case first. `HTTP_PROXY` in
-    /// upper case does not count where `REQUEST_METHOD` is set: in a CGI program it is the request's `Proxy` header. A value
-    /// without a scheme means `http://`; an empty one counts as none.
+    /// upper case does not count where `REQUEST_METHOD` is set: in a CGI program it is the request's `Proxy` header. A
+    /// value without a scheme means `http://`; an empty one counts as none.
     ///
-    /// `NO_PROXY` lists the hosts to reach without: `example.com` (its subdomains, too; a dot in front makes no difference),
-    /// `example.com:8443`, `192.0.2.1`, `192.0.2.0/24`, `[2001:db8::1]`, `2001:db8::/32`, separated by commas or blanks, or
-    /// `*` for all. Nothing is left out unless it is listed, `localhost` neither.
+    /// `NO_PROXY` lists the hosts to reach without: `example.com` (its subdomains, too; a dot in front makes no
+    /// difference), `example.com:8443`, `192.0.2.1`, `192.0.2.0/24`, `[2001:db8::1]`, `2001:db8::/32`, separated by
+    /// commas or blanks, or `*` for all. Nothing is left out unless it is listed, `localhost` neither.
     pub fn from_environment() -> Proxy {
         Proxy::from_source(Source::Environment)
     }
@@ -89,8 +90,8 @@ impl Proxy {
         self
     }
 
-    /// TLS with an `https://` proxy. Default: the system's roots, TLS 1.2 or newer. What [`Builder::tls`](crate::Builder::tls)
-    /// says concerns the server alone.
+    /// TLS with an `https://` proxy. Default: the system's roots, TLS 1.2 or newer. What
+    /// [`Builder::tls`](crate::Builder::tls) says concerns the server alone.
     #[cfg(feature = "native-tls")]
     pub fn tls(mut self, tls: Tls) -> Proxy {
         self.tls = Some(tls);
@@ -247,7 +248,8 @@ impl Parts {
         if rest.is_empty() || rest.starts_with(['/', '?', '#', ':', '@']) {
             return wrong("it has no host");
         }
-        // As the parser reads hosts and ports of the web's schemes; one of the two tells a port that is the other's own.
+        // As the parser reads hosts and ports of the web's schemes; one of the two tells a port that is the other's
+        // own.
         let parse = |scheme: &str| {
             Url::parse(&format!("{scheme}://{rest}"))
                 .map_err(|error| ConfigError::new("proxy", error.to_string()))

@@ -166,8 +166,9 @@ impl Ground {
     }
 }
 
-/// Why the settings give no way to where a redirect or the program leads: they exclude it; or TLS that was not needed before
-/// cannot be set up, or the environment's proxy for this target, another one than the configured URL's, cannot be.
+/// Why the settings give no way to where a redirect or the program leads: they exclude it; or TLS that was not needed
+/// before cannot be set up, or the environment's proxy for this target, another one than the configured URL's, cannot
+/// be.
 pub(crate) fn no_route(error: ConfigError) -> LinkError {
     let invalid = |error: Box<dyn StdError + Send + Sync>| io::Error::new(io::ErrorKind::InvalidInput, error);
     match error.setting() {

@@ -70,8 +70,8 @@ impl Tcp {
         Tcp::default()
     }
 
-    /// TCP's own probes (`SO_KEEPALIVE`): the first one after `idle` without a sign of the peer, then one each `interval`,
-    /// and after `count` of them without an answer the connection is dead. Default: off.
+    /// TCP's own probes (`SO_KEEPALIVE`): the first one after `idle` without a sign of the peer, then one each
+    /// `interval`, and after `count` of them without an answer the connection is dead. Default: off.
     ///
     /// The [heartbeat](crate::Heartbeat) finds more: a server that hangs while its kernel answers, or a proxy whose way
     /// to the server is gone. Keepalive is for connections without one. Whole seconds from 1 to 32767, and a count from
@@ -98,8 +98,8 @@ impl Tcp {
         self
     }
 
-    /// Goes through this network interface alone, `eth0` for example (`SO_BINDTODEVICE`); Linux and Android. Default: as the
-    /// routes say.
+    /// Goes through this network interface alone, `eth0` for example (`SO_BINDTODEVICE`); Linux and Android. Default:
+    /// as the routes say.
     ///
     /// Whether there is such an interface, and whether the program may choose it (before Linux 5.7 it takes
     /// `CAP_NET_RAW`), shows at each attempt: an interface may come and go. An attempt that cannot use it fails in the

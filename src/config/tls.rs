@@ -131,30 +131,30 @@ impl Tls {
 
     /// Speaks only with a server whose public key has this SHA-256; may be called several times. Default: any key.
     ///
-    /// It is the hash of the SubjectPublicKeyInfo (RFC 5280 section 4.1) in the certificate that is the server's own, not of
-    /// an authority's; it stays the same when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with
-    /// colons between the bytes or without, or as curl does: `sha256//` and base64 (`sha256/`, too). Of a certificate it is
-    /// told by
+    /// It is the hash of the SubjectPublicKeyInfo (RFC 5280 section 4.1) in the certificate that is the server's own,
+    /// not of an authority's; it stays the same when the certificate is renewed with the same key. Written as 64
+    /// hexadecimal digits, with colons between the bytes or without, or as curl does: `sha256//` and base64 (`sha256/`,
+    /// too). Of a certificate it is told by
     ///
     /// ```sh
     /// openssl x509 -in server.pem -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256
     /// ```
     ///
-    /// **Several pins**, these and those of [`pin_certificate`](Self::pin_certificate) together: one that fits is enough. Pin the
-    /// next key beforehand, so that the server can change to it.
+    /// **Several pins**, these and those of [`pin_certificate`](Self::pin_certificate) together: one that fits is
+    /// enough. Pin the next key beforehand, so that the server can change to it.
     ///
     /// **A server that none fits** is refused after the handshake and before a byte of the upgrade is sent, as
-    /// [`TlsFaultKind::Pin`](crate::TlsFaultKind::Pin), with the hashes that it should have been in the error's text. It is tried again
-    /// as after every other refused certificate. A client certificate was shown to it by then.
+    /// [`TlsFaultKind::Pin`](crate::TlsFaultKind::Pin), with the hashes that it should have been in the error's text.
+    /// It is tried again as after every other refused certificate. A client certificate was shown to it by then.
     ///
     /// **Pins come on top** of the usual verification. With
-    /// [`danger_accept_invalid_certificates`](Self::danger_accept_invalid_certificates) they are all that is left of it, and
-    /// enough: so a server with a certificate of its own making is safe to speak with.
+    /// [`danger_accept_invalid_certificates`](Self::danger_accept_invalid_certificates) they are all that is left of
+    /// it, and enough: so a server with a certificate of its own making is safe to speak with.
     ///
-    /// **They hold everywhere**: for each of the client's URLs, through proxies, and where `before_connect` or a redirect
-    /// leads, to whichever host. A `ws:` URL cannot be beside them: building the client fails, and so does an attempt that
-    /// `before_connect` gives one. An `https:` proxy is no server in this sense; it has settings of its own
-    /// ([`Proxy::tls`](crate::Proxy::tls)), which may have pins.
+    /// **They hold everywhere**: for each of the client's URLs, through proxies, and where `before_connect` or a
+    /// redirect leads, to whichever host. A `ws:` URL cannot be beside them: building the client fails, and so does an
+    /// attempt that `before_connect` gives one. An `https:` proxy is no server in this sense; it has settings of its
+    /// own ([`Proxy::tls`](crate::Proxy::tls)), which may have pins.
     ///
     /// # Examples
     ///
@@ -172,11 +172,11 @@ impl Tls {
         self
     }
 
-    /// Speaks only with a server whose certificate, whole in DER, has this SHA-256; may be called several times. Default: any
-    /// certificate.
+    /// Speaks only with a server whose certificate, whole in DER, has this SHA-256; may be called several times.
+    /// Default: any certificate.
     ///
-    /// It is what `openssl x509 -in server.pem -noout -fingerprint -sha256` tells. A renewed certificate has another one. For
-    /// all the rest see [`pin_public_key`](Self::pin_public_key).
+    /// It is what `openssl x509 -in server.pem -noout -fingerprint -sha256` tells. A renewed certificate has another
+    /// one. For all the rest see [`pin_public_key`](Self::pin_public_key).
     pub fn pin_certificate(mut self, sha256: impl Into<String>) -> Tls {
         self.pins.push((Pinned::Certificate, sha256.into()));
         self
@@ -191,8 +191,8 @@ impl Tls {
     /// Accepts every certificate, of whomever and for whatever. Default: no.
     ///
     /// Anyone between client and server can then read and change everything, unless the server is
-    /// [pinned](Self::pin_public_key). Without a pin for a test bench only; for a server with a certificate of its own making
-    /// use [`ca_pem`](Self::ca_pem) or a pin.
+    /// [pinned](Self::pin_public_key). Without a pin for a test bench only; for a server with a certificate of its own
+    /// making use [`ca_pem`](Self::ca_pem) or a pin.
     pub fn danger_accept_invalid_certificates(mut self, yes: bool) -> Tls {
         self.accept_invalid_certificates = yes;
         self

@@ -1,9 +1,9 @@
 //! The cookies that servers set, and which of them go back with a request (RFC 6265). Knows URLs and headers; reads no
 //! clock, and writes no log line: a cookie's value is a secret.
 //!
-//! What a cookie is allowed is decided by section 5 of the RFC, and by RFC 6265bis where that is stricter (secure cookies,
-//! prefixes). There is no list of public suffixes: a `Domain` needs a dot, and reaches no host but those that the program,
-//! or a redirect, names.
+//! What a cookie is allowed is decided by section 5 of the RFC, and by RFC 6265bis where that is stricter (secure
+//! cookies, prefixes). There is no list of public suffixes: a `Domain` needs a dot, and reaches no host but those that
+//! the program, or a redirect, names.
 
 mod set_cookie;
 #[cfg(test)]

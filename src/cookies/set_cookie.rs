@@ -1,5 +1,5 @@
-//! Reads the header `Set-Cookie` as RFC 6265 section 5.2 has it, dates included (section 5.1.1), which is laxer than what
-//! servers should write. Keeps nothing, and does not know whether the cookie may be set.
+//! Reads the header `Set-Cookie` as RFC 6265 section 5.2 has it, dates included (section 5.1.1), which is laxer than
+//! what servers should write. Keeps nothing, and does not know whether the cookie may be set.
 
 use std::time::{Duration, SystemTime};
 

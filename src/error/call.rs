@@ -90,7 +90,8 @@ pub enum SendError {
     PingTooLong,
     /// A ping was asked for while no session is open; pings are not queued.
     NotOpen,
-    /// The outbox is full and set to block, and the calling thread is inside a turn of an event loop: waiting would stop it.
+    /// The outbox is full and set to block, and the calling thread is inside a turn of an event loop: waiting would
+    /// stop it.
     WouldDeadlock,
 }
 

@@ -147,8 +147,8 @@ pub enum UpgradeFault {
     Subprotocol(String),
     /// It names an extension that was not asked for.
     Extension(String),
-    /// It takes our offer of permessage-deflate (RFC 7692) with a parameter that is malformed, doubled, or does not fit,
-    /// or without one that was demanded; the string says which.
+    /// It takes our offer of permessage-deflate (RFC 7692) with a parameter that is malformed, doubled, or does not
+    /// fit, or without one that was demanded; the string says which.
     Deflate(String),
 }
 
@@ -185,15 +185,15 @@ pub enum ProxyFault {
     TooLong,
     /// The answer is not SOCKS version 5 (RFC 1928).
     NotSocks,
-    /// The SOCKS proxy takes none of the ways to log in that were offered: it wants a user name and password, and none are
-    /// set; or it wants something else.
+    /// The SOCKS proxy takes none of the ways to log in that were offered: it wants a user name and password, and none
+    /// are set; or it wants something else.
     Method,
     /// The SOCKS proxy refused the user name and password (RFC 1929).
     Credentials,
     /// The SOCKS proxy did not connect us; the number is its reply (RFC 1928 section 6).
     Socks(u8),
-    /// It sent bytes that nobody had asked for: before our request was whole, or behind its answer. A server speaks only
-    /// when spoken to, so they are not the server's.
+    /// It sent bytes that nobody had asked for: before our request was whole, or behind its answer. A server speaks
+    /// only when spoken to, so they are not the server's.
     Unasked,
 }
 

@@ -15,7 +15,7 @@ pub enum Phase {
     Prepare,
     /// Looking the host's name up.
     Resolve,
-    /// Connecting: TCP, or a Unix socket.
+    /// Connecting: TCP, a Unix socket, or what the program dials.
     Connect,
     /// All that a proxy has a part in before the way through it is open: its name, TCP and TLS with it, its answer.
     Proxy,
@@ -92,8 +92,8 @@ pub enum Cause {
         /// The reason; often empty.
         reason: String,
     },
-    /// The program dropped a [`MessageStream`](crate::MessageStream) before it was finished and after fragments of it were
-    /// written. WebSocket has no other way to take them back than to end the session; we closed it with 1001.
+    /// The program dropped a [`MessageStream`](crate::MessageStream) before it was finished and after fragments of it
+    /// were written. WebSocket has no other way to take them back than to end the session; we closed it with 1001.
     Abandoned,
     /// No answer to this many heartbeats: the link is dead although TCP has not noticed.
     Silent {
@@ -129,7 +129,8 @@ impl LinkError {
         }
     }
 
-    /// The HTTP status with which the server refused the upgrade, or the proxy the way to it: the [`phase`](Self::phase) tells.
+    /// The HTTP status with which the server refused the upgrade, or the proxy the way to it: the
+    /// [`phase`](Self::phase) tells.
     pub fn http_status(&self) -> Option<u16> {
         self.refusal().map(Refusal::status)
     }

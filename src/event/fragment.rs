@@ -25,9 +25,9 @@ pub struct Fragment {
 /// A part of a message that is longer than [`fragments_above`](crate::Builder::fragments_above), as a callback sees it:
 /// borrowed, valid during the call.
 ///
-/// A message's parts come in their order, and those of another message never in between. The first one has offset 0; each
-/// goes on where the one before ended; the last one [is told to be it](Self::is_last), and may be empty. Or else, where a
-/// session ends in the middle of the message, an empty one comes that [is aborted](Self::is_aborted): nothing
+/// A message's parts come in their order, and those of another message never in between. The first one has offset 0;
+/// each goes on where the one before ended; the last one [is told to be it](Self::is_last), and may be empty. Or else,
+/// where a session ends in the middle of the message, an empty one comes that [is aborted](Self::is_aborted): nothing
 /// more will come of it, on no session.
 ///
 /// Where they are cut follows from what the network brings, not from the frames of the server (RFC 6455 section

@@ -83,8 +83,8 @@ pub enum End {
     CallbackPanicked,
     /// The program's `before_connect` said so.
     Stopped,
-    /// The event loop failed; nothing of the client runs any more. No event tells of it, nor of the messages that waited:
-    /// those are counted in [`Stats`](crate::Stats) as dropped.
+    /// The event loop failed; nothing of the client runs any more. No event tells of it, nor of the messages that
+    /// waited: those are counted in [`Stats`](crate::Stats) as dropped.
     LoopFailed,
 }
 

@@ -97,7 +97,8 @@ impl Opened {
         header(&self.headers, name)
     }
 
-    /// The certificate that the server has shown as its own, in DER, as it was verified by the settings; `None` for `ws:`.
+    /// The certificate that the server has shown as its own, in DER, as it was verified by the settings; `None` for
+    /// `ws:`.
     ///
     /// Its chain, and the certificate of an `https:` proxy on the way, are not kept.
     pub fn peer_certificate(&self) -> Option<&[u8]> {

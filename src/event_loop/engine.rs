@@ -93,7 +93,8 @@ impl Engine {
         let arrivals = self.wait_for_events(wait)?;
         let now = Instant::now();
         // All that is ready, before any deadline judges: a member whose readiness is still with the system would be
-        // taken for silent. Each socket is told of once, so that this comes to an end; the bound is for what is not known.
+        // taken for silent. Each socket is told of once, so that this comes to an end; the bound is for what is not
+        // known.
         let mut polls = 0;
         while self.line_up_ready(&mut ready) && polls <= self.members.len() / self.events.capacity() {
             self.poll(Some(Duration::ZERO))?;

@@ -31,21 +31,22 @@ use shared::SharedLoop;
 /// Build the clients with [`Builder::event_loop`](crate::Builder::event_loop), then let one of these turn it:
 ///
 /// - **A thread of the library's**: [`start`](EventLoop::start). Many clients cost one thread.
-/// - **The program's own loop**: [`turn`](EventLoop::turn), once for each frame, or whenever the descriptor
-///   (`AsFd`, on Unix) is readable or [`next_deadline`](EventLoop::next_deadline) has come. No thread of the library's
-///   exists then, but where it is asked for: the first host name that is not a literal address starts those that look it
-///   up, and [`Dispatch::Thread`](crate::Dispatch::Thread) and [`Client::events`](crate::Client::events) have one for
-///   each client.
+/// - **The program's own loop**: [`turn`](EventLoop::turn), once for each frame, or whenever the descriptor (`AsFd`, on
+///   Unix) is readable or [`next_deadline`](EventLoop::next_deadline) has come. No thread of the library's exists then,
+///   but where it is asked for: the first host name that is not a literal address starts those that look it up;
+///   [`before_connect`](crate::Builder::before_connect), `dial_with` and the target of a redirect may need one of a
+///   small pool; and [`Dispatch::Thread`](crate::Dispatch::Thread) and [`Client::events`](crate::Client::events) have
+///   one for each client.
 /// - **The calls that wait**: if nobody turns the loop, [`recv`](crate::Client::recv),
 ///   [`wait_open`](crate::Client::wait_open), [`wait_closed`](crate::Client::wait_closed),
-///   [`flush`](crate::Client::flush) and a send that waits for room turn it while they wait: the fastest way
-///   for request and reply, since no second thread takes part. Between such calls nothing happens: no heartbeat is
+///   [`flush`](crate::Client::flush), and a send or an append that waits for room turn it while they wait: the fastest
+///   way for request and reply, since no second thread takes part. Between such calls nothing happens: no heartbeat is
 ///   answered, no link is mended, and messages that other threads send may stay in the outbox.
 ///
 /// Handlers of all clients run on the thread that turns. Where `turn` is used that is the thread which called it last;
-/// calls that wait on other threads wait for that one, until it or the `EventLoop` is gone. Everything a client promises holds on a shared loop,
-/// too, with one difference: a handler that takes long delays all clients of the loop, not only its own. Give such
-/// clients [`Dispatch::Thread`](crate::Dispatch::Thread).
+/// calls that wait on other threads wait for that one, until it or the `EventLoop` is gone. Everything a client
+/// promises holds on a shared loop, too, with one difference: a handler that takes long delays all clients of the loop,
+/// not only its own. Give such clients [`Dispatch::Thread`](crate::Dispatch::Thread).
 ///
 /// Dropping it leaves clients that live in place: a started loop's thread goes on and ends with the last of
 /// them, and without a thread the calls that wait still work. No further client can be built on it.
@@ -83,8 +84,8 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// [`LoopError::Busy`]: it has one already, or another thread turns it just now. [`LoopError::System`]: no thread was
-    /// to be had; the loop stays as it was.
+    /// [`LoopError::Busy`]: it has one already, or another thread turns it just now. [`LoopError::System`]: no thread
+    /// was to be had; the loop stays as it was.
     pub fn start(&self) -> Result<(), LoopError> {
         self.shared.start("heartwire-loop", STACK_SIZE)
     }
@@ -97,9 +98,9 @@ impl EventLoop {
     /// # Errors
     ///
     /// [`LoopError::WouldDeadlock`]: the calling thread is inside a turn already, of this loop or of another.
-    /// [`LoopError::Busy`]: the loop has a thread of its own, or another thread turns it just now; if that one does so in
-    /// a call that waits, it hands the loop over, and the next try finds it.
-    /// [`LoopError::System`]: the operating system refused to wait; every client of the loop has ended.
+    /// [`LoopError::Busy`]: the loop has a thread of its own, or another thread turns it just now; if that one does so
+    /// in a call that waits, it hands the loop over, and the next try finds it. [`LoopError::System`]: the operating
+    /// system refused to wait; every client of the loop has ended.
     pub fn turn(&self, timeout: Option<Duration>) -> Result<(), LoopError> {
         self.shared.turn(timeout)
     }

@@ -66,7 +66,8 @@ impl Home {
         self.post.leave(|inbox| inbox.listed.push(self.slot));
     }
 
-    /// Whether the program turns this loop itself, on this thread: then nobody but this thread will write what it queues.
+    /// Whether the program turns this loop itself, on this thread: then nobody but this thread will write what it
+    /// queues.
     pub(crate) fn is_turned_here(&self) -> bool {
         let turner = self.post.turner.load(Ordering::Relaxed);
         turner != 0 && turner == thread::id()

@@ -270,8 +270,8 @@ impl Session {
         }
     }
 
-    /// Hands on a part of a message; whether the next one is looked at. A few bytes may inflate to a great many, and then
-    /// the rest is for the next turn.
+    /// Hands on a part of a message; whether the next one is looked at. A few bytes may inflate to a great many, and
+    /// then the rest is for the next turn.
     #[cold]
     fn hand_on_fragment(&mut self, member: &mut Member, now: Instant) -> bool {
         let mut full = false;

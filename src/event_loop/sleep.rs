@@ -26,7 +26,8 @@ impl Sleep {
         due
     }
 
-    /// Whether the machine slept since the last question; `awake` is what the monotonic clock shows since any fixed time.
+    /// Whether the machine slept since the last question; `awake` is what the monotonic clock shows since any fixed
+    /// time.
     pub(super) fn noticed(&mut self, boot: Duration, awake: Duration) -> bool {
         let ahead = boot.saturating_sub(awake);
         let before = self.ahead.replace(ahead);

@@ -110,7 +110,8 @@ fn a_proxys_name_that_resolves_slowly_is_told_as_the_proxys_and_ends_with_a_clos
     drop(release);
 }
 
-/// RFC 8305 races TCP alone: an address where all is silent above TCP would win each time, unless it goes last after that.
+/// RFC 8305 races TCP alone: an address where all is silent above TCP would win each time, unless it goes last after
+/// that.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_that_is_silent_after_tcp_goes_last_in_the_next_attempt() {

@@ -148,8 +148,8 @@ pub(super) fn or_unknown(time: Option<Duration>, unit: impl Fn(&Duration) -> u12
 /// Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND (also while
-/// no session was open yet), or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND
+/// (also while no session was open yet), or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_response_header(
     client: heartwire_client,

@@ -67,19 +67,19 @@ unsafe fn of<'a>(attempt: *mut heartwire_attempt) -> Result<&'a mut Attempt> {
 /// subprotocols and greetings; it may put the attempt off, let it fail, or stop the client for good. NULL, the default,
 /// for none.
 ///
-/// It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up fails,
-/// and the next one waits for the call that still runs. It is never called twice at once for one client, and
+/// It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up
+/// fails, and the next one waits for the call that still runs. It is never called twice at once for one client, and
 /// heartwire_close() does not wait for it. Eight run at once in a process.
 ///
-/// With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code 1008,
-/// are not fatal at once: it gets one chance to do something about them. They are when they come again, a status before a
-/// session has opened, the close code before one was stable.
+/// With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code
+/// 1008, are not fatal at once: it gets one chance to do something about them. They are when they come again, a status
+/// before a session has opened, the close code before one was stable.
 ///
 /// Clients that are created with these options share `user_data` and may call from several threads at once.
 ///
 /// Ownership: `user_data` is kept until these options and all clients created with them are gone; then
-/// `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs. When
-/// this fails nothing was kept.
+/// `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs.
+/// When this fails nothing was kept.
 /// Threads:   any thread; one at a time for one object.
 ///
 /// Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
@@ -134,8 +134,8 @@ pub unsafe extern "C" fn heartwire_attempt_url(attempt: *mut heartwire_attempt) 
 /// Ownership: `out` is the caller's; `out->text` belongs to the attempt.
 /// Threads:   the thread of the callback that got `attempt`.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND ahead of
-/// the very first attempt.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND ahead
+/// of the very first attempt.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_attempt_error(
     attempt: *mut heartwire_attempt,
@@ -161,8 +161,8 @@ pub unsafe extern "C" fn heartwire_attempt_error(
 /// Ownership: `url` is copied.
 /// Threads:   the thread of the callback that got `attempt`.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be; then it
-/// stays as it was.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be; then
+/// it stays as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_attempt_set_url(
     attempt: *mut heartwire_attempt,
@@ -303,8 +303,8 @@ pub unsafe extern "C" fn heartwire_attempt_set_delay(
     guard(|| Ok(unsafe { of(attempt)? }.delay(millis(delay_ms))?))
 }
 
-/// Lets the attempt fail, with HEARTWIRE_CAUSE_BEFORE_CONNECT; the next one comes after the usual delay. For a token that
-/// could not be fetched.
+/// Lets the attempt fail, with HEARTWIRE_CAUSE_BEFORE_CONNECT; the next one comes after the usual delay. For a token
+/// that could not be fetched.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   the thread of the callback that got `attempt`.

@@ -63,18 +63,19 @@ pub(super) fn claim(client: &Client) -> Result<()> {
     if client.dispatcher().claim_for_handlers() { Ok(()) } else { Err(RecvError::Taken.into()) }
 }
 
-/// Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that no
-/// open is missed.
+/// Calls this for each session that opens: HEARTWIRE_EVENT_OPEN. Register callbacks before heartwire_connect(), so that
+/// no open is missed.
 ///
 /// Callbacks run one at a time for one client, in the order of their registration, on the client's own thread or on
 /// the one that turns its loop (see heartwire_options_set_dispatch() and heartwire_loop), and should not take long.
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_open(
     client: heartwire_client,
@@ -94,12 +95,13 @@ pub unsafe extern "C" fn heartwire_on_open(
 /// Calls this for each message that comes whole: every one, unless heartwire_options_set_fragments_above() says
 /// otherwise. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_message(
     client: heartwire_client,
@@ -127,12 +129,13 @@ pub unsafe extern "C" fn heartwire_on_message(
 
 /// Calls this at the end of each session: HEARTWIRE_EVENT_CLOSE. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_close(
     client: heartwire_client,
@@ -151,12 +154,13 @@ pub unsafe extern "C" fn heartwire_on_close(
 
 /// Calls this for each failed attempt to connect: HEARTWIRE_EVENT_CONNECT_FAILED. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_connect_failed(
     client: heartwire_client,
@@ -175,12 +179,13 @@ pub unsafe extern "C" fn heartwire_on_connect_failed(
 
 /// Calls this when a session fails, ahead of its close: HEARTWIRE_EVENT_ERROR. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_error(
     client: heartwire_client,
@@ -199,12 +204,13 @@ pub unsafe extern "C" fn heartwire_on_error(
 
 /// Calls this for each change of the state: HEARTWIRE_EVENT_STATE. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_state(
     client: heartwire_client,
@@ -223,12 +229,13 @@ pub unsafe extern "C" fn heartwire_on_state(
 
 /// Calls this for each answered heartbeat: HEARTWIRE_EVENT_HEARTBEAT. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_heartbeat(
     client: heartwire_client,
@@ -247,12 +254,13 @@ pub unsafe extern "C" fn heartwire_on_heartbeat(
 
 /// Calls this when the outbox was full and is half empty again: HEARTWIRE_EVENT_WRITABLE. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_writable(
     client: heartwire_client,
@@ -274,12 +282,13 @@ pub unsafe extern "C" fn heartwire_on_writable(
 ///
 /// An outcome may come before the send has returned the message's number.
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_outcome(
     client: heartwire_client,
@@ -298,12 +307,13 @@ pub unsafe extern "C" fn heartwire_on_outcome(
 
 /// Calls this once, as the very last event: HEARTWIRE_EVENT_CLOSED_FOR_GOOD. See heartwire_on_open().
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if events are taken by
-/// heartwire_next_event().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, or HEARTWIRE_ERR_TAKEN if
+/// events are taken by heartwire_next_event().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_on_closed_for_good(
     client: heartwire_client,

@@ -18,8 +18,8 @@ use crate::ffi::status::heartwire_status;
 /// Ownership: URL and options are copied. The client lives until heartwire_destroy() or heartwire_release().
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting cannot
-/// be, or the event loop was freed. On failure `out` is untouched.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL or a setting
+/// cannot be, or the event loop was freed. On failure `out` is untouched.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_create(
     url: *const c_char,
@@ -45,9 +45,9 @@ pub unsafe extern "C" fn heartwire_create(
 /// Destroys a client: says Close 1001 if the socket takes it at once, then frees threads, sockets and callbacks.
 ///
 /// Nothing is told after it began; use heartwire_close() and heartwire_wait_closed() to get the last events. Outside of
-/// callbacks it waits for a callback of this client that runs, a heartwire_before_connect_fn included, and the free_user_data of every heartwire_on_…() was called
-/// when it returns. Inside any callback it never waits: then a callback that runs, this one perhaps, is freed when it
-/// has returned.
+/// callbacks it waits for a callback of this client that runs, a heartwire_before_connect_fn or a heartwire_dial_fn
+/// included, and the free_user_data of every heartwire_on_…() was called when it returns. Inside any callback it never
+/// waits: then a callback that runs, this one perhaps, is freed when it has returned.
 ///
 /// What the options own, heartwire_options_add_greeting_callback() and its like, is freed
 /// with the last of the options object and the clients created with it: before this returns, too, unless a thread
@@ -134,14 +134,14 @@ pub unsafe extern "C" fn heartwire_connect_with(
 /// (or HEARTWIRE_END_FATAL), since there is no second stream; redirects are not followed. To go on over another stream
 /// create another client, or set heartwire_options_set_dial().
 ///
-/// Ownership: with HEARTWIRE_OK `fd` belongs to the library, which sets it to non-blocking and close-on-exec and closes it
-/// with the session; otherwise it stays the caller's, as it is. The other side sees the end only if there is no
+/// Ownership: with HEARTWIRE_OK `fd` belongs to the library, which sets it to non-blocking and close-on-exec and closes
+/// it with the session; otherwise it stays the caller's, as it is. The other side sees the end only if there is no
 /// duplicate of it.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT for what is no connected stream socket, HEARTWIRE_ERR_CONFIG
-/// together with further URLs, a Unix socket, a proxy that is not the environment's, settings of TCP or
-/// heartwire_options_set_dial(), or HEARTWIRE_ERR_UNSUPPORTED on Windows.
+/// Returns as heartwire_connect() does, HEARTWIRE_ERR_ARGUMENT for what is no connected stream socket,
+/// HEARTWIRE_ERR_CONFIG together with further URLs, a Unix socket, a proxy that is not the environment's, settings of
+/// TCP or heartwire_options_set_dial(), or HEARTWIRE_ERR_UNSUPPORTED on Windows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_connect_over(client: heartwire_client, fd: c_int) -> heartwire_status {
     guard(|| {
@@ -207,8 +207,9 @@ pub extern "C" fn heartwire_wait_closed(client: heartwire_client, timeout_ms: u3
 /// Ownership: `reason` is copied; NULL is the empty one.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than 1000,
-/// 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as before.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_ARGUMENT for a code other than
+/// 1000, 1001, 1003, 1007 to 1014 and 3000 to 4999, or a reason longer than 123 bytes; then the client goes on as
+/// before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_close(
     client: heartwire_client,
@@ -238,6 +239,10 @@ pub extern "C" fn heartwire_reconnect_now(client: heartwire_client) -> heartwire
 }
 
 /// Stops reading: messages stay with the server once the buffers are full. Does not wait.
+///
+/// In a callback on the loop's thread it holds back the very next message, or the next part of this one. What waits for
+/// HEARTWIRE_DISPATCH_THREAD or for heartwire_next_event() still comes: at most what
+/// heartwire_options_set_inbound_queue() allows.
 ///
 /// Heartbeats go out meanwhile, but a missing answer is no verdict. A close is noticed only after
 /// heartwire_resume_reading().

@@ -18,13 +18,15 @@ use crate::ffi::status::{HEARTWIRE_ERR_BUSY, HEARTWIRE_ERR_HANDLE, heartwire_sta
 /// A thread of the library's: heartwire_loop_start(). Many clients cost one thread.
 ///
 /// The program's own loop: heartwire_loop_turn(), once for each frame, or whenever heartwire_loop_fd() is readable or
-/// the time that heartwire_loop_next_timeout_ms() told has passed. No thread of the library's exists then, but for name
-/// lookups: the first host name that is not a literal address starts their threads.
+/// the time that heartwire_loop_next_timeout_ms() told has passed. No thread of the library's exists then, but where it
+/// is asked for: the first host name that is not a literal address starts those that look it up; a
+/// heartwire_before_connect_fn, a heartwire_dial_fn and the target of a redirect may need one of a small pool; and
+/// HEARTWIRE_DISPATCH_THREAD has one for each client.
 ///
 /// The calls that wait: where nobody else turns the loop, heartwire_next_event(), heartwire_wait_open(),
-/// heartwire_wait_closed(), heartwire_flush() and a send that waits for room turn it while they wait. It is the
-/// fastest way for request and reply, since no second thread takes part; but between such calls nothing happens: no
-/// heartbeat is answered and no link is mended.
+/// heartwire_wait_closed(), heartwire_flush(), and a send or heartwire_stream_append() that waits for room turn it
+/// while they wait. It is the fastest way for request and reply, since no second thread takes part; but between such
+/// calls nothing happens: no heartbeat is answered and no link is mended.
 ///
 /// Callbacks of all its clients run on the thread that turns it. After heartwire_loop_turn() that is the thread which
 /// called it last; calls that wait on other threads wait for that one. A callback that takes long delays all
@@ -85,9 +87,9 @@ pub extern "C" fn heartwire_loop_new() -> *mut heartwire_loop {
 /// Ownership: nothing changes hands; the thread ends with heartwire_loop_free().
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_BUSY if it has a thread already or somebody turns it just
-/// now (inside a callback that runs on it, for example), or HEARTWIRE_ERR_SYSTEM if there was no thread to be had, or the
-/// loop has failed.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_BUSY if it has a thread already or somebody turns it
+/// just now (inside a callback that runs on it, for example), or HEARTWIRE_ERR_SYSTEM if there was no thread to be had,
+/// or the loop has failed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_loop_start(event_loop: *mut heartwire_loop) -> heartwire_status {
     guard(|| {
@@ -97,15 +99,16 @@ pub unsafe extern "C" fn heartwire_loop_start(event_loop: *mut heartwire_loop) -
     })
 }
 
-/// Waits for something to do, `timeout_ms` milliseconds at most (-1: for as long as it takes, 0: not at all), and does it:
-/// a bounded amount for each client, callbacks included. It may return early, and with nothing done.
+/// Waits for something to do, `timeout_ms` milliseconds at most (-1: for as long as it takes, 0: not at all), and does
+/// it: a bounded amount for each client, callbacks included. It may return early, and with nothing done.
 ///
 /// Ownership: nothing changes hands. The calling thread becomes the one that turns this loop.
 /// Threads:   any thread, one at a time; not inside a callback that runs on an event loop.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for NULL or a time below -1, HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn of
-/// this loop or of another, HEARTWIRE_ERR_BUSY if it has a thread of its own or another thread turns it just now, or
-/// HEARTWIRE_ERR_SYSTEM if the system refused to wait: then every client of the loop has ended, and none can be created.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for NULL or a time below -1, HEARTWIRE_ERR_WOULD_DEADLOCK inside a turn
+/// of this loop or of another, HEARTWIRE_ERR_BUSY if it has a thread of its own or another thread turns it just now, or
+/// HEARTWIRE_ERR_SYSTEM if the system refused to wait: then every client of the loop has ended, and none can be
+/// created.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_loop_turn(
     event_loop: *mut heartwire_loop,
@@ -160,7 +163,8 @@ pub unsafe extern "C" fn heartwire_loop_fd(event_loop: *const heartwire_loop) ->
 /// Ownership: nothing changes hands.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns the time; 0: turn at once; -1: there is no such time, or the loop is turned by a thread just now, or it is NULL.
+/// Returns the time; 0: turn at once; -1: there is no such time, or the loop is turned by a thread just now, or it is
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_loop_next_timeout_ms(event_loop: *const heartwire_loop) -> i32 {
     guard_value(-1, || {
@@ -196,12 +200,12 @@ pub unsafe extern "C" fn heartwire_loop_wake(event_loop: *mut heartwire_loop) ->
 /// Frees an event loop, if it has no clients any more: destroy them first. Outside of callbacks it waits for the loop's
 /// own thread, and so for a callback that runs there; inside of one that thread ends by itself.
 ///
-/// Ownership: `event_loop` is gone if HEARTWIRE_OK is returned, and stays as it was otherwise; NULL does nothing. Options
-/// that name it may be freed later; no client can be created with them.
+/// Ownership: `event_loop` is gone if HEARTWIRE_OK is returned, and stays as it was otherwise; NULL does nothing.
+/// Options that name it may be freed later; no client can be created with them.
 /// Threads:   any thread, in any callback; no other thread may begin to use the loop any more.
 ///
-/// Returns HEARTWIRE_OK, or HEARTWIRE_ERR_BUSY while clients that were created on it are not destroyed, or while somebody
-/// turns it: inside a callback, for example, which heartwire_loop_turn() has called.
+/// Returns HEARTWIRE_OK, or HEARTWIRE_ERR_BUSY while clients that were created on it are not destroyed, or while
+/// somebody turns it: inside a callback, for example, which heartwire_loop_turn() has called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_loop_free(event_loop: *mut heartwire_loop) -> heartwire_status {
     guard(|| {
@@ -225,8 +229,8 @@ pub unsafe extern "C" fn heartwire_loop_free(event_loop: *mut heartwire_loop) ->
 
 /// Sets the event loop of clients to be created; NULL, the default, gives each a loop and a thread of its own.
 ///
-/// Ownership: the loop stays the caller's, and has to outlive the clients, which heartwire_loop_free() checks. It need not
-/// outlive the options: heartwire_create() answers HEARTWIRE_ERR_CONFIG once it was freed.
+/// Ownership: the loop stays the caller's, and has to outlive the clients, which heartwire_loop_free() checks. It need
+/// not outlive the options: heartwire_create() answers HEARTWIRE_ERR_CONFIG once it was freed.
 /// Threads:   any thread; one at a time for one object.
 ///
 /// Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT if `options` is NULL.

@@ -124,8 +124,8 @@ fn retry_in(event: &Event) -> Option<Duration> {
 /// Ownership: `out` is the caller's; `out->text` belongs to the event.
 /// Threads:   any thread that may use the event.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND if the event
-/// carries no failure.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND if
+/// the event carries no failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_event_error(
     event: *const heartwire_event,
@@ -177,8 +177,8 @@ pub unsafe extern "C" fn heartwire_event_refusal_body(
 /// Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
 /// Threads:   any thread that may use the event.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND, or HEARTWIRE_ERR_BUFFER if the
-/// buffer is too small; then nothing was written.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, HEARTWIRE_ERR_NOT_FOUND, or HEARTWIRE_ERR_BUFFER
+/// if the buffer is too small; then nothing was written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_event_header(
     event: *const heartwire_event,
@@ -250,8 +250,8 @@ pub unsafe extern "C" fn heartwire_event_subprotocol(event: *const heartwire_eve
     }
 }
 
-/// Tells the code of a HEARTWIRE_EVENT_CLOSE: the server's (1005 if its Close had none); ours if the server sent no Close,
-/// or if the library closed for the server's fault; 1006 without any Close frame.
+/// Tells the code of a HEARTWIRE_EVENT_CLOSE: the server's (1005 if its Close had none); ours if the server sent no
+/// Close, or if the library closed for the server's fault; 1006 without any Close frame.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread that may use the event.
@@ -268,7 +268,8 @@ pub unsafe extern "C" fn heartwire_event_code(event: *const heartwire_event) -> 
     }
 }
 
-/// Tells the reason that came with that code, of HEARTWIRE_EVENT_CLOSE; often empty, as in most answers to our own Close.
+/// Tells the reason that came with that code, of HEARTWIRE_EVENT_CLOSE; often empty, as in most answers to our own
+/// Close.
 ///
 /// Ownership: the text belongs to the event.
 /// Threads:   any thread that may use the event.
@@ -349,8 +350,8 @@ pub unsafe extern "C" fn heartwire_event_round_trip_us(event: *const heartwire_e
 /// Ownership: `out` is the caller's.
 /// Threads:   any thread that may use the event.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND for other
-/// events.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for a NULL or a size that was not set, or HEARTWIRE_ERR_NOT_FOUND for
+/// other events.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_event_outcome(
     event: *const heartwire_event,

@@ -18,9 +18,9 @@ use crate::ffi::status::heartwire_status;
 /// Ownership: the caller frees `*out` with heartwire_event_free().
 /// Threads:   any thread; inside a turn of an event loop, where most callbacks run, with 0 only.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1, HEARTWIRE_ERR_TIMEOUT,
-/// HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to callbacks, or
-/// HEARTWIRE_ERR_WOULD_DEADLOCK. On failure `*out` is untouched.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a NULL or a time below -1,
+/// HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_CLOSED after the very last event, HEARTWIRE_ERR_TAKEN if events go to
+/// callbacks, or HEARTWIRE_ERR_WOULD_DEADLOCK. On failure `*out` is untouched.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_next_event(
     client: heartwire_client,
@@ -64,8 +64,8 @@ pub unsafe extern "C" fn heartwire_event_free(event: *mut heartwire_event) {
 /// Gives a descriptor that is readable while heartwire_next_event() has something to give, for poll, epoll, Qt, libuv
 /// and the like. It stays readable after the very last event, when heartwire_next_event() answers HEARTWIRE_ERR_CLOSED.
 ///
-/// When it is readable, call heartwire_next_event() with 0 until that answers HEARTWIRE_ERR_TIMEOUT. As with that function,
-/// events then no longer go to callbacks; call it before heartwire_connect().
+/// When it is readable, call heartwire_next_event() with 0 until that answers HEARTWIRE_ERR_TIMEOUT. As with that
+/// function, events then no longer go to callbacks; call it before heartwire_connect().
 ///
 /// Ownership: the descriptor is the client's: do not read, write or close it, and forget it before heartwire_destroy().
 /// Threads:   any thread, in any callback.

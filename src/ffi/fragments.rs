@@ -14,8 +14,8 @@ use crate::ffi::options::heartwire_options;
 use crate::ffi::status::heartwire_status;
 use crate::ffi::user_data::{UserData, heartwire_free_fn};
 
-/// Gets a part of a message: `data` is not NULL, has no NUL behind it, and is valid during the call; that of a text is valid
-/// UTF-8, no character is cut. `offset` says how many bytes of the message came before, `place` is a sum of
+/// Gets a part of a message: `data` is not NULL, has no NUL behind it, and is valid during the call; that of a text is
+/// valid UTF-8, no character is cut. `offset` says how many bytes of the message came before, `place` is a sum of
 /// HEARTWIRE_FRAGMENT_… A C++ exception or a longjmp must not leave it.
 pub type heartwire_fragment_fn = Option<
     unsafe extern "C" fn(
@@ -35,9 +35,9 @@ pub type heartwire_fragment_fn = Option<
 ///
 /// A message of any length then costs about as much memory as the larger one of this and 64 KiB, which is also about
 /// the longest part, and as much again where it is compressed; besides, parts wait in the queue of
-/// heartwire_options_set_inbound_queue() where events do. The limit of heartwire_options_set_max_message_size() holds if
-/// it was set; without it there is none. heartwire_create() answers HEARTWIRE_ERR_CONFIG where that limit is not larger
-/// than this, or where the reply to a heartbeat is longer: it is looked for in whole messages only.
+/// heartwire_options_set_inbound_queue() where events do. The limit of heartwire_options_set_max_message_size() holds
+/// if it was set; without it there is none. heartwire_create() answers HEARTWIRE_ERR_CONFIG where that limit is not
+/// larger than this, or where the reply to a heartbeat is longer: it is looked for in whole messages only.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
@@ -60,15 +60,16 @@ pub unsafe extern "C" fn heartwire_options_set_fragments_above(
 /// arrives. See heartwire_on_open().
 ///
 /// A message's parts come in their order, those of another message never in between. The first one has
-/// HEARTWIRE_FRAGMENT_FIRST and the offset 0; the last one has HEARTWIRE_FRAGMENT_LAST, and may be empty. Or else an empty
-/// one comes that has HEARTWIRE_FRAGMENT_ABORTED: the session has ended or failed, or the client is being closed, in the
-/// middle of the message, and nothing more will come of it. What came of it may be wrong then.
+/// HEARTWIRE_FRAGMENT_FIRST and the offset 0; the last one has HEARTWIRE_FRAGMENT_LAST, and may be empty. Or else an
+/// empty one comes that has HEARTWIRE_FRAGMENT_ABORTED: the session has ended or failed, or the client is being closed,
+/// in the middle of the message, and nothing more will come of it. What came of it may be wrong then.
 ///
 /// A callback that is registered in the middle of a message hears of the next one. On the loop's thread
 /// heartwire_pause_reading() in the callback holds back the very next part.
 ///
-/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets it,
-/// once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing was kept.
+/// Ownership: `user_data` is kept until the callback can run no more; then `free_user_data`, which may be NULL, gets
+/// it, once. `listener`, which may be NULL, gets a number for heartwire_remove_listener(). When the call fails nothing
+/// was kept.
 /// Threads:   any thread, in any callback.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT if `call` is NULL, HEARTWIRE_ERR_CONFIG if

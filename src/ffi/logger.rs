@@ -112,8 +112,8 @@ impl Drop for Outside {
 /// Threads:   any thread, in any callback. The function is called on any thread, perhaps on several at once, and may
 /// call everything.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown level, or HEARTWIRE_ERR_TAKEN if the program is written in
-/// Rust and has a logger of its own.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown level, or HEARTWIRE_ERR_TAKEN if the program is written
+/// in Rust and has a logger of its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_set_logger(
     level: heartwire_log_level,

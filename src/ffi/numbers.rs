@@ -83,7 +83,7 @@ pub type heartwire_phase = i32;
 pub const HEARTWIRE_PHASE_NONE: i32 = 0;
 /// Looking the host's name up.
 pub const HEARTWIRE_PHASE_RESOLVE: i32 = 1;
-/// Connecting TCP.
+/// Connecting: TCP, a Unix socket, or what the program dials.
 pub const HEARTWIRE_PHASE_CONNECT: i32 = 2;
 /// The TLS handshake, and every TLS failure after it.
 pub const HEARTWIRE_PHASE_TLS: i32 = 3;

@@ -253,8 +253,8 @@ pub unsafe extern "C" fn heartwire_options_free(options: *mut heartwire_options)
 /// Ownership: `name` is copied.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is empty or has
-/// a control character.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the name is empty or
+/// has a control character.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_name(
     options: *mut heartwire_options,
@@ -375,8 +375,8 @@ pub unsafe extern "C" fn heartwire_options_set_local_address(
     })
 }
 
-/// Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name lookup,
-/// to the upgrade's answer, redirects included. Default: 15 s.
+/// Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name
+/// lookup, to the upgrade's answer, redirects and a proxy's answer included. Default: 15 s.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

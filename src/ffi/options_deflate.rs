@@ -1,4 +1,5 @@
-//! The settings of compression. The functions are there in every build; without it they answer HEARTWIRE_ERR_UNSUPPORTED.
+//! The settings of compression. The functions are there in every build; without it they answer
+//! HEARTWIRE_ERR_UNSUPPORTED.
 
 use crate::config::deflate::Deflate;
 use crate::ffi::guard::{Result, borrow_mut, guard};
@@ -32,9 +33,9 @@ fn change(_: &mut heartwire_options, _: impl FnOnce(Deflate) -> Deflate) -> Resu
 
 /// Sets whether compression of messages (permessage-deflate, RFC 7692) is offered to the server. Default: no.
 ///
-/// The server may decline; heartwire_response_header() tells what was agreed under "Sec-WebSocket-Extensions". A session
-/// holds 372 KiB from the first message that it compresses and 47 KiB from the first one that it inflates. Do not
-/// compress what a stranger may choose together with a secret in one session: the length tells of it.
+/// The server may decline; heartwire_response_header() tells what was agreed under "Sec-WebSocket-Extensions". A
+/// session holds 372 KiB from the first message that it compresses and 47 KiB from the first one that it inflates. Do
+/// not compress what a stranger may choose together with a secret in one session: the length tells of it.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

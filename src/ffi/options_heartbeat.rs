@@ -40,8 +40,8 @@ pub unsafe extern "C" fn heartwire_options_set_heartbeat_ping(
     })
 }
 
-/// Beats with a text message of the application's own; times and misses stay as they were set. Any message counts as the
-/// reply until heartwire_options_set_heartbeat_reply() or its like says otherwise.
+/// Beats with a text message of the application's own; times and misses stay as they were set. Any message counts as
+/// the reply until heartwire_options_set_heartbeat_reply() or its like says otherwise.
 ///
 /// Ownership: `beat` is copied.
 /// Threads:   any thread; one at a time for one object.

@@ -48,8 +48,8 @@ pub unsafe extern "C" fn heartwire_options_set_outbox(
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_CONFIG for a time to block that is
-/// not from 1 ms to a week.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_CONFIG for a time to block that
+/// is not from 1 ms to a week.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_outbox_when_full(
     options: *mut heartwire_options,

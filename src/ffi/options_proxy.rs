@@ -9,10 +9,10 @@ use crate::ffi::status::heartwire_status;
 
 /// Connects through this proxy. Default: none, whatever the environment says.
 ///
-/// "http://host:3128" is an HTTP proxy, asked by CONNECT for ws: and wss: alike; "https://host" the same with TLS to the
-/// proxy; "socks5://host" a SOCKS 5 proxy that is given addresses, and "socks5h://host" one that looks the server's name
-/// up. The default ports are 80, 443 and 1080. User name and password may be in the URL, escaped, or beside it, as they
-/// are; the proxy gets them unasked.
+/// "http://host:3128" is an HTTP proxy, asked by CONNECT for ws: and wss: alike; "https://host" the same with TLS to
+/// the proxy; "socks5://host" a SOCKS 5 proxy that is given addresses, and "socks5h://host" one that looks the server's
+/// name up. The default ports are 80, 443 and 1080. User name and password may be in the URL, escaped, or beside it, as
+/// they are; the proxy gets them unasked.
 ///
 /// The last one of heartwire_options_set_proxy() and heartwire_options_set_proxy_from_environment() counts.
 ///
@@ -48,12 +48,12 @@ pub unsafe extern "C" fn heartwire_options_set_proxy(
     })
 }
 
-/// Connects through the proxy that the environment names for the client's URL, if it names one; heartwire_create() reads
-/// it, and for the URLs of redirects and of heartwire_attempt_set_url(), too.
+/// Connects through the proxy that the environment names for the client's URL, if it names one; heartwire_create()
+/// reads it, and for the URLs of redirects and of heartwire_attempt_set_url(), too.
 ///
-/// For wss: that is HTTPS_PROXY, for ws: HTTP_PROXY, else ALL_PROXY; in lower case first. HTTP_PROXY in upper case does not
-/// count where REQUEST_METHOD is set. NO_PROXY lists the hosts to reach without, separated by commas: names with their
-/// subdomains, addresses, networks like 192.0.2.0/24, each with a port or without; or * for all.
+/// For wss: that is HTTPS_PROXY, for ws: HTTP_PROXY, else ALL_PROXY; in lower case first. HTTP_PROXY in upper case does
+/// not count where REQUEST_METHOD is set. NO_PROXY lists the hosts to reach without, separated by commas: names with
+/// their subdomains, addresses, networks like 192.0.2.0/24, each with a port or without; or * for all.
 ///
 /// The last one of heartwire_options_set_proxy() and heartwire_options_set_proxy_from_environment() counts.
 ///
@@ -73,8 +73,9 @@ pub unsafe extern "C" fn heartwire_options_set_proxy_from_environment(
     })
 }
 
-/// Sets TLS with an https:// proxy: as the TLS settings of `tls` say, another options object, of which nothing else counts.
-/// Default: the system's roots, TLS 1.2 or newer. The TLS settings of `options` itself concern the server alone.
+/// Sets TLS with an https:// proxy: as the TLS settings of `tls` say, another options object, of which nothing else
+/// counts. Default: the system's roots, TLS 1.2 or newer. The TLS settings of `options` itself concern the server
+/// alone.
 ///
 /// Ownership: the settings are copied; `tls` may be freed at once.
 /// Threads:   any thread; one at a time for one object.

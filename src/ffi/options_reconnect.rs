@@ -55,8 +55,8 @@ fn set_delays(options: &mut heartwire_options, from: Reconnect) -> Result<()> {
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time above a week, a base or maximum of zero,
-/// or a factor that is not from 1 to 100.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for a time above a week, a base or maximum of
+/// zero, or a factor that is not from 1 to 100.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_reconnect_exponential(
     options: *mut heartwire_options,
@@ -100,8 +100,8 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_fixed(
 /// Ownership: the delays are copied.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for an empty list or a time that is not from 1 ms
-/// to a week.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for an empty list or a time that is not from 1
+/// ms to a week.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_reconnect_delays(
     options: *mut heartwire_options,
@@ -266,9 +266,9 @@ pub unsafe extern "C" fn heartwire_options_set_reconnect_retry_close_code(
 
 /// Sets whether to dial again after the server refused the upgrade with this HTTP status.
 ///
-/// Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to
-/// half of it), no for all others. With heartwire_options_set_before_connect(), 401, 403 and 407 ask that once before they
-/// are final. A redirect that can be followed is, whatever is set here.
+/// Default: yes for 408, 425, 429 and 5xx (Retry-After counts up to 5 minutes, plus a random part of up to half of it),
+/// no for all others. With heartwire_options_set_before_connect(), 401, 403 and 407 ask that once before they are
+/// final. A redirect that can be followed is, whatever is set here.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -22,17 +22,17 @@ use crate::{config::builder::Builder, net::dialer::Dialer, net::socket::Socket};
 ///
 /// The URL goes on to say what is asked for there: "ws://" or, for TLS over the socket, "wss://"; its host is the Host
 /// header and the name that the certificate must be for, and is not looked up. Without this setting
-/// "ws+unix:///run/feed.sock:/feed" is a URL that names a socket, too: a path from the root, then a colon and the resource,
-/// or neither.
+/// "ws+unix:///run/feed.sock:/feed" is a URL that names a socket, too: a path from the root, then a colon and the
+/// resource, or neither.
 ///
 /// An absent socket, or one that refuses, fails the attempt in HEARTWIRE_PHASE_CONNECT, and the next one comes after
-/// the usual delay.
+/// the usual delay; so does one whose queue is full.
 ///
 /// Ownership: `path` is copied.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a path that is empty or
-/// longer than an address takes (107 bytes on Linux), and on systems that are not Unix. Where a proxy or settings of
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG for a path that is empty
+/// or longer than an address takes (107 bytes on Linux), and on systems that are not Unix. Where a proxy or settings of
 /// TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_unix_socket(
@@ -54,10 +54,10 @@ pub unsafe extern "C" fn heartwire_options_set_unix_socket(
     })
 }
 
-/// Makes a connected stream socket to this host (an IPv6 address without brackets) and port, which are the URL's, or of a
-/// redirect; it belongs to the library from then on, unless it is no such socket, which fails the attempt. -1: there is none; below that: minus an error number of errno.h,
-/// -ECONNREFUSED for example. Called on a thread of the library's, where it may block. A C++ exception or a longjmp
-/// must not leave it.
+/// Makes a connected stream socket to this host (an IPv6 address without brackets) and port, which are the URL's, or of
+/// a redirect; it belongs to the library from then on, unless it is no such socket, which fails the attempt. -1: there
+/// is none; below that: minus an error number of errno.h, -ECONNREFUSED for example. Called on a thread of the
+/// library's, where it may block. A C++ exception or a longjmp must not leave it.
 pub type heartwire_dial_fn = Option<
     unsafe extern "C" fn(
         client: heartwire_client,
@@ -107,21 +107,22 @@ fn stream(answer: c_int) -> io::Result<Socket> {
 /// Sets what is asked for a connected stream at every attempt, instead of connecting TCP: a tunnel, or another kind of
 /// socket. NULL, the default, for TCP.
 ///
-/// It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up fails,
-/// and the next one waits for the call that still runs. It is never called twice at once for one client, and
-/// heartwire_close() does not wait for it. A failure of it is one of HEARTWIRE_PHASE_CONNECT, and retried as one of the
-/// network is. For "wss:" URLs TLS runs over the stream.
+/// It runs on a thread of a small pool, within heartwire_options_set_connect_timeout(): an attempt whose time is up
+/// fails, and the next one waits for the call that still runs. It is never called twice at once for one client, and
+/// heartwire_close() does not wait for it. Of these and of heartwire_before_connect_fn together eight run at once in a
+/// process. A failure of it is one of HEARTWIRE_PHASE_CONNECT, and retried as one of the network is. For "wss:" URLs
+/// TLS runs over the stream.
 ///
-/// Clients that are created with these options share `user_data` and may call from several threads at once. For a stream
-/// that there is only once see heartwire_connect_over().
+/// Clients that are created with these options share `user_data` and may call from several threads at once. For a
+/// stream that there is only once see heartwire_connect_over().
 ///
 /// Ownership: `user_data` is kept until these options and all clients created with them are gone; then
-/// `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs. When
-/// this fails nothing was kept.
+/// `free_user_data`, which may be NULL, gets it. Outside of callbacks heartwire_destroy() waits for a call that runs.
+/// When this fails nothing was kept.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED on Windows. Where a proxy, a Unix socket or
-/// settings of TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UNSUPPORTED on Windows. Where a proxy, a Unix socket
+/// or settings of TCP contradict it heartwire_create() answers HEARTWIRE_ERR_CONFIG.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_dial(
     options: *mut heartwire_options,

@@ -25,14 +25,14 @@ fn change(options: &mut heartwire_options, change: impl FnOnce(Tcp) -> Tcp) -> R
 }
 
 /// Sets TCP's own probes (SO_KEEPALIVE): the first one after `idle_ms` without a sign of the peer, then one each
-/// `interval_ms`; after `count` of them without an answer the connection is dead. Default: off, since the heartbeat finds
-/// more.
+/// `interval_ms`; after `count` of them without an answer the connection is dead. Default: off, since the heartbeat
+/// finds more.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for times that are not whole seconds from 1000 to
-/// 32767000 ms, or a count that is not from 1 to 127.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_CONFIG for times that are not whole seconds from 1000
+/// to 32767000 ms, or a count that is not from 1 to 127.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_tcp_keepalive(
     options: *mut heartwire_options,
@@ -68,11 +68,11 @@ pub unsafe extern "C" fn heartwire_options_set_tcp_buffers(
     })
 }
 
-/// Goes through this network interface alone, "eth0" for example (SO_BINDTODEVICE); Linux and Android. NULL, the default:
-/// as the routes say.
+/// Goes through this network interface alone, "eth0" for example (SO_BINDTODEVICE); Linux and Android. NULL, the
+/// default: as the routes say.
 ///
-/// Whether there is such an interface, and whether the program may choose it (before Linux 5.7 it takes CAP_NET_RAW), shows
-/// at each attempt: one that cannot use it fails in HEARTWIRE_PHASE_CONNECT.
+/// Whether there is such an interface, and whether the program may choose it (before Linux 5.7 it takes CAP_NET_RAW),
+/// shows at each attempt: one that cannot use it fails in HEARTWIRE_PHASE_CONNECT.
 ///
 /// Ownership: `name` is copied.
 /// Threads:   any thread; one at a time for one object.
@@ -97,8 +97,8 @@ pub unsafe extern "C" fn heartwire_options_set_interface(
     })
 }
 
-/// Sets which addresses are connected to: HEARTWIRE_IP_ANY (the default), HEARTWIRE_IP_V4 or HEARTWIRE_IP_V6, whatever else
-/// a name has. With a proxy it concerns the proxy's address, and the server's where it is looked up here.
+/// Sets which addresses are connected to: HEARTWIRE_IP_ANY (the default), HEARTWIRE_IP_V4 or HEARTWIRE_IP_V6, whatever
+/// else a name has. With a proxy it concerns the proxy's address, and the server's where it is looked up here.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

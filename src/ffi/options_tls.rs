@@ -37,7 +37,8 @@ fn change(_: &mut heartwire_options, _: impl FnOnce(Tls) -> Tls) -> Result<()> {
 /// Ownership: `path` is copied.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without
+/// TLS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_add_tls_ca_file(
     options: *mut heartwire_options,
@@ -94,8 +95,8 @@ pub unsafe extern "C" fn heartwire_options_set_tls_system_roots(
 /// Ownership: archive and password are copied.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
-/// What is wrong in the archive is told by heartwire_create().
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_UNSUPPORTED in a build without
+/// TLS. What is wrong in the archive is told by heartwire_create().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_tls_client_pkcs12(
     options: *mut heartwire_options,
@@ -147,7 +148,8 @@ pub unsafe extern "C" fn heartwire_options_set_tls_client_pem(
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_UNSUPPORTED in a build without TLS.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT for an unknown number, or HEARTWIRE_ERR_UNSUPPORTED in a build without
+/// TLS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_set_tls_min_version(
     options: *mut heartwire_options,
@@ -187,23 +189,23 @@ pub unsafe extern "C" fn heartwire_options_set_tls_sni(
     })
 }
 
-/// Adds a pin: only a server with this public key is spoken with, or one that another pin fits; may be called repeatedly.
-/// Default: none, any key.
+/// Adds a pin: only a server with this public key is spoken with, or one that another pin fits; may be called
+/// repeatedly. Default: none, any key.
 ///
 /// `sha256` is the SHA-256 of the SubjectPublicKeyInfo in the certificate that is the server's own; it stays the same
-/// when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with colons between the bytes or
-/// without, or as curl does: "sha256//" and base64 ("sha256/", too).
+/// when the certificate is renewed with the same key. Written as 64 hexadecimal digits, with colons between the bytes
+/// or without, or as curl does: "sha256//" and base64 ("sha256/", too).
 ///
 /// A server that none fits is refused after the handshake and before a byte of the upgrade is sent, with
-/// HEARTWIRE_TLS_FAULT_PIN, and the hashes that it should have been in the error's text. It is tried again as after every
-/// other refused certificate. A client certificate was shown to it by then.
+/// HEARTWIRE_TLS_FAULT_PIN, and the hashes that it should have been in the error's text. It is tried again as after
+/// every other refused certificate. A client certificate was shown to it by then.
 ///
 /// Pins come on top of the usual verification. With heartwire_options_set_tls_danger_accept_invalid_certificates() they
 /// are all that is left of it, and enough: so a server with a certificate of its own making is safe to speak with.
 ///
 /// They hold for each of the client's URLs, through proxies, and where the program or a redirect leads, to whichever
-/// host. With a ws: URL beside them heartwire_create() answers HEARTWIRE_ERR_CONFIG. An https: proxy is no server in this
-/// sense: heartwire_options_set_proxy_tls() has its settings, which may have pins.
+/// host. With a ws: URL beside them heartwire_create() answers HEARTWIRE_ERR_CONFIG. An https: proxy is no server in
+/// this sense: heartwire_options_set_proxy_tls() has its settings, which may have pins.
 ///
 /// Ownership: `sha256` is copied.
 /// Threads:   any thread; one at a time for one object.
@@ -223,11 +225,12 @@ pub unsafe extern "C" fn heartwire_options_add_tls_pin_public_key(
     })
 }
 
-/// Adds a pin: only a server with this certificate is spoken with, or one that another pin fits; may be called repeatedly.
-/// Default: none, any certificate.
+/// Adds a pin: only a server with this certificate is spoken with, or one that another pin fits; may be called
+/// repeatedly. Default: none, any certificate.
 ///
-/// `sha256` is the SHA-256 of the server's own certificate, whole in DER: what `openssl x509 -noout -fingerprint -sha256`
-/// tells. A renewed certificate has another one. For all the rest see heartwire_options_add_tls_pin_public_key().
+/// `sha256` is the SHA-256 of the server's own certificate, whole in DER: what
+/// `openssl x509 -noout -fingerprint -sha256` tells. A renewed certificate has another one. For all the rest see
+/// heartwire_options_add_tls_pin_public_key().
 ///
 /// Ownership: `sha256` is copied.
 /// Threads:   any thread; one at a time for one object.
@@ -250,8 +253,8 @@ pub unsafe extern "C" fn heartwire_options_add_tls_pin_certificate(
 /// Accepts every certificate, of whomever and for whatever. Default: no.
 ///
 /// Anyone between client and server can then read and change everything, unless the server is pinned by
-/// heartwire_options_add_tls_pin_public_key(). Without a pin for a test bench only; for a server with a certificate of its
-/// own making use that, or heartwire_options_add_tls_ca_pem().
+/// heartwire_options_add_tls_pin_public_key(). Without a pin for a test bench only; for a server with a certificate of
+/// its own making use that, or heartwire_options_add_tls_ca_pem().
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -9,8 +9,8 @@ use crate::ffi::guard::{borrow_mut, guard, text};
 use crate::ffi::options::{heartwire_options, millis};
 use crate::ffi::status::heartwire_status;
 
-/// Adds a further URL of the same service, beside the one of heartwire_create(); may be called repeatedly, for up to 64 in
-/// all.
+/// Adds a further URL of the same service, beside the one of heartwire_create(); may be called repeatedly, for up to 64
+/// in all.
 ///
 /// They are of equal rank and take turns: one that works is kept, and after a failed attempt, or a session that was
 /// not stable, the next one is tried. Delays and limits count over all of them, but a failure that is not worth another
@@ -20,8 +20,8 @@ use crate::ffi::status::heartwire_status;
 /// Ownership: `url` is copied.
 /// Threads:   any thread; one at a time for one object.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be, or is
-/// there already.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if the URL cannot be, or
+/// is there already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_options_add_url(
     options: *mut heartwire_options,
@@ -83,13 +83,13 @@ pub unsafe extern "C" fn heartwire_options_set_redirects(
     })
 }
 
-/// Sets whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect, are kept
-/// and sent back with the next one. Default: no.
+/// Sets whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect,
+/// are kept and sent back with the next one. Default: no.
 ///
 /// As browsers do (RFC 6265): to the host that set them, or below its Domain, within their Path, with Secure over wss:
-/// only, and until they expire. They live as long as the client, in memory alone; 180 of up to 4 KiB are kept. Their values
-/// are never logged. A Cookie header that the program sets goes out, too, in one header with those that are kept: its
-/// pairs come first, and count where a kept one has the same name.
+/// only, and until they expire. They live as long as the client, in memory alone; 180 of up to 4 KiB are kept. Their
+/// values are never logged. A Cookie header that the program sets goes out, too, in one header with those that are
+/// kept: its pairs come first, and count where a kept one has the same name.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

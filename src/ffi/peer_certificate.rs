@@ -32,14 +32,14 @@ pub unsafe extern "C" fn heartwire_event_peer_certificate(
 
 /// Copies the certificate that the server has shown as its own, in DER, of the last session that opened.
 ///
-/// `*len` is the size of `buf` before, and the certificate's length after; with `buf` NULL only its length is told. No NUL
-/// is put behind it.
+/// `*len` is the size of `buf` before, and the certificate's length after; with `buf` NULL only its length is told. No
+/// NUL is put behind it.
 ///
 /// Ownership: `buf` is the caller's.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_NOT_FOUND if no session has opened yet
-/// or the last one was without TLS, or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_NOT_FOUND if no session has opened
+/// yet or the last one was without TLS, or HEARTWIRE_ERR_BUFFER if the buffer is too small; then nothing was written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_peer_certificate(
     client: heartwire_client,

@@ -88,8 +88,8 @@ pub unsafe extern "C" fn heartwire_send_binary(
 /// Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind was
-/// not set.
+/// Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind
+/// was not set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_send(
     client: heartwire_client,
@@ -144,8 +144,8 @@ pub unsafe extern "C" fn heartwire_ping(
 /// Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
-/// HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them unwritten, or
-/// HEARTWIRE_ERR_WOULD_DEADLOCK.
+/// HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them
+/// unwritten, or HEARTWIRE_ERR_WOULD_DEADLOCK.
 #[unsafe(no_mangle)]
 pub extern "C" fn heartwire_flush(
     client: heartwire_client,

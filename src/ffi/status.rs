@@ -12,8 +12,8 @@ pub type heartwire_status = i32;
 pub const HEARTWIRE_OK: i32 = 0;
 /// A pointer is NULL, a number is unknown, or a value is out of its range; heartwire_last_error() tells which.
 pub const HEARTWIRE_ERR_ARGUMENT: i32 = 1;
-/// The handle is zero, foreign, made up, or of a destroyed client or a message that is done; or the client, or the loop, is of the process that
-/// forked this one.
+/// The handle is zero, foreign, made up, or of a destroyed client or a message that is done; or the client, or the
+/// loop, is of the process that forked this one.
 pub const HEARTWIRE_ERR_HANDLE: i32 = 2;
 /// Text is not UTF-8. Nothing was sent or set.
 pub const HEARTWIRE_ERR_UTF8: i32 = 3;
@@ -45,9 +45,11 @@ pub const HEARTWIRE_ERR_SYSTEM: i32 = 15;
 pub const HEARTWIRE_ERR_UNSUPPORTED: i32 = 16;
 /// A bug in heartwire was caught at the border; please report it with heartwire_last_error().
 pub const HEARTWIRE_ERR_PANIC: i32 = 17;
-/// The event loop is in use: another thread turns it, or its clients are not destroyed. Or: another thread is at the message.
+/// The event loop is in use: another thread turns it, or its clients are not destroyed. Or: another thread is at the
+/// message.
 pub const HEARTWIRE_ERR_BUSY: i32 = 18;
-/// A message that is sent in pieces has ended early: the session ended in the middle, or it was too old. Begin a new one.
+/// A message that is sent in pieces has ended early: the session ended in the middle, or it was too old. Begin a new
+/// one.
 pub const HEARTWIRE_ERR_DROPPED: i32 = 19;
 
 /// The version of the library that the program runs with; HEARTWIRE_VERSION is the one it was compiled with.

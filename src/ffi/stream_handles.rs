@@ -1,8 +1,8 @@
 //! From a number to a message in pieces, checked by generation.
 //!
-//! A number is a place's index and its generation, as with clients; the first generation is drawn at random. What is done
-//! with such a message copies bytes and takes a lock in any case, so that one more, of the table, costs nothing that
-//! counts. The child of a fork has a table of its own, where its parent's numbers are foreign.
+//! A number is a place's index and its generation, as with clients; the first generation is drawn at random. What is
+//! done with such a message copies bytes and takes a lock in any case, so that one more, of the table, costs nothing
+//! that counts. The child of a fork has a table of its own, where its parent's numbers are foreign.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 

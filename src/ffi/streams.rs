@@ -17,16 +17,17 @@ use crate::ffi::stream_handles::{heartwire_stream, keep, take, with};
 /// Begins a message that is handed over in pieces, so that it never lies in memory as a whole; does not wait for the
 /// network, unless the outbox is full and set to block. It may be begun while the link is down.
 ///
-/// To the server it is one message, in fragments (RFC 6455 section 5.4) of at most 64 KiB, not compressed. It has one number
-/// and one outcome. What is sent after it was begun, by whatever thread, waits in the outbox until it is finished; pings,
-/// pongs and Close go between its fragments. Up to 256 KiB of it wait, beside the limits of the outbox.
+/// To the server it is one message, in fragments (RFC 6455 section 5.4) of at most 64 KiB, not compressed. It has one
+/// number and one outcome. What is sent after it was begun, by whatever thread, waits in the outbox until it is
+/// finished; pings, pongs and Close go between its fragments. Up to 256 KiB of it wait, beside the limits of the
+/// outbox.
 ///
-/// If the session ends in the middle, the message is dropped (HEARTWIRE_DROPPED_INTERRUPTED), since what was written cannot
-/// be sent again; heartwire_close() drops all that are not finished. The handle is to be given back in any case, by
-/// heartwire_stream_finish() or heartwire_stream_abort().
+/// If the session ends in the middle, the message is dropped (HEARTWIRE_DROPPED_INTERRUPTED), since what was written
+/// cannot be sent again; heartwire_close() drops all that are not finished. The handle is to be given back in any case,
+/// by heartwire_stream_finish() or heartwire_stream_abort().
 ///
-/// Ownership: the message lives until then; it does not keep the client alive. `id`, which may be NULL, gets the message's
-/// number.
+/// Ownership: the message lives until then; it does not keep the client alive. `id`, which may be NULL, gets the
+/// message's number.
 /// Threads:   any thread, in any callback.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_FULL, HEARTWIRE_ERR_CLOSED, or
@@ -56,16 +57,17 @@ pub unsafe extern "C" fn heartwire_stream_begin(
 /// Appends a piece to the message, and waits for room up to `timeout_ms`; 0 does not wait. A text may be cut anywhere,
 /// also in the middle of a character.
 ///
-/// Like write() it may take less than all: `taken` tells how many bytes, at least one unless `len` is 0. Less than `len`
-/// means that the time was up, or that this thread may not wait, in a turn of an event loop: append the rest later.
+/// Like write() it may take less than all: `taken` tells how many bytes, at least one unless `len` is 0. Less than
+/// `len` means that the time was up, or that this thread may not wait, in a turn of an event loop: append the rest
+/// later.
 ///
 /// Ownership: the bytes are copied. `taken` is the caller's.
 /// Threads:   any thread, in any callback; one at a time for one message.
 ///
 /// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8 if a text cannot go on so,
-/// HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_FULL if `timeout_ms` is 0 and there is no room,
-/// HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_WOULD_DEADLOCK, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED if the message has ended
-/// early. On failure nothing was taken, or there is no use for what was.
+/// HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_FULL if `timeout_ms` is 0 and there is no
+/// room, HEARTWIRE_ERR_TIMEOUT, HEARTWIRE_ERR_WOULD_DEADLOCK, HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED if the
+/// message has ended early. On failure nothing was taken, or there is no use for what was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_stream_append(
     stream: heartwire_stream,
@@ -99,9 +101,9 @@ pub unsafe extern "C" fn heartwire_stream_append(
 /// Ownership: the handle is stale from now on, whatever is returned but HEARTWIRE_ERR_BUSY.
 /// Threads:   any thread, in any callback; one at a time for one message.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_BUSY if another thread is at the message, HEARTWIRE_ERR_UTF8 if a
-/// text ends in the middle of a character, which is as heartwire_stream_abort(); HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED
-/// if it had ended early.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_BUSY if another thread is at the message,
+/// HEARTWIRE_ERR_UTF8 if a text ends in the middle of a character, which is as heartwire_stream_abort();
+/// HEARTWIRE_ERR_CLOSED, or HEARTWIRE_ERR_DROPPED if it had ended early.
 #[unsafe(no_mangle)]
 pub extern "C" fn heartwire_stream_finish(stream: heartwire_stream) -> heartwire_status {
     guard(|| {
@@ -112,8 +114,8 @@ pub extern "C" fn heartwire_stream_finish(stream: heartwire_stream) -> heartwire
 
 /// Gives the message up; does not wait. Its outcome is HEARTWIRE_DROPPED_ABANDONED.
 ///
-/// If nothing of it has gone out, it is as if it had never been. Else WebSocket has no way to take it back: the session is
-/// closed with 1001 (HEARTWIRE_CAUSE_ABANDONED), and the client connects again.
+/// If nothing of it has gone out, it is as if it had never been. Else WebSocket has no way to take it back: the session
+/// is closed with 1001 (HEARTWIRE_CAUSE_ABANDONED), and the client connects again.
 ///
 /// Ownership: the handle is stale from now on, whatever is returned but HEARTWIRE_ERR_BUSY.
 /// Threads:   any thread, in any callback; one at a time for one message.
@@ -127,8 +129,8 @@ pub extern "C" fn heartwire_stream_abort(stream: heartwire_stream) -> heartwire_
     })
 }
 
-/// Sets that what is longer than this many bytes goes out in several frames of at most this size (RFC 6455 section 5.4), so
-/// that pings, pongs and Close wait for one frame at most. Default: 0, one frame for each message.
+/// Sets that what is longer than this many bytes goes out in several frames of at most this size (RFC 6455 section
+/// 5.4), so that pings, pongs and Close wait for one frame at most. Default: 0, one frame for each message.
 ///
 /// 65536 costs next to nothing. Some servers pass fragments on one by one, or refuse them.
 ///

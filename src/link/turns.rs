@@ -50,8 +50,8 @@ impl Turns {
         self.was_stable = true;
     }
 
-    /// An attempt failed, or a session ended. Answers how it weighs for the client: what speaks against one URL does not
-    /// hold up another.
+    /// An attempt failed, or a session ended. Answers how it weighs for the client: what speaks against one URL does
+    /// not hold up another.
     pub(crate) fn failed(&mut self, weight: Weight, now: Instant) -> Weight {
         let fatal = matches!(weight, Weight::Fatal);
         if self.places.len() == 1 || (std::mem::take(&mut self.was_stable) && !fatal) {

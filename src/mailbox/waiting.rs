@@ -1,7 +1,7 @@
 //! Threads of the program that wait for something in the mailbox: who waits for what, and telling them.
 //!
-//! They are told only of what they may wait for, and when the lock is free: a thread that wakes for nothing, or to find the
-//! lock taken, costs more than a short message.
+//! They are told only of what they may wait for, and when the lock is free: a thread that wakes for nothing, or to find
+//! the lock taken, costs more than a short message.
 
 use std::sync::PoisonError;
 use std::time::Instant;

@@ -1,17 +1,18 @@
 //! The rooms where threads meet, run by loom in every order that counts: what is promised holds in each of them.
 //!
 //! `RUSTFLAGS="--cfg heartwire_model" cargo test --release --lib model::` runs them; `.ci/run model` does. The code is
-//! the library's own, engine, members and sessions included; only locks, atomics, threads and the poll's sleep are loom's
-//! (`src/sync`). Sockets are pairs of the system's, opened before the threads part, and time does not pass: whoever
-//! waits for a wake-up that nobody sends waits for ever, and loom says so. loom and not shuttle, since there is
+//! the library's own, engine, members and sessions included; only locks, atomics, threads and the poll's sleep are
+//! loom's (`src/sync`). Sockets are pairs of the system's, opened before the threads part, and time does not pass:
+//! whoever waits for a wake-up that nobody sends waits for ever, and loom says so. loom and not shuttle, since there is
 //! so little left to order that all of it can be tried, up to so many preemptions as each test says.
 
 //
-// What has been broken by hand to see the models fail: the looks at the outbox, at `wanted` and at `destroyed` when the wire
-// is parked; `listed` left set; the wake-up after queueing, for waiters that turn, and for a last client's parting; `asleep` set
-// after the look for work, or never cleared; both second looks in `wait`, and each of its notifications; `part` and the end of
-// a turn not letting go; `leave` without its lock or its notification, `wait_until_left` not waiting; the queue's
-// notifications. The fences around `served` may go unseen: a lock comes between all the same on the ways that are modelled.
+// What has been broken by hand to see the models fail: the looks at the outbox, at `wanted` and at `destroyed` when the
+// wire is parked; `listed` left set; the wake-up after queueing, for waiters that turn, and for a last client's
+// parting; `asleep` set after the look for work, or never cleared; both second looks in `wait`, and each of its
+// notifications; `part` and the end of a turn not letting go; `leave` without its lock or its notification,
+// `wait_until_left` not waiting; the queue's notifications. The fences around `served` may go unseen: a lock comes
+// between all the same on the ways that are modelled.
 
 mod destroying;
 mod mailbox;

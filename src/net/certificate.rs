@@ -74,7 +74,8 @@ mod tests {
         use rustls::pki_types::{CertificateDer, pem::PemObject};
         let pem = include_bytes!("../../tests/support/fixtures/client.pem");
         let der = CertificateDer::from_pem_slice(pem).unwrap();
-        // By the commands in the documentation of `Tls::pin_public_key` and `Tls::pin_certificate`, and as curl takes it.
+        // By the commands in the documentation of `Tls::pin_public_key` and `Tls::pin_certificate`, and as curl takes
+        // it.
         for (of, told) in [
             (Pinned::PublicKey, "509f39307889c69e7c3f5a2e0d42693bf3c87416b0a86e23928b593dff1705b3"),
             (Pinned::PublicKey, "sha256//UJ85MHiJxp58P1ouDUJpO/PIdBawqG4jkotZPf8XBbM="),

@@ -48,7 +48,8 @@ pub(crate) fn certificates(pem: &[u8]) -> Vec<u8> {
 
 /// Whether the first certificate is for a key of another algorithm: OpenSSL does not object, and shows no certificate.
 ///
-/// Both name the algorithm of the public key once (RFC 5280 section 4.1.2.7, RFC 5208), and signatures have other names.
+/// Both name the algorithm of the public key once (RFC 5280 section 4.1.2.7, RFC 5208), and signatures have other
+/// names.
 pub(crate) fn differ(certificates: &[u8], key: &[u8]) -> bool {
     let algorithm = |pem| {
         let der = blocks(pem).next()?.der().ok()?;

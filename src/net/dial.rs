@@ -1,8 +1,9 @@
-//! From a target to a ready stream: look the name up, race its addresses, open a way through a proxy, shake hands with TLS.
-//! Where there is a Unix socket, or a stream that the program brings or makes, that takes the place of all but TLS.
+//! From a target to a ready stream: look the name up, race its addresses, open a way through a proxy, shake hands with
+//! TLS. Where there is a Unix socket, or a stream that the program brings or makes, that takes the place of all but
+//! TLS.
 //!
-//! Where there is a proxy it is the proxy that is looked up and raced, in the phase `Proxy`; the server's name is, too, before
-//! that, if the proxy is to be given an address.
+//! Where there is a proxy it is the proxy that is looked up and raced, in the phase `Proxy`; the server's name is, too,
+//! before that, if the proxy is to be given an address.
 //!
 //! Reads no clock, waits for nothing, and does not know how long the whole may take.
 

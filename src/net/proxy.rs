@@ -2,8 +2,8 @@
 //! Knows no socket, no TLS and no deadline; its two languages are in `connect` and `socks`.
 //!
 //! Whoever is behind the tunnel speaks only when spoken to: a TLS server waits for our ClientHello, any other for our
-//! upgrade. Bytes behind the proxy's answer are therefore the proxy's own, or of somebody who wants them to be taken for
-//! the server's: they are a fault, and never passed on. Those that come later meet TLS, or the upgrade, which
+//! upgrade. Bytes behind the proxy's answer are therefore the proxy's own, or of somebody who wants them to be taken
+//! for the server's: they are a fault, and never passed on. Those that come later meet TLS, or the upgrade, which
 //! refuse what does not answer them.
 
 mod connect;

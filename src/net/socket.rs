@@ -1,5 +1,5 @@
-//! The socket below a stream: TCP's, a Unix one, or a stream that the program brought, as one `Read + Write` to wait for.
-//! Does not know how it came to be connected, but for Unix sockets, which are connected at once or not at all.
+//! The socket below a stream: TCP's, a Unix one, or a stream that the program brought, as one `Read + Write` to wait
+//! for. Does not know how it came to be connected, but for Unix sockets, which are connected at once or not at all.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -43,7 +43,8 @@ pub(crate) struct Brought(Kept<Box<dyn Descriptor>>);
 
 #[cfg(unix)]
 impl Socket {
-    /// Connects to the Unix socket at this path. Never waits: one whose queue is full refuses, as one without a listener.
+    /// Connects to the Unix socket at this path. Never waits: one whose queue is full refuses, as one without a
+    /// listener.
     pub(crate) fn at(path: &Path) -> io::Result<Socket> {
         use socket2::{Domain, SockAddr, Type};
 
@@ -88,8 +89,8 @@ impl Socket {
 }
 
 impl Socket {
-    /// Whether a read that comes back with less than there was room for has found it empty. What the program brought may
-    /// keep bytes of its own back, and a Unix socket stops where descriptors came along.
+    /// Whether a read that comes back with less than there was room for has found it empty. What the program brought
+    /// may keep bytes of its own back, and a Unix socket stops where descriptors came along.
     pub(crate) fn tells_by_short_reads(&self) -> bool {
         matches!(self, Socket::Tcp(_))
     }

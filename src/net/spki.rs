@@ -1,8 +1,8 @@
 //! Where a certificate (X.509 in DER) has its public key: the bytes that a pin is the hash of.
 //!
 //! A walk over the first fields of RFC 5280 section 4.1, and nothing else: the system's TLS has read and judged the
-//! certificate before, and tells neither the key nor where it is. Whatever is not in the one form that DER allows (X.690
-//! section 10) has no key here, so that no other reader can find another one at this place; no pin fits it then.
+//! certificate before, and tells neither the key nor where it is. Whatever is not in the one form that DER allows
+//! (X.690 section 10) has no key here, so that no other reader can find another one at this place; no pin fits it then.
 
 const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;

@@ -1,6 +1,5 @@
-//! Bytes to and from the server: a socket, or TLS over it, or TLS over TLS with a proxy, as one `Read + Write` that never
-//! blocks.
-//! Does not know WebSocket, nor when to read or write.
+//! Bytes to and from the server: a socket, or TLS over it, or TLS over TLS with a proxy, as one `Read + Write` that
+//! never blocks. Does not know WebSocket, nor when to read or write.
 
 use std::io::{self, Read, Write};
 
@@ -17,8 +16,8 @@ use {
     std::sync::Arc,
 };
 
-/// A connected stream. Errors that `read` and `write` return are the true ones: an operating system's
-/// with its number, although TLS wraps it, or a [`TlsFault`](crate::TlsFault) inside; [`Stream::fault`] tells them apart.
+/// A connected stream. Errors that `read` and `write` return are the true ones: an operating system's with its number,
+/// although TLS wraps it, or a [`TlsFault`](crate::TlsFault) inside; [`Stream::fault`] tells them apart.
 ///
 /// Bytes whose write would block must be offered again, from the same place and no fewer: TLS has
 /// sealed them already.
@@ -67,8 +66,8 @@ impl Stream {
         }
     }
 
-    /// The certificate, in DER, that was shown by whom TLS is spoken with last on the way: the server, or where that speaks
-    /// none an `https:` proxy.
+    /// The certificate, in DER, that was shown by whom TLS is spoken with last on the way: the server, or where that
+    /// speaks none an `https:` proxy.
     pub(crate) fn peer_certificate(&self) -> Option<Vec<u8>> {
         match &self.bytes {
             Bytes::Plain(_) => None,

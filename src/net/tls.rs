@@ -32,8 +32,8 @@ const SPARE: usize = 4;
 /// the same certificate. So there is no setting for it.
 const PROTOCOL: &str = "http/1.1";
 
-/// Checked settings, ready to begin handshakes. Clients with the same settings, but for their pins, share what is made of
-/// them.
+/// Checked settings, ready to begin handshakes. Clients with the same settings, but for their pins, share what is made
+/// of them.
 #[derive(Clone)]
 pub(crate) struct Connector {
     made: Arc<Made>,

@@ -129,8 +129,8 @@ const TABLE: &[(Backend, TlsFaultKind, &[&str])] = {
     ]
 };
 
-/// The server's answer to [ALPN](super::tls): in OpenSSL's words, by the alert's number (120) where it has none yet, and by
-/// SChannel's.
+/// The server's answer to [ALPN](super::tls): in OpenSSL's words, by the alert's number (120) where it has none yet,
+/// and by SChannel's.
 const NO_COMMON_PROTOCOL: [&str; 3] = ["no application protocol", "reason(1120)", "code: -2146892953"];
 
 /// What happened below TLS, kept where it outlives a handshake that failed: its stream is gone by then.

@@ -1,8 +1,8 @@
 //! The WebSocket protocol over any `Read + Write` that does not block, from the upgrade to the Close frame.
 //!
 //! Holds no socket, no clock and no policy. [`upgrade`] makes a stream a session; then [`reader`] turns bytes into
-//! messages and [`wire`] turns messages into bytes. The two halves share nothing, so each may be on a thread of its own;
-//! of compression, [`deflate`], each has its own direction.
+//! messages and [`wire`] turns messages into bytes. The two halves share nothing, so each may be on a thread of its
+//! own; of compression, [`deflate`], each has its own direction.
 
 pub(crate) mod answer;
 #[cfg(feature = "deflate")]

@@ -130,7 +130,8 @@ impl Upgrade {
         }
     }
 
-    /// Time is up: the refusal whose body is still coming, with what there is of that. It explains more than a time-out.
+    /// Time is up: the refusal whose body is still coming, with what there is of that. It explains more than a
+    /// time-out.
     pub(crate) fn give_up(&mut self) -> Option<Cause> {
         let refused = self.refused.take()?;
         Some(self.refusal(refused))

@@ -1,12 +1,13 @@
 //! The writing half of a session: the stream, what is on its way into it, and what became of that.
 //!
 //! Whoever holds the wire writes; it never blocks. Messages are framed in the order in which they were given, each in
-//! one frame, or in fragments where a size is set or it comes in pieces. A message stays here with its payload until the stream has accepted its last byte, since what was not
-//! written whole goes out again on the next session. Knows no socket, no clock and no limits but its own 64 KiB.
+//! one frame, or in fragments where a size is set or it comes in pieces. A message stays here with its payload until
+//! the stream has accepted its last byte, since what was not written whole goes out again on the next session. Knows no
+//! socket, no clock and no limits but its own 64 KiB.
 //!
 //! Where compression was agreed on, a message is compressed when its frame is begun: from there on nothing but control
-//! frames can get before it, so the compressor sees messages in the order in which the server inflates them. Messages in
-//! pieces are not compressed.
+//! frames can get before it, so the compressor sees messages in the order in which the server inflates them. Messages
+//! in pieces are not compressed.
 
 mod control;
 mod fragments;
@@ -219,8 +220,8 @@ impl<S: Read + Write> Wire<S> {
         self.begin_close(code, reason, self.sending.len() - self.framed);
     }
 
-    /// Like [`close`](Self::close), but goes before all that is not begun, and before the fragments that are not begun of
-    /// what is: it is given back at the end.
+    /// Like [`close`](Self::close), but goes before all that is not begun, and before the fragments that are not begun
+    /// of what is: it is given back at the end.
     ///
     /// This is how to answer the server's Close, behind which it reads no more.
     pub(crate) fn close_now(&mut self, code: Option<u16>, reason: &str) {

@@ -70,8 +70,8 @@ impl Waker {
         let mut state = self.0.state.lock().unwrap();
         state.woken = true;
         state.wakes += 1;
-        // One sleep gets one wake, and one for the sleep before may be late. Between two polls there may be two sleeps: when
-        // the engine is given back, and just before the poll.
+        // One sleep gets one wake, and one for the sleep before may be late. Between two polls there may be two sleeps:
+        // when the engine is given back, and just before the poll.
         assert!(state.wakes <= if state.polling { 2 } else { 3 }, "more wake-ups than sleeps");
         self.0.came.notify_one();
         Ok(())

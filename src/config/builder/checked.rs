@@ -1,4 +1,5 @@
-//! From the settings to what a client runs on: looked at all together, and refused by the name of the first that cannot be.
+//! From the settings to what a client runs on: looked at all together, and refused by the name of the first that cannot
+//! be.
 
 use std::sync::Arc;
 

@@ -156,24 +156,24 @@ impl Builder {
 
     /// How many redirects (301, 302, 303, 307, 308) an attempt follows, up to 20; 0 follows none. Default: 5.
     ///
-    /// `http:` and `https:` stand for `ws:` and `wss:`. None is followed from `wss:` to `ws:`, nor in a circle. Where the
-    /// origin changes (scheme, host or port, RFC 6454), `Authorization`, `Cookie` and the URL's user name and password
-    /// are left out; all other headers, the subprotocols and the greetings go along. The next attempt begins with the
-    /// configured URL again.
+    /// `http:` and `https:` stand for `ws:` and `wss:`. None is followed from `wss:` to `ws:`, nor in a circle. Where
+    /// the origin changes (scheme, host or port, RFC 6454), `Authorization`, `Cookie` and the URL's user name and
+    /// password are left out; all other headers, the subprotocols and the greetings go along. The next attempt begins
+    /// with the configured URL again.
     pub fn redirects(mut self, most: u32) -> Builder {
         self.redirects = most;
         self
     }
 
-    /// Whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect, are kept and
-    /// sent back with the next one. Default: no.
+    /// Whether the cookies that servers set with their answer to the upgrade, be it a 101, a refusal or a redirect, are
+    /// kept and sent back with the next one. Default: no.
     ///
-    /// As browsers do (RFC 6265): to the host that set them, or below its `Domain`, within their `Path`, with `Secure` over
-    /// `wss:` only, and until they expire. They live as long as the client, in memory alone, and go through reconnects,
-    /// redirects and all its URLs; 180 of up to 4 KiB are kept. Their values are never logged.
+    /// As browsers do (RFC 6265): to the host that set them, or below its `Domain`, within their `Path`, with `Secure`
+    /// over `wss:` only, and until they expire. They live as long as the client, in memory alone, and go through
+    /// reconnects, redirects and all its URLs; 180 of up to 4 KiB are kept. Their values are never logged.
     ///
-    /// A `Cookie` header that the program sets, here or in [`before_connect`](Builder::before_connect), goes out, too, in one
-    /// header with those that are kept: its pairs come first, and count where a kept one has the same name.
+    /// A `Cookie` header that the program sets, here or in [`before_connect`](Builder::before_connect), goes out, too,
+    /// in one header with those that are kept: its pairs come first, and count where a kept one has the same name.
     pub fn cookies(mut self, keep: bool) -> Builder {
         self.cookies = keep;
         self
@@ -185,8 +185,8 @@ impl Builder {
     ///
     /// It runs on a thread of a small pool, so it may take its time, to fetch a token for example, within the
     /// [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one waits for
-    /// the call that still runs. It is never called twice at once for one client, and a close does not wait for it.
-    /// Eight run at once in a process.
+    /// the call that still runs. It is never called twice at once for one client. A close does not wait for it; the
+    /// drop of the last handle does, outside of handlers. Eight run at once in a process.
     ///
     /// With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code
     /// 1008, are not fatal at once: it gets one chance to do something about them. They are when they come again, a
@@ -288,8 +288,8 @@ impl Builder {
         self
     }
 
-    /// Connects through a proxy: a URL like `http://user:password@host:3128` or `socks5h://host`, or a [`Proxy`], which can
-    /// also be taken from the environment. Default: none, whatever the environment says.
+    /// Connects through a proxy: a URL like `http://user:password@host:3128` or `socks5h://host`, or a [`Proxy`], which
+    /// can also be taken from the environment. Default: none, whatever the environment says.
     pub fn proxy(mut self, proxy: impl Into<Proxy>) -> Builder {
         self.proxy = Some(proxy.into());
         self
@@ -314,11 +314,11 @@ impl Builder {
     /// `ws+unix:///run/feed.sock:/feed` is a URL that names a socket, too, as in npm's ws: a path from the root, then a
     /// colon and the resource, or neither; `localhost` is its host.
     ///
-    /// An absent socket, or one that refuses, fails the attempt in the phase [`Connect`](crate::Phase::Connect), and the next
-    /// one comes after the usual delay; so does one whose queue is full. A path that is empty, has a NUL or is longer than
-    /// an address takes (107 bytes on Linux) is a [`ConfigError`], as is a socket together with a [`proxy`](Builder::proxy)
-    /// that is not the environment's, or with settings of TCP. Abstract sockets, and systems that are not Unix,
-    /// are not supported.
+    /// An absent socket, or one that refuses, fails the attempt in the phase [`Connect`](crate::Phase::Connect), and
+    /// the next one comes after the usual delay; so does one whose queue is full. A path that is empty, has a NUL or is
+    /// longer than an address takes (107 bytes on Linux) is a [`ConfigError`], as is a socket together with a
+    /// [`proxy`](Builder::proxy) that is not the environment's, or with settings of TCP. Abstract sockets, and systems
+    /// that are not Unix, are not supported.
     pub fn unix_socket(mut self, path: impl AsRef<Path>) -> Builder {
         self.unix = Some(path.as_ref().into());
         self
@@ -327,11 +327,12 @@ impl Builder {
     /// Asks this for a connected stream at every attempt, instead of connecting TCP: a tunnel, a device, another kind
     /// of socket. It gets host and port of the URL (an IPv6 address without brackets), or of a redirect. Unix only.
     ///
-    /// It runs on a thread of a small pool, as [`before_connect`](Builder::before_connect) does, so it may block, within
-    /// the [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one waits for the
-    /// call that still runs. It is never called twice at once for one client, and a close does not wait for it. An
-    /// error fails the attempt in the phase [`Connect`](crate::Phase::Connect) and is retried as a failure of the network is;
-    /// a panic closes the client.
+    /// It runs on a thread of a small pool, as [`before_connect`](Builder::before_connect) does, so it may block,
+    /// within the [`connect_timeout`](Builder::connect_timeout): an attempt whose time is up fails, and the next one
+    /// waits for the call that still runs. It is never called twice at once for one client. A close does not wait for
+    /// it; the drop of the last handle does, outside of handlers. Of the two together eight run at once in a process.
+    /// An error fails the attempt in the phase [`Connect`](crate::Phase::Connect) and is retried as a failure of the
+    /// network is; a panic closes the client.
     ///
     /// For `wss:` URLs TLS runs over the stream. What the stream has to be is said at
     /// [`Client::connect_over`], which is for a stream that there is only once. A [`proxy`](Builder::proxy) that is not
@@ -361,8 +362,8 @@ impl Builder {
         self
     }
 
-    /// The deadline of a whole attempt, from [`before_connect`](Builder::before_connect), or else the name lookup, to the
-    /// upgrade's answer, redirects and a proxy's answer included. Default: 15 s.
+    /// The deadline of a whole attempt, from [`before_connect`](Builder::before_connect), or else the name lookup, to
+    /// the upgrade's answer, redirects and a proxy's answer included. Default: 15 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Builder {
         self.connect_timeout = timeout;
         self
@@ -380,9 +381,9 @@ impl Builder {
         self
     }
 
-    /// The longest message that is received, in bytes, whole or in parts. Default: 16 MiB, which bounds memory; none with
-    /// [`fragments_above`](Builder::fragments_above), which bounds it already. A longer one is answered with close code
-    /// 1009.
+    /// The longest message that is received, in bytes, whole or in parts. Default: 16 MiB, which bounds memory; none
+    /// with [`fragments_above`](Builder::fragments_above), which bounds it already. A longer one is answered with close
+    /// code 1009.
     pub fn max_message_size(mut self, bytes: usize) -> Builder {
         self.max_message = Some(bytes);
         self
@@ -394,21 +395,21 @@ impl Builder {
     ///
     /// A message of any length then costs about as much memory as the larger one of this and 64 KiB, which is also
     /// about the longest part, and as much again where it is compressed; besides, parts wait in the
-    /// [`inbound_queue`](Builder::inbound_queue) where events do. [`Stats`](crate::Stats) counts a message with its last
-    /// part. A heartbeat's reply is looked for in whole messages only: one that is longer than this is refused by
+    /// [`inbound_queue`](Builder::inbound_queue) where events do. [`Stats`](crate::Stats) counts a message with its
+    /// last part. A heartbeat's reply is looked for in whole messages only: one that is longer than this is refused by
     /// [`build`](Builder::build), and so is a [`max_message_size`](Builder::max_message_size) that is not larger.
     pub fn fragments_above(mut self, bytes: usize) -> Builder {
         self.fragments_above = bytes;
         self
     }
 
-    /// Sends what is longer than this many bytes in several frames of at most this size (RFC 6455 section 5.4). Default:
-    /// no limit, one frame for each message. At least 128.
+    /// Sends what is longer than this many bytes in several frames of at most this size (RFC 6455 section 5.4).
+    /// Default: no limit, one frame for each message. At least 128.
     ///
-    /// A ping, the answer to one, and a Close then wait for one frame at most, or for 64 KiB of short ones, and for what
-    /// the system's buffer holds, and not for the rest of a large message. A Close of the server's is answered in the
-    /// middle of it, and the message goes out again, whole, on the next session. 64 KiB costs next to nothing; each frame
-    /// of less costs the server more. Some servers pass fragments on one by one, or refuse them.
+    /// A ping, the answer to one, and a Close then wait for one frame at most, or for 64 KiB of short ones, and for
+    /// what the system's buffer holds, and not for the rest of a large message. A Close of the server's is answered in
+    /// the middle of it, and the message goes out again, whole, on the next session. 64 KiB costs next to nothing; each
+    /// frame of less costs the server more. Some servers pass fragments on one by one, or refuse them.
     ///
     /// Compressed messages are compressed whole and fragmented after that. What is sent in pieces by
     /// [`Client::stream_text`] and [`Client::stream_binary`] goes in frames of at most 64 KiB in any case.
@@ -424,7 +425,8 @@ impl Builder {
     }
 
     /// How many events, and bytes of messages in them, wait for a program that pulls them, for a channel
-    /// ([`Client::events`], which holds 16 more), or for [`Dispatch::Thread`]. Default: 256 and 1 MiB. When either is reached, reading pauses and TCP slows the server.
+    /// ([`Client::events`], which holds 16 more), or for [`Dispatch::Thread`]. Default: 256 and 1 MiB. When either is
+    /// reached, reading pauses and TCP slows the server.
     pub fn inbound_queue(mut self, events: usize, bytes: usize) -> Builder {
         self.inbound_events = events;
         self.inbound_bytes = bytes;

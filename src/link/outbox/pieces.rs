@@ -1,8 +1,8 @@
 //! Messages in pieces: what was appended and not yet handed out, whose turn it is, and why one ended early.
 //!
-//! Each has a place among the messages that wait. When it comes to it, its pieces are handed out as they come, and nothing
-//! else is before the last one (RFC 6455 section 5.4). Their bytes have a bound of their own and do not count against the
-//! outbox's limits: what waits behind a message in pieces must not keep it from going on.
+//! Each has a place among the messages that wait. When it comes to it, its pieces are handed out as they come, and
+//! nothing else is before the last one (RFC 6455 section 5.4). Their bytes have a bound of their own and do not count
+//! against the outbox's limits: what waits behind a message in pieces must not keep it from going on.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -283,8 +283,8 @@ impl Outbox {
         self.tally.written_bytes += bytes as u64;
     }
 
-    /// Hands out pieces of the first message of that kind, as far as they are there and fit; `true` when that was all of
-    /// it. `bytes` counts what was handed out so far.
+    /// Hands out pieces of the first message of that kind, as far as they are there and fit; `true` when that was all
+    /// of it. `bytes` counts what was handed out so far.
     pub(super) fn hand_out_pieces(
         &mut self,
         max: usize,

@@ -66,7 +66,8 @@ fn tunnel(language: Language, login: Option<(&str, &str)>) -> Tunnel {
     Tunnel::new(&proxy(language, login), &server(), 443)
 }
 
-/// What is said to a proxy that answers so, one answer after the other, each in pieces of this size; and what comes of it.
+/// What is said to a proxy that answers so, one answer after the other, each in pieces of this size; and what comes of
+/// it.
 fn talk_in(size: usize, mut tunnel: Tunnel, answers: &[&[u8]]) -> (Vec<Vec<u8>>, Result<bool, Cause>) {
     let mut said = Vec::new();
     let mut stream = Memory::default();

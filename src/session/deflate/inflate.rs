@@ -11,7 +11,8 @@ use crate::session::reader::fragments::{Part, Passed, whole_characters};
 const FIRST: usize = 4 * 1024;
 /// What the state takes at most.
 const STATE: usize = 48 * 1024;
-/// A compressed message may claim a bit more than its limit, since what cannot be compressed grows; not as much as this.
+/// A compressed message may claim a bit more than its limit, since what cannot be compressed grows; not as much as
+/// this.
 const OVERHEAD: u64 = 1024;
 /// A message in fragments comes out in pieces of so much.
 const FRAGMENT: usize = 64 * 1024;

@@ -1,8 +1,8 @@
 //! Messages that are too long to be kept whole: what arrived of one is handed on at once, and then forgotten.
 //!
 //! Whether a message is one of them follows from its length alone, however its bytes were cut: as soon as a frame
-//! claims more than is kept, or more than that has come out of the inflater. What was kept of it until then is its first
-//! fragment. Of a text only whole characters are handed on, so that at most three bytes wait for what comes next.
+//! claims more than is kept, or more than that has come out of the inflater. What was kept of it until then is its
+//! first fragment. Of a text only whole characters are handed on, so that at most three bytes wait for what comes next.
 //!
 //! All of it is marked as cold: the way of short messages is to stay as small as it is without this, and a fragment is
 //! large enough not to mind.
@@ -96,8 +96,8 @@ impl Inbound {
         Ok((size > 0 || last).then_some(found))
     }
 
-    /// The fragment that [`next`](Self::next) has announced; call it once, and before the next one. Here its text is looked
-    /// at, all but the end.
+    /// The fragment that [`next`](Self::next) has announced; call it once, and before the next one. Here its text is
+    /// looked at, all but the end.
     ///
     /// # Errors
     ///

@@ -1,6 +1,8 @@
-//! Messages that go out in several frames (RFC 6455 section 5.4): where a frame ends, and what goes between two of them.
+//! Messages that go out in several frames (RFC 6455 section 5.4): where a frame ends, and what goes between two of
+//! them.
 //!
-//! Nothing but control frames goes between the fragments of a message; which of them is due when is the wire's business.
+//! Nothing but control frames goes between the fragments of a message; which of them is due when is the wire's
+//! business.
 
 use std::io::{Read, Write};
 
@@ -62,7 +64,8 @@ pub(super) fn ends_message(part: Part) -> bool {
 }
 
 impl<S: Read + Write> Wire<S> {
-    /// Writes what is longer than this many bytes in several frames, so that control frames need not wait for all of it.
+    /// Writes what is longer than this many bytes in several frames, so that control frames need not wait for all of
+    /// it.
     pub(crate) fn fragment(&mut self, bytes: usize) {
         // Section 5.5: control frames are never fragmented.
         self.fragment = bytes.max(CONTROL_PAYLOAD_MAX);

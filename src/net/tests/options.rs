@@ -37,6 +37,21 @@ fn keepalive_is_off_unless_it_is_set_and_then_as_it_was_set() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_kernel_gives_a_server_up_that_acknowledges_nothing_for_as_long_as_the_heartbeat_would() {
+    let (_listener, address) = listener();
+    let builder = || crate::Builder::new(&format!("ws://{address}/"));
+    let read_back = |builder: crate::Builder| {
+        let target = builder.config().unwrap().routes.swap_remove(0).target.clone();
+        let (mut turn, wake) = (Loop::new(), Arc::new(|| {}));
+        let mut dial = Dial::start(target, None, wake, Instant::now());
+        SockRef::from(turn.finish(&mut dial).unwrap().socket()).tcp_user_timeout().unwrap()
+    };
+    assert_eq!(read_back(builder()), Some(Duration::from_secs(40)));
+    assert_eq!(read_back(builder().heartbeat(crate::Heartbeat::off())), None);
+}
+
 #[test]
 fn buffers_have_the_size_that_was_set() {
     let (_listener, address) = listener();

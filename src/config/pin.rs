@@ -50,8 +50,8 @@ impl Pin {
 fn hash(text: &str) -> Option<Hash> {
     let bytes = match text.strip_prefix("sha256/") {
         // Base64 has a slash, too: the length tells curl's second one from the first of 44 digits.
-        Some(digits) if digits.len() == 45 => BASE64.decode(digits.strip_prefix('/')?.as_bytes()),
-        Some(digits) => BASE64.decode(digits.as_bytes()),
+        Some(digits) if digits.len() == 45 => return of_base64(digits.strip_prefix('/')?),
+        Some(digits) => return of_base64(digits),
         // As `openssl x509 -fingerprint` writes it.
         None if text.contains(':') => {
             let pairs: Vec<&str> = text.split(':').collect();
@@ -63,6 +63,12 @@ fn hash(text: &str) -> Option<Hash> {
         None => HEXLOWER_PERMISSIVE.decode(text.as_bytes()),
     };
     bytes.ok()?.try_into().ok()
+}
+
+fn of_base64(digits: &str) -> Option<Hash> {
+    let hash: Hash = BASE64.decode(digits.as_bytes()).ok()?.try_into().ok()?;
+    // The decoder takes several texts one behind the other, each with its own padding.
+    (BASE64.encode(&hash) == digits).then_some(hash)
 }
 
 /// As curl takes it.
@@ -143,6 +149,8 @@ mod tests {
             &vec!["ab"; 31].join(":"),
             &format!("{}:", vec!["ab"; 32].join(":")),
             "ä",
+            // Two texts in one, of 19 and of 13 bytes.
+            "sha256///////////////////8=///2////////////////////",
         ] {
             refuses(text, "64 hexadecimal digits");
         }

@@ -403,6 +403,7 @@ impl Outbox {
         self.waiting_bytes -= entry.payload.len();
         if entry.part == Part::Place {
             self.pieces.end(entry.id, why);
+            self.pieces.released = true;
         }
         self.finish(entry.id.0, entry.id.0, Fate::Dropped(why));
     }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use heartwire::{
-    Cause, Client, DropReason, Event, Fate, Heartbeat, Initiator, Level, MessageId, SendError, StreamError,
+    Cause, Client, DropReason, Event, Fate, Heartbeat, Initiator, Level, MessageId, MessageRef, OutboxLimits,
+    SendError, SendOptions, StreamError,
 };
 
 use crate::net::{Net, SOON, close, closed, ms, opened, outcomes, received, wait};
@@ -301,6 +302,19 @@ fn dropped_before_anything_went_out_it_is_as_if_it_had_never_been(net: &Net) {
     close(&client);
 }
 
+fn one_that_expires_at_its_place_lets_what_is_behind_it_go(net: &Net) {
+    let server = net.server(Behaviour::silent());
+    let limits = OutboxLimits::new().time_to_live(ms(50));
+    let client = net.to(&server).outbox(limits).connect().unwrap();
+    opened(&client);
+    let mut stream = client.stream_binary().unwrap();
+    let long = SendOptions::new().time_to_live(SOON * 2);
+    client.send_with(MessageRef::Text("behind"), long).unwrap();
+    assert_eq!(server.wait_message().as_text(), Some("behind"));
+    assert_eq!(stream.try_append(b"late"), Err(StreamError::Dropped(DropReason::Expired)));
+    close(&client);
+}
+
 fn it_does_not_keep_its_client_alive(net: &Net) {
     let server = net.server(Behaviour::silent());
     let client = net.to(&server).connect().unwrap();
@@ -529,6 +543,7 @@ stamp! {
     one_that_is_finished_is_sent_to_its_end_before_the_close,
     dropped_in_the_middle_it_closes_the_session_and_says_why_and_the_client_connects_again,
     dropped_before_anything_went_out_it_is_as_if_it_had_never_been,
+    one_that_expires_at_its_place_lets_what_is_behind_it_go,
     it_does_not_keep_its_client_alive,
     in_a_handler_it_takes_what_there_is_room_for_and_does_not_wait,
     pings_are_answered_between_its_pieces_however_long_they_take,

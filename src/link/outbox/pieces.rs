@@ -31,6 +31,8 @@ pub(super) struct Pieces {
     handed: usize,
     /// There is room for those who wait for it.
     room: bool,
+    /// One has expired, which may have held up those behind it.
+    pub(super) released: bool,
 }
 
 struct InPieces {
@@ -275,6 +277,11 @@ impl Outbox {
     /// Whether room came for those who wait to append; says so once.
     pub(crate) fn take_room_for_pieces(&mut self) -> bool {
         std::mem::take(&mut self.pieces.room)
+    }
+
+    /// Whether one has expired that may have held up those behind it; says so once.
+    pub(crate) fn take_released(&mut self) -> bool {
+        std::mem::take(&mut self.pieces.released)
     }
 
     /// So many bytes of pieces were accepted by the socket.

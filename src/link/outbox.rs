@@ -206,7 +206,7 @@ impl Outbox {
             let mut whole = None;
             while entries.front().is_some_and(|entry| entry.id.0 == id) {
                 match entries.pop_front() {
-                    Some(entry) if entry.part == Part::Whole => whole = Some(entry),
+                    Some(entry) if entry.part.is_whole() => whole = Some(entry),
                     // Its last piece was in the wire; the first ones are gone.
                     _ if fate == Fate::Unknown => fate = Fate::Dropped(DropReason::Interrupted),
                     _ => {}
@@ -370,7 +370,7 @@ impl Outbox {
             return Err(SendError::Full);
         }
         while !self.fits(self.unfinished(), self.counted(), len) {
-            let oldest = self.waiting.iter().position(|entry| entry.part == Part::Whole);
+            let oldest = self.waiting.iter().position(|entry| entry.part != Part::Place);
             let Some(entry) = oldest.and_then(|oldest| self.waiting.remove(oldest)) else { break };
             self.drop_waiting(&entry, DropReason::Evicted);
         }

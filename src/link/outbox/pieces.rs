@@ -139,7 +139,7 @@ impl Pieces {
         self.room |= message.bytes <= BUFFER / 2;
         let last = message.finished && message.pieces.is_empty();
         let part = match (self.begun, last) {
-            (false, true) => Part::Whole,
+            (false, true) => Part::Only,
             (false, false) => Part::First,
             (true, false) => Part::Middle,
             (true, true) => Part::Last,
@@ -306,7 +306,7 @@ impl Outbox {
             let Some((id, kind, part, payload)) = self.pieces.next() else { return false };
             *bytes = bytes.saturating_add(size);
             match part {
-                Part::Whole => self.hand(id, payload.len()),
+                Part::Only => self.hand(id, payload.len()),
                 _ => {
                     self.pieces.handed += payload.len();
                     if part == Part::First {
@@ -315,7 +315,7 @@ impl Outbox {
                 }
             }
             to(Entry { id, kind, part, payload, expires: None });
-            if matches!(part, Part::Whole | Part::Last) {
+            if matches!(part, Part::Only | Part::Last) {
                 return true;
             }
         }

@@ -315,6 +315,19 @@ fn one_that_expires_at_its_place_lets_what_is_behind_it_go(net: &Net) {
     close(&client);
 }
 
+fn one_that_is_given_up_makes_room_and_that_is_told(net: &Net) {
+    let server = net.server(Behaviour::silent());
+    let client = net.to(&server).outbox(OutboxLimits::new().messages(1)).connect().unwrap();
+    opened(&client);
+    let stream = client.stream_binary().unwrap();
+    assert_eq!(client.send_text("in vain"), Err(SendError::Full));
+    drop(stream);
+    wait(&client, |event| matches!(event, Event::Writable).then_some(()));
+    client.send_text("there is room").unwrap();
+    assert_eq!(server.wait_message().as_text(), Some("there is room"));
+    close(&client);
+}
+
 fn it_does_not_keep_its_client_alive(net: &Net) {
     let server = net.server(Behaviour::silent());
     let client = net.to(&server).connect().unwrap();
@@ -548,6 +561,7 @@ stamp! {
     dropped_in_the_middle_it_closes_the_session_and_says_why_and_the_client_connects_again,
     dropped_before_anything_went_out_it_is_as_if_it_had_never_been,
     one_that_expires_at_its_place_lets_what_is_behind_it_go,
+    one_that_is_given_up_makes_room_and_that_is_told,
     it_does_not_keep_its_client_alive,
     in_a_handler_it_takes_what_there_is_room_for_and_does_not_wait,
     pings_are_answered_between_its_pieces_however_long_they_take,

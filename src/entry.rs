@@ -30,6 +30,15 @@ pub(crate) enum Part {
     Middle,
     /// The last piece, and not the first.
     Last,
+    /// The only piece: all of a message as well, but one that is not to be compressed.
+    Only,
+}
+
+impl Part {
+    /// Whether it is all of its message.
+    pub(crate) fn is_whole(self) -> bool {
+        matches!(self, Part::Whole | Part::Only)
+    }
 }
 
 /// A message with its payload, as it waits; or a piece of one.

@@ -317,7 +317,7 @@ impl<S: Read + Write> Writer<S> {
             .enumerate()
         {
             let part = match (i == 0, i + 1 == count) {
-                (true, true) => Part::Whole,
+                (true, true) => Part::Only,
                 (true, false) => Part::First,
                 (false, false) => Part::Middle,
                 (false, true) => Part::Last,

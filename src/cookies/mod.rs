@@ -46,7 +46,7 @@ impl Jar {
         let set = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Set-Cookie"));
         for (_, value) in set {
             if let Some(new) = read(url, value, now)
-                && (is_secure(url) || !self.would_hide(&new))
+                && (is_secure(url) || !self.would_hide(&new, now))
             {
                 self.put(new, now);
             }
@@ -54,10 +54,14 @@ impl Jar {
     }
 
     /// Whether it would come beside, or in the place of, one that only secure connections may set (RFC 6265bis section 5.7).
-    fn would_hide(&self, new: &Kept) -> bool {
+    fn would_hide(&self, new: &Kept, now: SystemTime) -> bool {
         let near = |kept: &Kept| is_below(&kept.domain, &new.domain) || is_below(&new.domain, &kept.domain);
         self.kept.iter().any(|kept| {
-            kept.secure && kept.name == new.name && near(kept) && path_fits(&new.path, &kept.path)
+            kept.secure
+                && !kept.is_over(now)
+                && kept.name == new.name
+                && near(kept)
+                && path_fits(&new.path, &kept.path)
         })
     }
 

@@ -104,6 +104,15 @@ fn a_secure_cookie_is_for_wss_alone() {
 }
 
 #[test]
+fn a_secure_cookie_that_is_over_stands_in_nobodys_way() {
+    let mut set = jar("wss://h/", &["id=1; Secure; Max-Age=10"]);
+    store(&mut set, "ws://h/", &["id=2"], t0() + 9 * SEC);
+    assert_eq!(sent_at(&set, "wss://h/", t0() + 9 * SEC), "id=1");
+    store(&mut set, "ws://h/", &["id=2"], t0() + 10 * SEC);
+    assert_eq!(sent_at(&set, "ws://h/", t0() + 10 * SEC), "id=2");
+}
+
+#[test]
 fn prefixes_are_taken_at_their_word() {
     let good = ["__Secure-a=1; Secure", "__Host-b=2; Secure; Path=/"];
     assert_eq!(sent(&jar("wss://a.b.example/", &good), "wss://a.b.example/"), "__Secure-a=1; __Host-b=2");

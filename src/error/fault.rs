@@ -63,7 +63,7 @@ impl fmt::Display for TlsFault {
 impl StdError for TlsFault {}
 
 /// The server's answer to the upgrade when it was not 101, or a proxy's to CONNECT when it was no success.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -96,6 +96,22 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the server refused the upgrade with HTTP status {}", self.status)
     }
+}
+
+/// Without the body, and of the headers their names: a cookie, or the token in a `Location`, does not belong into logs.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers = names(&self.headers);
+        f.debug_struct("Refusal")
+            .field("status", &self.status)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What may be told of headers.
+pub(crate) fn names(headers: &[(String, String)]) -> Vec<&str> {
+    headers.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 /// The first header of this name, in whatever case.

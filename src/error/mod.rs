@@ -12,8 +12,8 @@ use std::error::Error as StdError;
 use std::fmt;
 
 pub use call::{CloseError, ConfigError, ConnectError, LoopError, RecvError, SendError, WaitError};
-pub(crate) use fault::header;
 pub use fault::{ProtocolFault, ProxyFault, RedirectFault, Refusal, TlsFault, TlsFaultKind, UpgradeFault};
+pub(crate) use fault::{header, names};
 pub(crate) use link::Named;
 pub use link::{Cause, LinkError, Phase};
 pub use stream::StreamError;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{LinkError, header};
+use crate::error::{LinkError, header, names};
 use crate::event::human;
 
 /// Where an attempt went.
@@ -46,7 +46,7 @@ impl fmt::Debug for Der {
 }
 
 /// A session has opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Opened {
     pub(crate) attempt: u32,
     pub(crate) first: bool,
@@ -103,6 +103,19 @@ impl Opened {
     /// Its chain, and the certificate of an `https:` proxy on the way, are not kept.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
         self.peer_certificate.as_ref().map(|der| &*der.0)
+    }
+}
+
+/// Of the headers their names, and no subprotocol: a cookie, or a token, does not belong into logs.
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("attempt", &self.attempt)
+            .field("first", &self.first)
+            .field("way", &self.way)
+            .field("headers", &names(&self.headers))
+            .field("peer_certificate", &self.peer_certificate)
+            .finish_non_exhaustive()
     }
 }
 

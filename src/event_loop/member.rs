@@ -232,6 +232,12 @@ impl Member {
             swept = self.core.mailbox.sweep(now);
         }
         self.expiry = swept.expiry;
+        if swept.released
+            && let Io::Open(session) = &mut self.io
+        {
+            session.wants_to_write();
+            self.again = true;
+        }
         // Who takes events from a full queue wakes the loop.
         self.again |= swept.outcomes && !self.core.dispatcher.pressure().outcomes;
     }

@@ -206,7 +206,7 @@ impl Outbox {
             let mut whole = None;
             while entries.front().is_some_and(|entry| entry.id.0 == id) {
                 match entries.pop_front() {
-                    Some(entry) if entry.part == Part::Whole => whole = Some(entry),
+                    Some(entry) if entry.part.is_whole() => whole = Some(entry),
                     // Its last piece was in the wire; the first ones are gone.
                     _ if fate == Fate::Unknown => fate = Fate::Dropped(DropReason::Interrupted),
                     _ => {}
@@ -370,7 +370,7 @@ impl Outbox {
             return Err(SendError::Full);
         }
         while !self.fits(self.unfinished(), self.counted(), len) {
-            let oldest = self.waiting.iter().position(|entry| entry.part == Part::Whole);
+            let oldest = self.waiting.iter().position(|entry| entry.part != Part::Place);
             let Some(entry) = oldest.and_then(|oldest| self.waiting.remove(oldest)) else { break };
             self.drop_waiting(&entry, DropReason::Evicted);
         }
@@ -403,6 +403,7 @@ impl Outbox {
         self.waiting_bytes -= entry.payload.len();
         if entry.part == Part::Place {
             self.pieces.end(entry.id, why);
+            self.pieces.released = true;
         }
         self.finish(entry.id.0, entry.id.0, Fate::Dropped(why));
     }

@@ -13,6 +13,8 @@ pub(crate) struct Swept {
     pub(crate) outcomes: bool,
     /// It was full and is half empty again.
     pub(crate) writable: bool,
+    /// What waited behind a message in pieces that has expired can go.
+    pub(crate) released: bool,
     /// When the next message expires: the loop comes back by then.
     pub(crate) expiry: Option<Instant>,
 }
@@ -39,6 +41,7 @@ impl Mailbox {
         Swept {
             outcomes: inner.outbox.outcomes_pending() > 0,
             writable: inner.outbox.is_writable_again(),
+            released: inner.outbox.take_released(),
             expiry: inner.expiry(),
         }
     }

@@ -31,7 +31,10 @@ impl Mailbox {
         let mut telling = self.telling();
         self.with_pieces(|inner| match inner.outbox.give_up_pieces(id) {
             GivenUp::Before => {}
-            GivenUp::Whole => telling.announce(inner, News::Outbox),
+            GivenUp::Whole => {
+                telling.announce(inner, News::Outbox);
+                inner.orders.writable |= inner.outbox.take_writable();
+            }
             GivenUp::InTheMiddle => inner.orders.abandoned = true,
         });
     }
@@ -40,7 +43,8 @@ impl Mailbox {
     fn with_pieces<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.lock();
         let result = change(&mut inner);
-        let home = if inner.orders.abandoned { inner.list() } else { inner.list_for_sending() };
+        let ordered = inner.orders.abandoned || inner.orders.writable;
+        let home = if ordered { inner.list() } else { inner.list_for_sending() };
         drop(inner);
         wake(home);
         result

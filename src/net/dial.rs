@@ -183,9 +183,7 @@ impl Dial {
                 },
                 #[cfg(unix)]
                 Step::Connected(mut socket) => {
-                    let both = Interest::READABLE | Interest::WRITABLE;
-                    let watched =
-                        socket.prepare().and_then(|()| registry.register(&mut socket, token(0), both));
+                    let watched = socket.prepare().and_then(|()| watch(&mut socket, registry, token(0)));
                     watched.map_err(|error| LinkError::io(self.phase, error))?;
                     return self.secure(Stream::plain(socket));
                 }
@@ -379,6 +377,18 @@ impl Dial {
     #[cfg(feature = "native-tls")]
     fn shaken(&self, result: Result<Progress, Cause>) -> Result<Progress, LinkError> {
         result.map_err(|cause| LinkError::new(self.phase, cause))
+    }
+}
+
+/// A descriptor that the program keeps, a device's for example, may be watched for an attempt that is over.
+#[cfg(unix)]
+fn watch(socket: &mut Socket, registry: &Registry, token: Token) -> io::Result<()> {
+    let both = Interest::READABLE | Interest::WRITABLE;
+    match registry.register(socket, token, both) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            registry.reregister(socket, token, both)
+        }
+        result => result,
     }
 }
 

@@ -39,6 +39,11 @@ impl Gather {
         self.at == self.bytes.len()
     }
 
+    /// Whether all was told of: what TLS writes of itself takes the records before it to the socket, too.
+    fn is_settled(&self) -> bool {
+        self.records.is_empty()
+    }
+
     pub(crate) fn add(&mut self, sealed: &[u8]) {
         self.bytes.extend_from_slice(sealed);
     }
@@ -67,7 +72,7 @@ impl Gather {
     }
 
     pub(crate) fn has_spare(&self) -> bool {
-        self.bytes.capacity() > 0 && self.is_empty()
+        self.bytes.capacity() > 0 && self.is_empty() && self.is_settled()
     }
 
     /// Gives the memory back if it was not used since the last call.
@@ -82,11 +87,17 @@ impl Gather {
 ///
 /// `WouldBlock` means that it took none; offer the same bytes again.
 pub(crate) fn write(engine: &mut TlsStream<Tap>, from: &[u8]) -> io::Result<usize> {
-    if engine.get_ref().gather().is_empty() {
+    if engine.get_ref().gather().is_settled() {
+        // An answer of TLS's, after which it takes bytes again.
+        engine.get_mut().flush_gathered()?;
         if from.len() <= RECORD {
             return outer::write(engine, from);
         }
-        seal(engine, from)?;
+        if let Err(error) = seal(engine, from) {
+            // What TLS waits for may be the answer to what it has written of itself.
+            engine.get_mut().flush_gathered()?;
+            return Err(error);
+        }
     }
     let flushed = engine.get_mut().flush_gathered();
     match engine.get_mut().gather_mut().settled() {

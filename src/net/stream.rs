@@ -186,6 +186,12 @@ impl Stream {
         }
     }
 
+    /// What goes before any bytes that TLS writes of itself.
+    #[cfg(all(test, feature = "native-tls"))]
+    pub(crate) fn flush_gathered(&mut self) -> io::Result<()> {
+        self.tap_mut().flush_gathered()
+    }
+
     fn tap(&self) -> &Tap {
         match &self.bytes {
             Bytes::Plain(tap) => tap,

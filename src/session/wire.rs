@@ -173,7 +173,7 @@ impl<S: Read + Write> Wire<S> {
     /// The same, but leaves the framing to the flush, so that it costs next to nothing where others wait for a lock.
     #[inline]
     pub(crate) fn line_up(&mut self, entry: Entry) {
-        if entry.part != Part::Whole {
+        if !entry.part.is_whole() {
             self.mid_message = !ends_message(entry.part);
         }
         self.queue(Sending::message(entry));

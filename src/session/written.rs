@@ -42,7 +42,7 @@ impl Written {
     /// Adds what may be a piece of a message; with the last one the message was written.
     #[inline]
     pub(crate) fn note_part(&mut self, id: MessageId, part: Part, payload_bytes: usize) {
-        if part == Part::Whole {
+        if part.is_whole() {
             return self.note(id, payload_bytes);
         }
         self.piece_bytes += payload_bytes;

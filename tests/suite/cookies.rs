@@ -167,7 +167,23 @@ fn the_programs_own_cookies_come_first_and_count(net: &Net) {
     close(&client);
 }
 
+fn what_a_server_sets_is_not_printed_with_an_event_nor_with_an_error(net: &Net) {
+    let headers = [("Set-Cookie", "id=secret"), ("Location", "/?token=secret")];
+    let refuse = Behaviour::refuse(503, &headers, "secret");
+    let server = net.start(answering(vec![refuse, accepting(&["id=secret"])]));
+    let client = keeping(net.to(&server)).connect().unwrap();
+    let failed = failed(&client);
+    assert_eq!(failed.error().refusal().and_then(|refusal| refusal.header("Set-Cookie")), Some("id=secret"));
+    let opened = opened(&client);
+    assert_eq!(opened.header("Set-Cookie"), Some("id=secret"));
+    for shown in [format!("{failed} {failed:?}"), format!("{opened} {opened:?}")] {
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+    close(&client);
+}
+
 stamp! {
+    what_a_server_sets_is_not_printed_with_an_event_nor_with_an_error,
     a_cookie_ends_when_it_says_so,
     a_cookie_of_a_101_goes_back_on_the_next_session_if_it_is_wanted,
     a_cookie_of_a_refusal_that_drips_is_kept,

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use heartwire::{
-    Cause, Client, DropReason, Event, Fate, Heartbeat, Initiator, Level, MessageId, SendError, StreamError,
+    Cause, Client, DropReason, Event, Fate, Heartbeat, Initiator, Level, MessageId, MessageRef, OutboxLimits,
+    SendError, SendOptions, StreamError,
 };
 
 use crate::net::{Net, SOON, close, closed, ms, opened, outcomes, received, wait};
@@ -301,6 +302,32 @@ fn dropped_before_anything_went_out_it_is_as_if_it_had_never_been(net: &Net) {
     close(&client);
 }
 
+fn one_that_expires_at_its_place_lets_what_is_behind_it_go(net: &Net) {
+    let server = net.server(Behaviour::silent());
+    let limits = OutboxLimits::new().time_to_live(ms(50));
+    let client = net.to(&server).outbox(limits).connect().unwrap();
+    opened(&client);
+    let mut stream = client.stream_binary().unwrap();
+    let long = SendOptions::new().time_to_live(SOON * 2);
+    client.send_with(MessageRef::Text("behind"), long).unwrap();
+    assert_eq!(server.wait_message().as_text(), Some("behind"));
+    assert_eq!(stream.try_append(b"late"), Err(StreamError::Dropped(DropReason::Expired)));
+    close(&client);
+}
+
+fn one_that_is_given_up_makes_room_and_that_is_told(net: &Net) {
+    let server = net.server(Behaviour::silent());
+    let client = net.to(&server).outbox(OutboxLimits::new().messages(1)).connect().unwrap();
+    opened(&client);
+    let stream = client.stream_binary().unwrap();
+    assert_eq!(client.send_text("in vain"), Err(SendError::Full));
+    drop(stream);
+    wait(&client, |event| matches!(event, Event::Writable).then_some(()));
+    client.send_text("there is room").unwrap();
+    assert_eq!(server.wait_message().as_text(), Some("there is room"));
+    close(&client);
+}
+
 fn it_does_not_keep_its_client_alive(net: &Net) {
     let server = net.server(Behaviour::silent());
     let client = net.to(&server).connect().unwrap();
@@ -397,7 +424,11 @@ fn it_goes_uncompressed_whatever_was_agreed_on(net: &Net) {
             }
         }
     }));
-    let client = net.to(&server).compression(heartwire::Deflate::new().threshold(10)).connect().unwrap();
+    let client = net.to(&server).compression(heartwire::Deflate::new().threshold(10)).build().unwrap();
+    let mut short = client.stream_text().unwrap();
+    short.append(&[b'x'; 1000], SOON).unwrap();
+    short.finish().unwrap();
+    client.connect().unwrap();
     opened(&client);
     let mut stream = client.stream_text().unwrap();
     stream.append(&[b'x'; 150_000], SOON).unwrap();
@@ -405,8 +436,8 @@ fn it_goes_uncompressed_whatever_was_agreed_on(net: &Net) {
     stream.finish().unwrap();
     close(&client);
     let seen = seen.lock().unwrap().clone();
-    assert_eq!(seen.first(), Some(&0x01));
-    assert!(seen[1..].iter().all(|first| matches!(first, 0x00 | 0x80 | 0xC1 | 0x88)), "{seen:x?}");
+    assert_eq!(seen[..2], [0x81, 0x01], "{seen:x?}");
+    assert!(seen[2..].iter().all(|first| matches!(first, 0x00 | 0x80 | 0xC1 | 0x88)), "{seen:x?}");
     assert_eq!(seen[seen.len() - 3..], [0x80, 0xC1, 0x88]);
 }
 
@@ -529,6 +560,8 @@ stamp! {
     one_that_is_finished_is_sent_to_its_end_before_the_close,
     dropped_in_the_middle_it_closes_the_session_and_says_why_and_the_client_connects_again,
     dropped_before_anything_went_out_it_is_as_if_it_had_never_been,
+    one_that_expires_at_its_place_lets_what_is_behind_it_go,
+    one_that_is_given_up_makes_room_and_that_is_told,
     it_does_not_keep_its_client_alive,
     in_a_handler_it_takes_what_there_is_room_for_and_does_not_wait,
     pings_are_answered_between_its_pieces_however_long_they_take,

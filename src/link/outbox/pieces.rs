@@ -31,6 +31,8 @@ pub(super) struct Pieces {
     handed: usize,
     /// There is room for those who wait for it.
     room: bool,
+    /// One has expired, which may have held up those behind it.
+    pub(super) released: bool,
 }
 
 struct InPieces {
@@ -137,7 +139,7 @@ impl Pieces {
         self.room |= message.bytes <= BUFFER / 2;
         let last = message.finished && message.pieces.is_empty();
         let part = match (self.begun, last) {
-            (false, true) => Part::Whole,
+            (false, true) => Part::Only,
             (false, false) => Part::First,
             (true, false) => Part::Middle,
             (true, true) => Part::Last,
@@ -277,6 +279,11 @@ impl Outbox {
         std::mem::take(&mut self.pieces.room)
     }
 
+    /// Whether one has expired that may have held up those behind it; says so once.
+    pub(crate) fn take_released(&mut self) -> bool {
+        std::mem::take(&mut self.pieces.released)
+    }
+
     /// So many bytes of pieces were accepted by the socket.
     pub(crate) fn pieces_written(&mut self, bytes: usize) {
         self.pieces.handed -= bytes.min(self.pieces.handed);
@@ -299,7 +306,7 @@ impl Outbox {
             let Some((id, kind, part, payload)) = self.pieces.next() else { return false };
             *bytes = bytes.saturating_add(size);
             match part {
-                Part::Whole => self.hand(id, payload.len()),
+                Part::Only => self.hand(id, payload.len()),
                 _ => {
                     self.pieces.handed += payload.len();
                     if part == Part::First {
@@ -308,7 +315,7 @@ impl Outbox {
                 }
             }
             to(Entry { id, kind, part, payload, expires: None });
-            if matches!(part, Part::Whole | Part::Last) {
+            if matches!(part, Part::Only | Part::Last) {
                 return true;
             }
         }

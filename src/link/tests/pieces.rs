@@ -42,11 +42,11 @@ fn parts(entries: &VecDeque<Entry>) -> Vec<(u64, Part, usize)> {
 /// All of these were written, as the wire tells it.
 fn written(outbox: &mut Outbox, entries: &VecDeque<Entry>) {
     for entry in entries {
-        if entry.part != Part::Whole {
+        if !entry.part.is_whole() {
             outbox.pieces_written(entry.payload.len());
         }
         match entry.part {
-            Part::Whole => outbox.written(entry.id, entry.id, 1, entry.payload.len()),
+            Part::Whole | Part::Only => outbox.written(entry.id, entry.id, 1, entry.payload.len()),
             Part::Last => outbox.written(entry.id, entry.id, 1, 0),
             _ => {}
         }
@@ -84,17 +84,17 @@ fn it_goes_out_in_its_place_as_it_comes_and_what_is_behind_waits_for_its_end() {
 }
 
 #[test]
-fn one_that_is_finished_before_its_turn_and_short_is_a_message_like_any_other() {
+fn one_that_is_finished_before_its_turn_and_short_goes_as_a_whole() {
     let (mut outbox, now) = outbox(OutboxLimits::new());
     let (id, empty) = (begin(&mut outbox, now), begin(&mut outbox, now));
     outbox.append(id, b"short").unwrap();
     outbox.finish_pieces(id).unwrap();
     outbox.finish_pieces(empty).unwrap();
     let entries = hand_out(&mut outbox, now);
-    assert_eq!(parts(&entries), [(1, Part::Whole, 5), (2, Part::Whole, 0)]);
+    assert_eq!(parts(&entries), [(1, Part::Only, 5), (2, Part::Only, 0)]);
     outbox.restore(entries);
     let entries = hand_out(&mut outbox, now);
-    assert_eq!(parts(&entries), [(1, Part::Whole, 5), (2, Part::Whole, 0)], "it goes out again");
+    assert_eq!(parts(&entries), [(1, Part::Only, 5), (2, Part::Only, 0)], "it goes out again");
     written(&mut outbox, &entries);
     assert_eq!(fates(&mut outbox), [(1, WRITTEN), (2, WRITTEN)]);
     assert_eq!((outbox.buffered(), outbox.tally().written_bytes), (0, 5));

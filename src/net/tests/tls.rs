@@ -391,6 +391,41 @@ fn records_that_go_together_leave_no_buffer_behind() {
     assert_eq!(server.join().unwrap().unwrap(), data.len());
 }
 
+/// As in a read in which TLS has to answer something.
+#[test]
+fn records_that_went_out_before_bytes_of_tls_itself_are_not_sent_again() {
+    let authority = Authority::new();
+    let (go, gate) = std::sync::mpsc::channel();
+    let (address, server) = serve(authority.server("localhost", Made::Well), move |mut stream| {
+        shake_hands(&mut stream).unwrap();
+        gate.recv().unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        all
+    });
+    let mut turn = Loop::new();
+    let mut stream = turn.dial(secured(address, &trusting(&authority))).unwrap();
+    let data: Vec<u8> = (0..16 << 20).map(|at: u32| (at / 251 + at) as u8).collect();
+    let mut cursor = 0;
+    let error = loop {
+        match stream.write(&data[cursor..]) {
+            Ok(written) => cursor += written,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    assert!(cursor < data.len(), "{cursor}");
+    go.send(()).unwrap();
+    turn.until_done(|| stream.flush_gathered()).unwrap();
+    stream.shrink();
+    stream.shrink();
+    while cursor < data.len() {
+        cursor += turn.until_done(|| stream.write(&data[cursor..])).unwrap();
+    }
+    turn.until_done(|| stream.close_write()).unwrap();
+    assert!(server.join().unwrap() == data);
+}
+
 #[test]
 fn much_data_arrives_whole_and_leaves_no_buffer_behind() {
     const SIZE: usize = 4 << 20;

@@ -178,6 +178,46 @@ fn a_brought_stream_that_is_wrong_fails_and_does_no_harm() {
     }
 }
 
+/// A stream that the program keeps, too.
+struct Kept(Arc<UnixStream>);
+
+impl Read for Kept {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(into)
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl std::os::fd::AsFd for Kept {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[test]
+fn a_descriptor_that_the_program_keeps_serves_the_next_attempt_too() {
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let ours = Arc::new(ours);
+    let mut turn = Loop::new();
+    for _ in 0..2 {
+        let mut dial = over(&turn, Kept(ours.clone()));
+        let mut stream = turn.finish(&mut dial).unwrap();
+        let mut some = [0; 9];
+        assert_eq!(stream.read(&mut some).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        theirs.write_all(b"hello").unwrap();
+        assert_eq!(turn.until_done(|| stream.read(&mut some)).unwrap(), 5);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_descriptor_that_cannot_be_polled_fails_in_the_phase_connect() {

@@ -1,6 +1,8 @@
 //! TLS against rustls: who is trusted, what a refusal is called, how a stream ends.
 
 use std::io::Write;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
 use socket2::SockRef;
 
@@ -300,18 +302,40 @@ fn a_pkcs12_archive_opens_with_its_password_only() {
     }
 }
 
-#[test]
-fn a_blocked_write_goes_on_where_it_stopped() {
-    const SIZE: usize = 8 << 20;
-    let authority = Authority::new();
-    let (go, gate) = std::sync::mpsc::channel();
+type AllRead = (Vec<u8>, io::Result<usize>);
+
+/// A server that reads nothing until it is told to, and then all there is.
+fn reads_when_told(authority: &Authority) -> (SocketAddr, JoinHandle<AllRead>, Sender<()>) {
+    let (go, gate) = channel();
     let (address, server) = serve(authority.server("localhost", Made::Well), move |mut stream| {
         shake_hands(&mut stream).unwrap();
         gate.recv().unwrap();
         let mut all = Vec::new();
-        stream.read_to_end(&mut all).unwrap();
-        all
+        let end = stream.read_to_end(&mut all);
+        (all, end)
     });
+    (address, server, go)
+}
+
+/// Tells how much was written.
+fn write_until_blocked(stream: &mut Stream, data: &[u8]) -> usize {
+    let mut cursor = 0;
+    loop {
+        match stream.write(&data[cursor..]) {
+            Ok(written) => cursor += written,
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                return cursor;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_blocked_write_goes_on_where_it_stopped() {
+    const SIZE: usize = 8 << 20;
+    let authority = Authority::new();
+    let (address, server, go) = reads_when_told(&authority);
     let mut turn = Loop::new();
     let mut stream = turn.dial(secured(address, &trusting(&authority))).unwrap();
     let data: Vec<u8> = (0..SIZE).map(|at| (at / 251 + at) as u8).collect();
@@ -333,37 +357,27 @@ fn a_blocked_write_goes_on_where_it_stopped() {
     }
     turn.until_done(|| stream.close_write()).unwrap();
 
-    assert_eq!(server.join().unwrap(), data);
+    let (all, end) = server.join().unwrap();
+    end.unwrap();
+    assert!(all == data);
     assert!(stream.sent() > SIZE as u64);
 }
 
 #[test]
 fn what_was_told_as_written_is_what_a_server_can_read_if_the_rest_never_comes() {
     let authority = Authority::new();
-    let (go, gate) = std::sync::mpsc::channel();
-    let (address, server) = serve(authority.server("localhost", Made::Well), move |mut stream| {
-        shake_hands(&mut stream).unwrap();
-        gate.recv().unwrap();
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).expect_err("an end without a close_notify");
-        all.len()
-    });
+    let (address, server, go) = reads_when_told(&authority);
     let mut turn = Loop::new();
     let mut stream = turn.dial(secured(address, &trusting(&authority))).unwrap();
     let data = vec![7; 16 << 20];
-    let mut cursor = 0;
-    let error = loop {
-        match stream.write(&data[cursor..]) {
-            Ok(written) => cursor += written,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    let cursor = write_until_blocked(&mut stream, &data);
     assert!(cursor > 0 && cursor < data.len(), "{cursor}");
     // The socket gives what it has taken, then ends; what TLS has sealed beyond that never comes.
     stream.socket().close_write().unwrap();
     go.send(()).unwrap();
-    assert_eq!(server.join().unwrap(), cursor);
+    let (all, end) = server.join().unwrap();
+    end.expect_err("an end without a close_notify");
+    assert_eq!(all.len(), cursor);
 }
 
 #[test]
@@ -395,25 +409,11 @@ fn records_that_go_together_leave_no_buffer_behind() {
 #[test]
 fn records_that_went_out_before_bytes_of_tls_itself_are_not_sent_again() {
     let authority = Authority::new();
-    let (go, gate) = std::sync::mpsc::channel();
-    let (address, server) = serve(authority.server("localhost", Made::Well), move |mut stream| {
-        shake_hands(&mut stream).unwrap();
-        gate.recv().unwrap();
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).unwrap();
-        all
-    });
+    let (address, server, go) = reads_when_told(&authority);
     let mut turn = Loop::new();
     let mut stream = turn.dial(secured(address, &trusting(&authority))).unwrap();
     let data: Vec<u8> = (0..16 << 20).map(|at: u32| (at / 251 + at) as u8).collect();
-    let mut cursor = 0;
-    let error = loop {
-        match stream.write(&data[cursor..]) {
-            Ok(written) => cursor += written,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    let mut cursor = write_until_blocked(&mut stream, &data);
     assert!(cursor < data.len(), "{cursor}");
     go.send(()).unwrap();
     turn.until_done(|| stream.flush_gathered()).unwrap();
@@ -423,7 +423,9 @@ fn records_that_went_out_before_bytes_of_tls_itself_are_not_sent_again() {
         cursor += turn.until_done(|| stream.write(&data[cursor..])).unwrap();
     }
     turn.until_done(|| stream.close_write()).unwrap();
-    assert!(server.join().unwrap() == data);
+    let (all, end) = server.join().unwrap();
+    end.unwrap();
+    assert!(all == data);
 }
 
 #[test]

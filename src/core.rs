@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::config::Config;
+use crate::config::delivery::{Delivery, Terms};
 use crate::config::outbox::WhenFull;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::queue::Taken;
@@ -81,9 +82,10 @@ impl Core {
         &self,
         kind: Kind,
         payload: &[u8],
+        terms: Terms,
         time_to_live: Option<Duration>,
     ) -> Result<MessageId, SendError> {
-        self.with_room(payload.len(), |now| self.mailbox.send(kind, payload, time_to_live, now))
+        self.with_room(payload.len(), |now| self.mailbox.send(kind, payload, terms, time_to_live, now))
     }
 
     /// Tries this, again and again where the outbox is full and set to block.
@@ -111,7 +113,8 @@ impl Core {
 
     /// Begins a message in pieces; waits for room as a send does.
     pub(crate) fn begin_pieces(&self, kind: Kind) -> Result<MessageId, SendError> {
-        self.with_room(0, |now| self.mailbox.begin_pieces(kind, now))
+        let terms = Terms { delivery: Delivery::AtMostOnce, ..self.config.terms };
+        self.with_room(0, |now| self.mailbox.begin_pieces(kind, terms, now))
     }
 
     /// Appends all, or as much as there is room for until the deadline; `true` if that was all.
@@ -134,7 +137,7 @@ impl Core {
                 Err(WaitError::WouldDeadlock) => return Err(StreamError::WouldDeadlock(*taken)),
                 Err(WaitError::TimedOut) => return Err(StreamError::TimedOut(*taken)),
                 // The end of the client is told by the next try.
-                Ok(()) | Err(WaitError::Closed(_)) => {}
+                Ok(()) | Err(WaitError::Closed(_) | WaitError::Unknown) => {}
             }
         }
     }

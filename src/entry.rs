@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::event::{Message, MessageId};
+use crate::config::delivery::Terms;
+use crate::event::{Level, Message, MessageId};
 
 /// How a payload is to be read (RFC 6455 section 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,18 @@ impl Part {
     }
 }
 
+/// What was asked for a message, and what became of it on earlier sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) terms: Terms,
+    /// How far it got for certain when it was written before; `None` if it never was.
+    pub(crate) reached: Option<Level>,
+    /// How often it goes once more.
+    pub(crate) replays: u32,
+    /// The program has not seen it before this repetition.
+    pub(crate) unstamped: bool,
+}
+
 /// A message with its payload, as it waits; or a piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -50,4 +63,5 @@ pub(crate) struct Entry {
     pub(crate) payload: Vec<u8>,
     /// When it is of no more use; judged by the outbox, not here.
     pub(crate) expires: Option<Instant>,
+    pub(crate) record: Record,
 }

@@ -127,6 +127,7 @@ pub use config::Dispatch;
 pub use config::builder::Builder;
 #[cfg(feature = "deflate")]
 pub use config::deflate::Deflate;
+pub use config::delivery::{Delivery, Priority, Replay};
 pub use config::greeting::Greeting;
 pub use config::heartbeat::Heartbeat;
 pub use config::outbox::OutboxLimits;

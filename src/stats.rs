@@ -22,6 +22,8 @@ pub struct Stats {
     pub(crate) dropped_on_close: u64,
     pub(crate) interrupted: u64,
     pub(crate) unknown: u64,
+    pub(crate) unconfirmed: usize,
+    pub(crate) replayed: u64,
     pub(crate) events_discarded: u64,
 }
 
@@ -36,7 +38,7 @@ macro_rules! getters {
 }
 
 getters! {
-    /// Messages of the user written whole to a socket.
+    /// Messages of the user written whole to a socket that have reached the level that was asked for.
     messages_sent: u64,
     /// The payload bytes of these, and of the pieces that were written of others.
     bytes_sent: u64,
@@ -58,8 +60,10 @@ getters! {
     queued_messages: usize,
     /// The payload bytes of these: `bufferedAmount`.
     queued_bytes: usize,
+    /// Messages written whole that have not reached the level that was asked for yet.
+    unconfirmed: usize,
     /// Messages accepted so far. Each ends as sent, expired, evicted, dropped on close, interrupted or
-    /// unknown, or is still queued.
+    /// unknown, or is still queued or unconfirmed.
     accepted: u64,
     /// Messages dropped because their time to live ran out.
     expired: u64,
@@ -71,6 +75,8 @@ getters! {
     interrupted: u64,
     /// Messages of unknown fate.
     unknown: u64,
+    /// How often a message went once more, because the session before had died under it.
+    replayed: u64,
     /// Events that were discarded because nobody had asked for any yet.
     events_discarded: u64,
 }

@@ -22,8 +22,9 @@ use crate::core::Core;
 use crate::dispatch::Dispatcher;
 use crate::entry::Kind;
 use crate::error::{CloseError, ConnectError, SendError, WaitError};
-use crate::event::{End, Message, MessageId, MessageRef, Opened, State};
+use crate::event::{End, Level, Message, MessageId, MessageRef, Opened, State};
 use crate::event_loop::shared::SharedLoop;
+use crate::link::outbox::{Marked, Outbox};
 use crate::mailbox::{CLOSING, News, Orders};
 #[cfg(unix)]
 use crate::net::socket::Socket;
@@ -146,7 +147,8 @@ impl Client {
             return Err(ConnectError::AlreadyConnected);
         }
         if let Some(first) = &first {
-            let accepted = inner.outbox.accept_first(Kind::of(first), first.as_bytes(), now);
+            let terms = self.core.config.terms;
+            let accepted = inner.outbox.accept_first(Kind::of(first), first.as_bytes(), terms, now);
             accepted.map_err(ConnectError::First)?;
         }
         inner.connected = true;
@@ -247,7 +249,7 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub fn send_text(&self, text: &str) -> Result<MessageId, SendError> {
-        self.core.send(Kind::Text, text.as_bytes(), None)
+        self.core.send(Kind::Text, text.as_bytes(), self.core.config.terms, None)
     }
 
     /// Sends a binary message; everything else is as with [`send_text`](Client::send_text).
@@ -256,7 +258,7 @@ impl Client {
     ///
     /// As [`send_text`](Client::send_text).
     pub fn send_binary(&self, data: &[u8]) -> Result<MessageId, SendError> {
-        self.core.send(Kind::Binary, data, None)
+        self.core.send(Kind::Binary, data, self.core.config.terms, None)
     }
 
     /// Sends a message with settings of its own; everything else is as with [`send_text`](Client::send_text).
@@ -266,7 +268,8 @@ impl Client {
     /// As [`send_text`](Client::send_text).
     pub fn send_with(&self, message: MessageRef<'_>, options: SendOptions) -> Result<MessageId, SendError> {
         let kind = if message.is_text() { Kind::Text } else { Kind::Binary };
-        self.core.send(kind, message.as_bytes(), options.time_to_live)
+        let terms = options.terms(self.core.config.terms);
+        self.core.send(kind, message.as_bytes(), terms, options.time_to_live)
     }
 
     /// Sends a ping of your own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
@@ -289,16 +292,50 @@ impl Client {
     /// [`WaitError::TimedOut`]: some are still queued. [`WaitError::Closed`]: the client ended with some of them
     /// unwritten. [`WaitError::WouldDeadlock`] in a turn of any event loop.
     pub fn flush(&self, timeout: Duration) -> Result<(), WaitError> {
-        let deadline = Instant::now().checked_add(timeout);
         let mut target = None;
+        self.wait_for_outbox(timeout, |outbox| {
+            let last = *target.get_or_insert_with(|| outbox.last_accepted());
+            let oldest = outbox.oldest_unfinished();
+            (oldest.is_none() || oldest > last).then_some(())
+        })
+    }
+
+    /// Waits until every message that was accepted before this call has reached this level, or was dropped, whatever
+    /// level completes it.
+    ///
+    /// While it waits it costs what [`Builder::complete_at`] says. Messages that were complete when their session
+    /// ended, before this call, are not asked about: nothing can be found out of them any more.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Client::flush), and [`WaitError::Unknown`]: a session died under some of them, which do not go
+    /// again, and how far they got nobody can tell. [`Level::Acked`] is never reached where the kernel does not tell.
+    pub fn flush_to(&self, level: Level, timeout: Duration) -> Result<(), WaitError> {
+        if level == Level::Written {
+            return self.flush(timeout);
+        }
+        let mark = self.core.mailbox.order(|inner| inner.outbox.mark(level));
+        let waited = self.wait_for_outbox(timeout, |outbox| match outbox.marked(mark) {
+            Marked::Waiting => None,
+            Marked::Reached => Some(Ok(())),
+            Marked::Lost => Some(Err(WaitError::Unknown)),
+        });
+        self.core.mailbox.lock().outbox.unmark(mark);
+        waited?
+    }
+
+    fn wait_for_outbox<T>(
+        &self,
+        timeout: Duration,
+        mut done: impl FnMut(&Outbox) -> Option<T>,
+    ) -> Result<T, WaitError> {
+        let deadline = Instant::now().checked_add(timeout);
         self.core.wait_until(News::Outbox, deadline, |inner| {
-            let last = *target.get_or_insert_with(|| inner.outbox.last_accepted());
             // Only the end drops them so; whether it came before this call or during it, they are not written.
             if inner.outbox.tally().closed > 0 {
                 return None;
             }
-            let oldest = inner.outbox.oldest_unfinished();
-            (oldest.is_none() || oldest > last).then_some(())
+            done(&inner.outbox)
         })
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod check;
     allow(dead_code, unreachable_pub, reason = "the C functions are the same in every build")
 )]
 pub(crate) mod deflate;
+pub(crate) mod delivery;
 mod environment;
 pub(crate) mod greeting;
 pub(crate) mod heartbeat;
@@ -32,7 +33,9 @@ pub(crate) mod unix;
 use crate::before_connect::Hook;
 #[cfg(unix)]
 use crate::error::ConfigError;
+use crate::event::Level;
 use crate::link::Rules;
+use delivery::{Stamp, Terms};
 use greeting::Greeting;
 use outbox::OutboxLimits;
 use route::{Ground, Route};
@@ -73,6 +76,11 @@ pub(crate) struct Config {
     pub(crate) before_connect: Option<BeforeConnect>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) outbox: OutboxLimits,
+    /// What holds for messages that say nothing else.
+    pub(crate) terms: Terms,
+    /// How far messages have to be before a close says Close.
+    pub(crate) drain_to: Level,
+    pub(crate) stamp: Option<Stamp>,
     pub(crate) greetings: Vec<Greeting>,
     /// `u64::MAX` is no limit.
     pub(crate) max_message: u64,

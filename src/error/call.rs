@@ -141,6 +141,9 @@ pub enum WaitError {
     TimedOut,
     /// The client has ended, so it can no longer happen.
     Closed(Box<End>),
+    /// A session died under some of the messages, and nobody can tell whether they reached the level: their outcomes
+    /// say which ([`Fate::Unknown`](crate::Fate::Unknown)) if that level was asked for them, too.
+    Unknown,
     /// The calling thread is inside a turn of an event loop, of this client's or of another: waiting would stop it.
     WouldDeadlock,
 }
@@ -150,6 +153,7 @@ impl fmt::Display for WaitError {
         match self {
             WaitError::TimedOut => f.write_str("timed out"),
             WaitError::Closed(end) => write!(f, "the client has ended: {end}"),
+            WaitError::Unknown => f.write_str("a session died, and how far the messages got is unknown"),
             WaitError::WouldDeadlock => f.write_str("waiting here would stop the event loop"),
         }
     }

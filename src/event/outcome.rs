@@ -19,12 +19,21 @@ impl fmt::Display for MessageId {
     }
 }
 
-/// How far a message got.
+/// How far a message got. Each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Level {
     /// All its bytes were accepted by the socket.
     Written,
+    /// The next TCP endpoint has acknowledged all its bytes: a proxy perhaps, and a server's kernel may have taken what
+    /// its program never reads. The kernel is asked, on Linux, Android and Apple's systems; elsewhere, and over sockets
+    /// that are not TCP, the level is not reached by itself, but every message that is [`Processed`](Level::Processed)
+    /// has reached it, too.
+    Acked,
+    /// The server's WebSocket endpoint has read it: the pong of a ping came back that was written after it (RFC 6455
+    /// section 5.5.2: a pong answers a ping, and frames are read in their order). What the server's program made of the
+    /// message only its own answer can tell.
+    Processed,
 }
 
 /// Why a message was dropped without having been written whole.
@@ -52,9 +61,9 @@ pub enum Fate {
     Completed(Level),
     /// It was never written whole; the server cannot have seen it, but a part of it if it was sent in pieces.
     Dropped(DropReason),
-    /// It was handed to the connection, which died before anyone could tell whether it arrived. Does not occur while
-    /// [`Level::Written`] is the only level.
-    Unknown,
+    /// It was written to a connection that died before the level was reached that was asked for, and does not go
+    /// again. This is the level that it reached for certain; whether it got further nobody can tell.
+    Unknown(Level),
 }
 
 /// The same fate for a range of consecutive messages.
@@ -100,12 +109,15 @@ impl fmt::Display for Outcome {
         }
         f.write_str(match self.fate {
             Fate::Completed(Level::Written) => " written",
+            Fate::Completed(Level::Acked) => " acknowledged",
+            Fate::Completed(Level::Processed) => " processed",
             Fate::Dropped(DropReason::Expired) => " dropped: too old",
             Fate::Dropped(DropReason::Evicted) => " dropped: evicted",
             Fate::Dropped(DropReason::Closed) => " dropped: client closed",
             Fate::Dropped(DropReason::Interrupted) => " dropped: the session ended in the middle",
             Fate::Dropped(DropReason::Abandoned) => " dropped: not finished",
-            Fate::Unknown => " of unknown fate",
+            Fate::Unknown(Level::Written) => " written, of unknown fate",
+            Fate::Unknown(_) => " acknowledged, of unknown fate",
         })
     }
 }

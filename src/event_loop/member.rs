@@ -168,7 +168,7 @@ impl Member {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let io = match &self.io {
             Io::Dialing(dial) => dial.deadline(),
-            Io::Open(session) => session.shrink_at(),
+            Io::Open(session) => session.deadline(),
             Io::Nothing | Io::Preparing(_) | Io::Upgrading(..) => None,
         };
         [self.link.deadline(), io, self.expiry].into_iter().flatten().min()
@@ -207,10 +207,8 @@ impl Member {
         }
         self.run(registry, now);
         if tick && !self.over {
-            if let Io::Open(session) = &mut self.io
-                && session.shrink_at().is_some_and(|at| at <= now)
-            {
-                session.shrink(&self.core, now);
+            if let Io::Open(session) = &mut self.io {
+                session.tick(&self.core, now);
             }
             if self.link.deadline().is_some_and(|at| at <= now) {
                 self.give_up_upgrade(now);
@@ -408,8 +406,8 @@ impl Member {
             return None;
         }
         let wire = self.core.mailbox.take_wire()?;
-        let acknowledged = Session::acknowledged(&wire);
-        if self.core.mailbox.park_again(wire)
+        let acknowledged = wire.stream.acknowledged();
+        if self.core.mailbox.park_again(wire).left
             && let Io::Open(session) = &mut self.io
         {
             session.wants_to_write();

@@ -137,6 +137,12 @@ impl Member {
                 Err(Panicked) => return self.callback_panicked(now),
             }
         }
+        if let Some(stamp) = &core.config.stamp
+            && core.mailbox.stamp_replays(stamp).is_err()
+        {
+            return self.callback_panicked(now);
+        }
+        core.mailbox.begin_session(&wire);
         self.link.handle(Input::Opened, now);
         // Before the state says open: who waited for that may ask for the headers at once.
         let mut inner = core.mailbox.lock();

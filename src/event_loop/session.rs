@@ -15,8 +15,9 @@ use crate::dispatch::Undelivered;
 use crate::entry::Kind;
 use crate::error::{Cause, LinkError, Phase, ProtocolFault};
 use crate::event_loop::member::Member;
+use crate::link::asking::Asking;
 use crate::link::{Action, Beat, Input, STAND_IN};
-use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
+use crate::mailbox::{CLOSING, DESTROYED, PAUSED, Parked};
 use crate::net::stream::Stream;
 use crate::net::tap::Direction;
 use crate::session::deflate::Agreed;
@@ -66,6 +67,7 @@ pub(crate) struct Session {
     closing: bool,
     no_more_data: bool,
     shut_down: bool,
+    asking: Asking,
     /// When to give back memory that was not needed meanwhile; only while there is some.
     shrink_at: Option<Instant>,
 }
@@ -114,6 +116,7 @@ impl Session {
             closing: false,
             no_more_data: false,
             shut_down: false,
+            asking: Asking::default(),
             shrink_at: None,
         }
     }
@@ -259,7 +262,10 @@ impl Session {
                     self.pong = Some(payload.to_vec());
                     self.answer_ping(member, registry, now);
                 }
-                Ok(Some(Item::Pong(payload))) => member.link.handle(Input::Pong(payload), now),
+                Ok(Some(Item::Pong(payload))) => {
+                    self.write_wanted |= core.mailbox.pong(payload);
+                    member.link.handle(Input::Pong(payload), now);
+                }
                 Ok(Some(Item::Close { code, reason })) => {
                     self.over = true;
                     self.write_wanted = true;
@@ -325,15 +331,26 @@ impl Session {
         if self.shrink_at.is_none() && (wire.has_spare() || wire.stream.has_spare()) {
             self.shrink_at = Some(now + QUIET);
         }
-        core.mailbox.park(wire, direct, self.shrink_at.is_some(), heard)
+        let Parked { left, asked } = core.mailbox.park(wire, direct, self.shrink_at.is_some(), heard);
+        self.asking.asked(asked.waits, asked.moved, asked.round_trip, now);
+        left || (self.draining && asked.moved)
     }
 
-    pub(super) fn shrink_at(&self) -> Option<Instant> {
-        self.shrink_at
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.shrink_at.into_iter().chain(self.asking.deadline()).min()
     }
 
-    /// At [`shrink_at`](Session::shrink_at): gives back what was not needed, and comes again if more may follow.
-    pub(super) fn shrink(&mut self, core: &Core, now: Instant) {
+    /// At [`deadline`](Session::deadline): gives back memory, or asks the kernel again.
+    pub(super) fn tick(&mut self, core: &Core, now: Instant) {
+        // The wire is taken, and whoever parks it asks.
+        self.write_wanted |= self.asking.is_due(now);
+        if self.shrink_at.is_some_and(|at| at <= now) {
+            self.shrink(core, now);
+        }
+    }
+
+    /// Gives back what was not needed, and comes again if more may follow.
+    fn shrink(&mut self, core: &Core, now: Instant) {
         self.shrink_at = None;
         self.inbound.shrink();
         core.mailbox.lock().outbox.shrink();
@@ -415,7 +432,7 @@ impl Session {
         };
         if wire.beat_written() {
             let accepted = wire.stream.sent();
-            let acknowledged = Session::acknowledged(wire);
+            let acknowledged = wire.stream.acknowledged();
             member.link.handle(Input::BeatWritten { accepted, acknowledged }, now);
         }
         if flush == Flush::Done {
@@ -423,7 +440,7 @@ impl Session {
                 self.closing = false;
                 member.link.handle(Input::CloseWritten, now);
             }
-            if self.draining && mailbox.has_nothing_to_send() {
+            if self.draining && mailbox.is_drained(wire) {
                 self.draining = false;
                 member.link.handle(Input::Drained, now);
             }
@@ -488,10 +505,5 @@ impl Session {
             None => LinkError::new(Phase::Open, Cause::EndOfStream),
         };
         Some(Input::SessionFailed(error))
-    }
-
-    /// Bytes that the peer's TCP has acknowledged; `None` where the system does not tell.
-    pub(super) fn acknowledged(wire: &Wire<Stream>) -> Option<u64> {
-        wire.stream.unacknowledged().map(|bytes| wire.stream.sent().saturating_sub(bytes))
     }
 }

@@ -198,6 +198,10 @@ pub type heartwire_level = i32;
 pub const HEARTWIRE_LEVEL_NONE: i32 = 0;
 /// All its bytes were accepted by the socket.
 pub const HEARTWIRE_LEVEL_WRITTEN: i32 = 1;
+/// The next TCP endpoint, a proxy perhaps, has acknowledged all its bytes. Not everywhere can the kernel tell.
+pub const HEARTWIRE_LEVEL_ACKED: i32 = 2;
+/// The server's WebSocket endpoint has read it: the pong of a ping came back that was written after it.
+pub const HEARTWIRE_LEVEL_PROCESSED: i32 = 3;
 
 /// What became of a message: one of HEARTWIRE_FATE_…
 pub type heartwire_fate = i32;
@@ -205,7 +209,8 @@ pub type heartwire_fate = i32;
 pub const HEARTWIRE_FATE_COMPLETED: i32 = 1;
 /// It was never written whole; the server cannot have seen it, but a part of it if it was sent in pieces.
 pub const HEARTWIRE_FATE_DROPPED: i32 = 2;
-/// It was handed to the connection, which died before anyone could tell whether it arrived.
+/// It was written to a connection that died before the level was reached that was asked for. The level with it is the
+/// one that it reached for certain.
 pub const HEARTWIRE_FATE_UNKNOWN: i32 = 3;
 
 /// Why a message was dropped: one of HEARTWIRE_DROPPED_…
@@ -364,9 +369,7 @@ pub(super) fn initiator(by: Initiator) -> heartwire_initiator {
 /// The fate with its level and its reason.
 pub(super) fn fate(fate: Fate) -> (heartwire_fate, heartwire_level, heartwire_drop_reason) {
     match fate {
-        Fate::Completed(Level::Written) => {
-            (HEARTWIRE_FATE_COMPLETED, HEARTWIRE_LEVEL_WRITTEN, HEARTWIRE_DROPPED_NOT)
-        }
+        Fate::Completed(reached) => (HEARTWIRE_FATE_COMPLETED, level(reached), HEARTWIRE_DROPPED_NOT),
         Fate::Dropped(reason) => {
             let reason = match reason {
                 DropReason::Expired => HEARTWIRE_DROPPED_EXPIRED,
@@ -377,7 +380,15 @@ pub(super) fn fate(fate: Fate) -> (heartwire_fate, heartwire_level, heartwire_dr
             };
             (HEARTWIRE_FATE_DROPPED, HEARTWIRE_LEVEL_NONE, reason)
         }
-        Fate::Unknown => (HEARTWIRE_FATE_UNKNOWN, HEARTWIRE_LEVEL_NONE, HEARTWIRE_DROPPED_NOT),
+        Fate::Unknown(reached) => (HEARTWIRE_FATE_UNKNOWN, level(reached), HEARTWIRE_DROPPED_NOT),
+    }
+}
+
+pub(super) fn level(level: Level) -> heartwire_level {
+    match level {
+        Level::Written => HEARTWIRE_LEVEL_WRITTEN,
+        Level::Acked => HEARTWIRE_LEVEL_ACKED,
+        Level::Processed => HEARTWIRE_LEVEL_PROCESSED,
     }
 }
 

@@ -51,6 +51,8 @@ pub const HEARTWIRE_ERR_BUSY: i32 = 18;
 /// A message that is sent in pieces has ended early: the session ended in the middle, or it was too old. Begin a new
 /// one.
 pub const HEARTWIRE_ERR_DROPPED: i32 = 19;
+/// A session died, and nobody can tell how far the messages got.
+pub const HEARTWIRE_ERR_UNKNOWN: i32 = 20;
 
 /// The version of the library that the program runs with; HEARTWIRE_VERSION is the one it was compiled with.
 ///
@@ -93,6 +95,7 @@ pub extern "C" fn heartwire_status_text(status: heartwire_status) -> *const c_ch
         HEARTWIRE_ERR_PANIC => c"a bug in heartwire",
         HEARTWIRE_ERR_BUSY => c"in use",
         HEARTWIRE_ERR_DROPPED => c"the message has ended early",
+        HEARTWIRE_ERR_UNKNOWN => c"how far the messages got is unknown",
         _ => c"unknown status",
     };
     text.as_ptr()
@@ -155,6 +158,7 @@ impl From<WaitError> for Failure {
         let status = match &error {
             WaitError::TimedOut => HEARTWIRE_ERR_TIMEOUT,
             WaitError::Closed(_) => HEARTWIRE_ERR_CLOSED,
+            WaitError::Unknown => HEARTWIRE_ERR_UNKNOWN,
             WaitError::WouldDeadlock => HEARTWIRE_ERR_WOULD_DEADLOCK,
         };
         Failure::new(status, error.to_string())

@@ -8,6 +8,7 @@
 //! `Open`; `ClosedForGood` last and once. An input that does not fit the state is ignored, since it
 //! may have crossed an action on its way.
 
+pub(crate) mod asking;
 mod closing;
 mod ending;
 mod exchange;

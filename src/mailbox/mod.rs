@@ -7,6 +7,7 @@
 //! of a session that is over, unless the client was destroyed.
 
 mod credit;
+mod proving;
 mod sending;
 mod serving;
 mod streaming;
@@ -16,7 +17,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::config::Config;
-use crate::event::{End, Opened, State};
+use crate::event::{End, Level, Opened, State};
 use crate::event_loop::post::Home;
 use crate::link::outbox::Outbox;
 #[cfg(unix)]
@@ -28,6 +29,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 use credit::Credit;
+pub(crate) use serving::Parked;
 pub(crate) use waiting::News;
 use waiting::{Telling, Waiters};
 
@@ -47,6 +49,7 @@ pub(crate) struct Mailbox {
     /// The loop works for this client just now, or calls its handlers.
     served: AtomicBool,
     time_to_live: Option<Duration>,
+    drain_to: Level,
     pub(crate) received: Received,
 }
 
@@ -98,6 +101,8 @@ pub(crate) struct Inner {
     /// Pings of the user that wait for room in the wire.
     pings: Vec<Vec<u8>>,
     waiters: Waiters,
+    /// The loop comes back by itself to ask the kernel what is acknowledged.
+    asking: bool,
     /// Threads that wait for a change and turn the loop meanwhile, or wait for the one that does.
     turning_waiters: usize,
 }
@@ -144,12 +149,14 @@ impl Mailbox {
                 known_expiry: None,
                 pings: Vec::new(),
                 waiters: Waiters::default(),
+                asking: false,
                 turning_waiters: 0,
             }),
             changed: Condvar::new(),
             signals: AtomicU32::new(0),
             served: AtomicBool::new(false),
             time_to_live: config.outbox.time_to_live,
+            drain_to: config.drain_to,
             received: Received::default(),
         }
     }
@@ -231,6 +238,8 @@ impl Mailbox {
             dropped_on_close: tally.closed,
             interrupted: tally.interrupted,
             unknown: tally.unknown,
+            unconfirmed: inner.outbox.unconfirmed(),
+            replayed: tally.replayed,
             events_discarded,
         }
     }
@@ -244,14 +253,17 @@ impl Mailbox {
     }
 
     fn account(&self, inner: &mut Inner, wire: &mut Wire<Stream>, telling: &mut Telling<'_>) {
-        let written = wire.take_written();
-        if written.is_empty() {
+        let mut written = wire.take_written();
+        if written.is_empty() && !inner.outbox.has_marks() {
             return;
         }
+        let taken = wire.stream.sent();
         inner.outbox.pieces_written(written.piece_bytes());
         for run in written.iter() {
-            inner.outbox.written(run.first, run.last, run.messages, run.payload_bytes);
+            inner.outbox.written(run.first, run.last, run.messages, run.payload_bytes, taken);
         }
+        written.take_kept().into_iter().for_each(|entry| inner.outbox.keep(entry));
+        inner.outbox.taken(taken);
         telling.announce(inner, News::Outbox);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::entry::{Entry, Kind, Part};
+use crate::config::delivery::Terms;
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::error::SendError;
 use crate::event::{End, MessageId, State};
 use crate::event_loop::post::Home;
@@ -20,6 +21,7 @@ impl Mailbox {
         &self,
         kind: Kind,
         payload: &[u8],
+        terms: Terms,
         time_to_live: Option<Duration>,
         now: Instant,
     ) -> Result<MessageId, SendError> {
@@ -28,24 +30,25 @@ impl Mailbox {
             return Err(SendError::Closed);
         }
         if !inner.may_write_directly(now) {
-            let id = inner.outbox.accept(kind, payload, time_to_live, now)?;
+            let id = inner.outbox.accept(kind, payload, terms, time_to_live, now)?;
             let home = inner.list_for_sending();
             drop(inner);
             wake(home);
             return Ok(id);
         }
-        let id = inner.outbox.pass(payload.len())?;
+        let id = inner.outbox.pass(payload.len(), terms)?;
         let Some(mut wire) = inner.wire.take() else { unreachable!("a direct write has the wire") };
         drop(inner);
-        match time_to_live.or(self.time_to_live) {
-            None => wire.send_now(id, kind, payload),
-            // Should it not get out whole, the message has to know its expiry on the next session.
-            Some(time) => {
-                let expires = now.checked_add(time);
-                wire.push(Entry { id, kind, part: Part::Whole, payload: payload.to_vec(), expires });
-                wire.flush()
-            }
-        };
+        let time_to_live = time_to_live.or(self.time_to_live);
+        if time_to_live.is_none() && terms == Terms::default() {
+            wire.send_now(id, kind, payload);
+        } else {
+            // On the next session, should there be one for it, the message has to know what was asked.
+            let expires = time_to_live.and_then(|time| now.checked_add(time));
+            let (payload, record) = (payload.to_vec(), Record { terms, ..Record::default() });
+            wire.push(Entry { id, kind, part: Part::Whole, payload, expires, record });
+            wire.flush();
+        }
         self.park_after_sending(wire, now);
         Ok(id)
     }
@@ -74,6 +77,7 @@ impl Mailbox {
                 return;
             }
             self.shut(inner);
+            self.mark_drain(inner);
             inner.orders.close = Some((code, reason.to_string()));
             telling.announce(inner, News::Outbox);
         });
@@ -138,6 +142,7 @@ impl Mailbox {
             || (wire.has_spare() && !inner.shrinking)
             || inner.outbox.is_ready()
             || inner.has_news()
+            || inner.has_unproven()
             || inner.turning_waiters > 0;
         inner.wanted = false;
         inner.wire = Some(wire);

@@ -3,9 +3,19 @@
 use std::time::Instant;
 
 use crate::event::{End, State};
+use crate::mailbox::proving::Asked;
 use crate::mailbox::{Mailbox, News, Orders, goodbye};
 use crate::net::stream::Stream;
 use crate::session::wire::Wire;
+
+/// A wire was given back.
+#[must_use = "what waits would wait for ever"]
+pub(crate) struct Parked {
+    /// The wire has room, and messages wait that no one else will write. Senders queued them meanwhile and woke nobody,
+    /// because the wire was out; or there was no room when they were asked for.
+    pub(crate) left: bool,
+    pub(crate) asked: Asked,
+}
 
 /// What the outbox wants of the loop.
 pub(crate) struct Swept {
@@ -65,6 +75,11 @@ impl Mailbox {
         self.account(&mut inner, wire, &mut telling);
         let mut any = !inner.pings.is_empty();
         inner.pings.drain(..).for_each(|ping| wire.ping(&ping));
+        // Before what is handed out now: it proves what was written by now.
+        if let Some(fence) = inner.outbox.fence() {
+            any = true;
+            wire.ping(&fence);
+        }
         let before = inner.outbox.unfinished();
         inner.outbox.hand_out(room, now, |entry| {
             any = true;
@@ -80,19 +95,17 @@ impl Mailbox {
     ///
     /// `shrinking`: the loop comes back to take memory from the wire; else senders tell it when there is some.
     /// `heard`: bytes came, so that a burst of sends is over and senders have their credit again.
-    /// `true`: the wire has room, and messages wait that no one else will write. Senders queued them
-    /// meanwhile and woke nobody, because the wire was out; or there was no room when they were asked for.
-    #[must_use = "what waits would wait for ever"]
     pub(crate) fn park(
         &self,
         mut wire: Box<Wire<Stream>>,
         direct: bool,
         shrinking: bool,
         heard: Option<Instant>,
-    ) -> bool {
+    ) -> Parked {
         let mut telling = self.telling();
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire, &mut telling);
+        let asked = self.ask_kernel(&mut inner, &wire, &mut telling);
         if heard.is_some() {
             inner.counters.last_received = heard;
             inner.credit.refill();
@@ -100,19 +113,19 @@ impl Mailbox {
         if inner.destroyed {
             drop(inner);
             goodbye(wire);
-            return false;
+            return Parked { left: false, asked };
         }
         inner.wanted = false;
         inner.shrinking = shrinking;
         inner.direct = direct && !inner.closing;
-        let left = direct && wire.is_idle() && wire.error.is_none() && inner.outbox.is_ready();
+        let waits = inner.outbox.is_ready() || inner.outbox.needs_fence();
+        let left = direct && wire.is_idle() && wire.error.is_none() && waits;
         inner.wire = Some(wire);
-        left
+        Parked { left, asked }
     }
 
-    /// Gives back a wire that was only looked at. `true`: as with [`park`](Mailbox::park).
-    #[must_use = "what waits would wait for ever"]
-    pub(crate) fn park_again(&self, wire: Box<Wire<Stream>>) -> bool {
+    /// Gives back a wire that was only looked at.
+    pub(crate) fn park_again(&self, wire: Box<Wire<Stream>>) -> Parked {
         let inner = self.lock();
         let (direct, shrinking) = (inner.direct, inner.shrinking);
         drop(inner);
@@ -128,16 +141,15 @@ impl Mailbox {
         inner.pings.clear();
         // It was about this session.
         inner.orders.abandoned = false;
+        // The last chance to ask.
+        let asks = inner.outbox.unconfirmed() > 0 || inner.outbox.has_marks();
+        let acknowledged = if asks { wire.stream.acknowledged() } else { None };
         let (stream, unsent) = wire.into_unsent();
-        inner.outbox.restore(unsent);
+        inner.outbox.restore(unsent, acknowledged);
+        inner.asking = false;
         // Who waits to append to a message that was cut has an answer.
         telling.announce(&inner, News::Outbox);
         stream
-    }
-
-    pub(crate) fn has_nothing_to_send(&self) -> bool {
-        let inner = self.lock();
-        inner.outbox.is_empty() || inner.outbox.is_stuck()
     }
 
     /// There is no loop any more: nothing is accepted, and the socket is let go of.

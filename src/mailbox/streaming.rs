@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::config::delivery::Terms;
 use crate::entry::Kind;
 use crate::error::SendError;
 use crate::event::{DropReason, MessageId};
@@ -9,12 +10,17 @@ use crate::link::outbox::GivenUp;
 use crate::mailbox::{Inner, Mailbox, News, wake};
 
 impl Mailbox {
-    pub(crate) fn begin_pieces(&self, kind: Kind, now: Instant) -> Result<MessageId, SendError> {
+    pub(crate) fn begin_pieces(
+        &self,
+        kind: Kind,
+        terms: Terms,
+        now: Instant,
+    ) -> Result<MessageId, SendError> {
         self.with_pieces(|inner| {
             if inner.closing || inner.destroyed || inner.end.is_some() {
                 return Err(SendError::Closed);
             }
-            inner.outbox.accept_pieces(kind, now)
+            inner.outbox.accept_pieces(kind, terms, now)
         })
     }
 

@@ -104,11 +104,11 @@ impl Socket {
         }
     }
 
-    /// Ends our direction.
-    pub(crate) fn close_write(&self) -> io::Result<()> {
+    /// Ends our direction; whether there was one to end.
+    pub(crate) fn close_write(&self) -> io::Result<bool> {
         match SockRef::from(self).shutdown(Shutdown::Write) {
-            Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(error),
-            _ => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            result => result.map(|()| true),
         }
     }
 

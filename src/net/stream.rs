@@ -24,6 +24,8 @@ use {
 pub(crate) struct Stream {
     bytes: Bytes,
     write_closed: bool,
+    /// The end of our direction was sent, which the kernel counts like a byte.
+    fin: bool,
 }
 
 enum Bytes {
@@ -43,17 +45,17 @@ pub(crate) enum Ground {
 
 impl Stream {
     pub(crate) fn plain(socket: impl Into<Socket>) -> Stream {
-        Stream { bytes: Bytes::Plain(Tap::plain(socket.into())), write_closed: false }
+        Stream { bytes: Bytes::Plain(Tap::plain(socket.into())), write_closed: false, fin: false }
     }
 
     #[cfg(feature = "native-tls")]
     pub(crate) fn tls(engine: TlsStream<Tap>) -> Stream {
-        Stream { bytes: Bytes::Tls(Box::new(engine)), write_closed: false }
+        Stream { bytes: Bytes::Tls(Box::new(engine)), write_closed: false, fin: false }
     }
 
     #[cfg(feature = "native-tls")]
     pub(crate) fn nested(engine: TlsStream<Outer>) -> Stream {
-        Stream { bytes: Bytes::Nested(Box::new(engine)), write_closed: false }
+        Stream { bytes: Bytes::Nested(Box::new(engine)), write_closed: false, fin: false }
     }
 
     /// For a handshake over this stream, whose trouble is to be told there; a third one cannot be.
@@ -135,6 +137,12 @@ impl Stream {
         self.socket().unacknowledged()
     }
 
+    /// Bytes that it has, TLS's own included; `None` where the system does not tell.
+    pub(crate) fn acknowledged(&self) -> Option<u64> {
+        let (sent, end) = (self.sent(), u64::from(self.fin));
+        Some((sent + end).saturating_sub(self.unacknowledged()?).min(sent))
+    }
+
     /// Ends our direction: TLS's close_notify, then the socket's end of stream.
     ///
     /// `WouldBlock` means that close_notify is not out yet: call again when the socket is ready in the
@@ -161,7 +169,8 @@ impl Stream {
             }
         }
         self.write_closed = true;
-        self.socket().close_write()
+        self.fin = self.socket().close_write()?;
+        Ok(())
     }
 
     /// Drops the connection at once, unsent bytes with it; the peer sees a reset.

@@ -22,7 +22,7 @@ use super::deflate::{Agreed, Deflater};
 use super::frame::{self, CONTROL_MAX, CONTROL_PAYLOAD_MAX, HEAD_MAX, Lead, Opcode};
 use super::writer::{BOUND, Outgoing};
 use super::written::Written;
-use crate::entry::{Entry, Kind, Part};
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use control::Control;
 use fragments::{Begun, ends_message};
@@ -85,6 +85,7 @@ struct Sending {
     part: Part,
     payload: Vec<u8>,
     expires: Option<Instant>,
+    record: Record,
     /// The offset behind its last byte.
     end: u64,
     /// A beat is counted as written with this.
@@ -133,8 +134,9 @@ impl<S: Read + Write> Wire<S> {
     ///
     /// The payload is copied only if it could not be written whole.
     pub(crate) fn send_now(&mut self, id: MessageId, kind: Kind, payload: &[u8]) -> Flush {
-        let part = Part::Whole;
-        let owned = |spare: &mut Spare| Entry { id, kind, part, payload: spare.copy(payload), expires: None };
+        let (part, expires, record) = (Part::Whole, None, Record::default());
+        let owned =
+            |spare: &mut Spare| Entry { id, kind, part, payload: spare.copy(payload), expires, record };
         let opcode = Opcode::from(kind);
         let compressed = self.deflater.as_ref().is_some_and(|deflater| deflater.wants(opcode, payload.len()));
         let fragmented = payload.len() > self.fragment;
@@ -312,7 +314,8 @@ impl<S: Read + Write> Wire<S> {
             return;
         }
         let (part, payload) = (Part::Whole, payload.to_vec());
-        self.queue(Sending { id: None, opcode, part, payload, expires: None, end: UNFRAMED, beat: false });
+        let (expires, record) = (None, Record::default());
+        self.queue(Sending { id: None, opcode, part, payload, expires, record, end: UNFRAMED, beat: false });
         self.pings += usize::from(opcode == Opcode::Ping);
         // What would get before the rest of a message that is begun has to be marked as a beat before.
         if self.begun.is_none() {
@@ -458,9 +461,13 @@ impl<S: Read + Write> Wire<S> {
     fn settle(&mut self) {
         while self.sending.front().is_some_and(|item| item.end <= self.accepted) {
             self.framed -= 1;
-            if let Some(Sending { id: Some(id), part, payload, .. }) = self.sending.pop_front() {
-                self.written.note_part(id, part, payload.len());
-                self.spare.keep(payload);
+            let Some(item) = self.sending.pop_front() else { return };
+            let Some(id) = item.id else { continue };
+            self.written.note_part(id, item.part, item.payload.len());
+            if item.record.terms.goes_again() {
+                self.written.keep(item.into_entry());
+            } else {
+                self.spare.keep(item.payload);
             }
         }
     }
@@ -479,15 +486,16 @@ impl<S: Read + Write> Wire<S> {
 
 impl Sending {
     fn message(entry: Entry) -> Sending {
-        let Entry { id, kind, part, payload, expires } = entry;
+        let Entry { id, kind, part, payload, expires, record } = entry;
         let continues = matches!(part, Part::Middle | Part::Last);
         let opcode = if continues { Opcode::Continuation } else { kind.into() };
-        Sending { id: Some(id), opcode, part, payload, expires, end: UNFRAMED, beat: false }
+        Sending { id: Some(id), opcode, part, payload, expires, record, end: UNFRAMED, beat: false }
     }
 
     fn into_entry(self) -> Option<Entry> {
         let kind = if self.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
-        Some(Entry { id: self.id?, kind, part: self.part, payload: self.payload, expires: self.expires })
+        let Sending { id, part, payload, expires, record, .. } = self;
+        Some(Entry { id: id?, kind, part, payload, expires, record })
     }
 
     /// What it will take of the 64 KiB, at most.

@@ -2,7 +2,7 @@
 //!
 //! One run, the usual case, needs no memory of its own.
 
-use crate::entry::Part;
+use crate::entry::{Entry, Part};
 use crate::event::MessageId;
 
 /// Messages with consecutive ids, all written.
@@ -21,6 +21,8 @@ pub(crate) struct Written {
     more: Vec<Run>,
     /// Bytes of messages in pieces, which no run counts.
     piece_bytes: usize,
+    /// Those that go again if the session dies, with their payloads, in the order of writing.
+    kept: Vec<Entry>,
 }
 
 impl Written {
@@ -49,6 +51,15 @@ impl Written {
         if part == Part::Last {
             self.note(id, 0);
         }
+    }
+
+    /// Keeps a message that was noted.
+    pub(crate) fn keep(&mut self, entry: Option<Entry>) {
+        self.kept.extend(entry);
+    }
+
+    pub(crate) fn take_kept(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.kept)
     }
 
     /// Payload bytes of pieces; those of whole messages stand in their runs.

@@ -109,6 +109,9 @@ impl Builder {
                 subprotocols: self.subprotocols,
             }),
             outbox: self.outbox,
+            terms: self.terms,
+            drain_to: self.drain_to,
+            stamp: self.stamp,
             greetings: self.greetings,
             max_message: match self.max_message {
                 Some(bytes) => bytes as u64,

@@ -19,6 +19,7 @@ use crate::before_connect::{Attempt, Hook};
 use crate::client::Client;
 #[cfg(feature = "deflate")]
 use crate::config::deflate::Deflate;
+use crate::config::delivery::{Delivery, Replay, Stamp, Terms};
 use crate::config::greeting::Greeting;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
@@ -29,6 +30,7 @@ use crate::config::tcp::Tcp;
 use crate::config::tls::Tls;
 use crate::config::{Dispatch, STACK_SIZE};
 use crate::error::{ConfigError, Error};
+use crate::event::Level;
 use crate::event_loop::EventLoop;
 use crate::event_loop::shared::SharedLoop;
 #[cfg(unix)]
@@ -54,6 +56,9 @@ pub struct Builder {
     heartbeat: Heartbeat,
     reconnect: Reconnect,
     outbox: OutboxLimits,
+    terms: Terms,
+    drain_to: Level,
+    stamp: Option<Stamp>,
     greetings: Vec<Greeting>,
     #[cfg(feature = "native-tls")]
     tls: Tls,
@@ -100,6 +105,9 @@ impl Builder {
             heartbeat: Heartbeat::default(),
             reconnect: Reconnect::default(),
             outbox: OutboxLimits::default(),
+            terms: Terms::default(),
+            drain_to: Level::Written,
+            stamp: None,
             greetings: Vec::new(),
             #[cfg(feature = "native-tls")]
             tls: Tls::default(),
@@ -262,6 +270,41 @@ impl Builder {
     /// What may wait to be sent. Default: 4096 messages and 8 MiB, reject when full.
     pub fn outbox(mut self, limits: OutboxLimits) -> Builder {
         self.outbox = limits;
+        self
+    }
+
+    /// The level that completes a message, unless [`SendOptions`](crate::SendOptions) say otherwise. Default:
+    /// [`Level::Written`].
+    ///
+    /// For [`Level::Acked`] the kernel is asked while something is not acknowledged: after each turn of the loop that
+    /// did something for this client, and else after 10 ms, doubling to 250 ms. For [`Level::Processed`] a ping goes
+    /// after what was written, one for all of it, and the next when its pong is back. Other levels cost nothing.
+    pub fn complete_at(mut self, level: Level) -> Builder {
+        self.terms.asked = level;
+        self
+    }
+
+    /// Whether messages go again when a session dies under them, unless [`SendOptions`](crate::SendOptions) say
+    /// otherwise. Default: [`Delivery::AtMostOnce`].
+    pub fn delivery(mut self, delivery: Delivery) -> Builder {
+        self.terms.delivery = delivery;
+        self
+    }
+
+    /// What a close waits for, within its deadline, before it says Close: that all messages have reached this level.
+    /// Default: [`Level::Written`]. A message for which a higher level was asked has to reach that one in any case.
+    pub fn drain_to(mut self, level: Level) -> Builder {
+        self.drain_to = level;
+        self
+    }
+
+    /// Lets this closure see, and change, each message that is about to go again under [`Delivery::AtLeastOnce`], to
+    /// mark it as a possible duplicate. Default: it goes as it was. The last call counts.
+    ///
+    /// It runs on the event loop's thread, before the session is open, and must not block. A longer payload counts
+    /// against the outbox's limits, and is taken even if it is above them. If it panics the client ends.
+    pub fn on_replay(mut self, stamp: impl Fn(&mut Replay) + Send + Sync + 'static) -> Builder {
+        self.stamp = Some(Stamp::new(stamp));
         self
     }
 

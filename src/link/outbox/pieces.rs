@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::{HEADER, Outbox};
-use crate::entry::{Entry, Kind, Part};
+use crate::config::delivery::Terms;
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::error::SendError;
 use crate::event::{DropReason, Fate, MessageId};
 
@@ -38,6 +39,7 @@ pub(super) struct Pieces {
 struct InPieces {
     id: MessageId,
     kind: Kind,
+    terms: Terms,
     pieces: VecDeque<Vec<u8>>,
     bytes: usize,
     /// No more will be appended.
@@ -128,7 +130,7 @@ impl Pieces {
     }
 
     /// The next piece of the first one, and whether it is the message's last.
-    fn next(&mut self) -> Option<(MessageId, Kind, Part, Vec<u8>)> {
+    fn next(&mut self) -> Option<Entry> {
         if !self.is_ready() {
             return None;
         }
@@ -144,12 +146,13 @@ impl Pieces {
             (true, false) => Part::Middle,
             (true, true) => Part::Last,
         };
-        let (id, kind) = (message.id, message.kind);
+        let record = Record { terms: message.terms, ..Record::default() };
+        let entry = Entry { id: message.id, kind: message.kind, part, payload: piece, expires: None, record };
         self.begun = !last;
         if last {
             self.messages.pop_front();
         }
-        Some((id, kind, part, piece))
+        Some(entry)
     }
 
     fn next_len(&self) -> usize {
@@ -188,12 +191,17 @@ impl InPieces {
 
 impl Outbox {
     /// Gives a message whose pieces will come its place behind all others.
-    pub(crate) fn accept_pieces(&mut self, kind: Kind, now: Instant) -> Result<MessageId, SendError> {
-        self.make_room(0, Some(now))?;
-        let place = Entry { part: Part::Place, ..self.entry(kind, &[], None, now) };
+    pub(crate) fn accept_pieces(
+        &mut self,
+        kind: Kind,
+        terms: Terms,
+        now: Instant,
+    ) -> Result<MessageId, SendError> {
+        self.make_room(0, terms.priority, Some(now))?;
+        let place = Entry { part: Part::Place, ..self.entry(kind, &[], terms, None, now) };
         let id = place.id;
         let pieces = VecDeque::new();
-        let message = InPieces { id, kind, pieces, bytes: 0, finished: false, stuck: None };
+        let message = InPieces { id, kind, terms, pieces, bytes: 0, finished: false, stuck: None };
         self.pieces.messages.push_back(message);
         self.waiting.push_back(place);
         Ok(id)
@@ -287,7 +295,7 @@ impl Outbox {
     /// So many bytes of pieces were accepted by the socket.
     pub(crate) fn pieces_written(&mut self, bytes: usize) {
         self.pieces.handed -= bytes.min(self.pieces.handed);
-        self.tally.written_bytes += bytes as u64;
+        self.outcomes.tally.written_bytes += bytes as u64;
     }
 
     /// Hands out pieces of the first message of that kind, as far as they are there and fit; `true` when that was all
@@ -303,18 +311,19 @@ impl Outbox {
             if *bytes > 0 && bytes.saturating_add(size) > max {
                 return false;
             }
-            let Some((id, kind, part, payload)) = self.pieces.next() else { return false };
+            let Some(entry) = self.pieces.next() else { return false };
             *bytes = bytes.saturating_add(size);
+            let (part, len) = (entry.part, entry.payload.len());
             match part {
-                Part::Only => self.hand(id, payload.len()),
+                Part::Only => self.hand(entry.id, len, entry.record.terms),
                 _ => {
-                    self.pieces.handed += payload.len();
+                    self.pieces.handed += len;
                     if part == Part::First {
-                        self.hand(id, 0);
+                        self.hand(entry.id, 0, entry.record.terms);
                     }
                 }
             }
-            to(Entry { id, kind, part, payload, expires: None });
+            to(entry);
             if matches!(part, Part::Only | Part::Last) {
                 return true;
             }
@@ -338,15 +347,11 @@ impl Outbox {
 
     /// Takes messages in pieces back of which nothing was handed out.
     fn remove_places(&mut self, mut which: impl FnMut(MessageId) -> bool, why: DropReason) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.retain(|entry| {
-            let goes = entry.part == Part::Place && which(entry.id);
-            if goes {
-                self.pieces.end(entry.id, why);
-                self.finish(entry.id.0, entry.id.0, Fate::Dropped(why));
-            }
-            !goes
-        });
-        self.waiting = waiting;
+        let mut gone = Vec::new();
+        self.waiting.take(|entry| entry.part == Part::Place && which(entry.id), |entry| gone.push(entry.id));
+        for id in gone {
+            self.pieces.end(id, why);
+            self.outcomes.finish(id.0, id.0, Fate::Dropped(why));
+        }
     }
 }

@@ -1,0 +1,150 @@
+//! What flushes and closes wait for: that all messages up to one have reached a level, whatever was asked for each.
+//!
+//! A mark is placed when all of them are written; from there on it is proven like a message that ends there. If the
+//! session dies before, it is lost where one of them was told of as complete at a lower level: nobody can tell any more.
+
+use crate::event::{Level, MessageId};
+
+#[derive(Default)]
+pub(super) struct Marks {
+    marks: Vec<Mark>,
+    last: u64,
+    /// For `Acked` and `Processed`, where the last message ends on this session that was complete at less.
+    loose: [Option<u64>; 2],
+}
+
+struct Mark {
+    number: u64,
+    /// `None`: there are no messages.
+    upto: Option<MessageId>,
+    level: Level,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Some of the messages are not written.
+    Waiting,
+    /// They end at this offset; and the last of those among them that were complete at less.
+    Placed {
+        end: u64,
+        loose: Option<u64>,
+    },
+    Reached,
+    Lost,
+}
+
+/// What has become of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marked {
+    Waiting,
+    Reached,
+    Lost,
+}
+
+impl Marks {
+    pub(super) fn add(&mut self, upto: Option<MessageId>, level: Level) -> u64 {
+        self.last += 1;
+        self.marks.push(Mark { number: self.last, upto, level, state: State::Waiting });
+        self.last
+    }
+
+    pub(super) fn remove(&mut self, number: u64) {
+        self.marks.retain(|mark| mark.number != number);
+    }
+
+    pub(super) fn get(&self, number: u64) -> Marked {
+        match self.marks.iter().find(|mark| mark.number == number).map(|mark| mark.state) {
+            Some(State::Reached) => Marked::Reached,
+            Some(State::Waiting | State::Placed { .. }) => Marked::Waiting,
+            Some(State::Lost) | None => Marked::Lost,
+        }
+    }
+
+    /// Messages that end at this offset are complete with this level.
+    pub(super) fn completed(&mut self, at: Level, end: u64) {
+        for level in [Level::Acked, Level::Processed].into_iter().filter(|level| at < *level) {
+            self.loose[index(level)] = self.loose[index(level)].max(Some(end));
+        }
+        for mark in self.marks.iter_mut().filter(|mark| at < mark.level) {
+            if let State::Placed { end: placed, loose } = &mut mark.state
+                && end <= *placed
+            {
+                *loose = (*loose).max(Some(end));
+            }
+        }
+    }
+
+    /// Places those whose messages are all written, if the first that is not is `unwritten`; without a session there is
+    /// nothing that could be proven, nor lost.
+    pub(super) fn place(&mut self, unwritten: Option<MessageId>, session: Option<u64>) {
+        for mark in &mut self.marks {
+            let written = unwritten.is_none_or(|unwritten| mark.upto.is_none_or(|upto| unwritten > upto));
+            if mark.state == State::Waiting && written {
+                mark.state = match (mark.level, session) {
+                    (Level::Written, _) | (_, None) => State::Reached,
+                    (level, Some(end)) => State::Placed { end, loose: self.loose[index(level)] },
+                };
+            }
+        }
+    }
+
+    /// The stream is proven to have got so far, at this level and those below. `true` if a mark is reached with that.
+    pub(super) fn proven(&mut self, at: Level, offset: u64) -> bool {
+        let mut any = false;
+        for mark in self.marks.iter_mut().filter(|mark| mark.level <= at) {
+            if matches!(mark.state, State::Placed { end, .. } if end <= offset) {
+                mark.state = State::Reached;
+                any = true;
+            }
+        }
+        for (loose, level) in self.loose.iter_mut().zip([Level::Acked, Level::Processed]) {
+            loose.take_if(|end| level <= at && *end <= offset);
+        }
+        any
+    }
+
+    /// A message ended, and nobody can tell how far it got.
+    pub(super) fn unknown(&mut self, from: u64) {
+        for mark in &mut self.marks {
+            let concerned = mark.upto.is_some_and(|upto| upto.0 >= from) && mark.level > Level::Written;
+            if concerned && mark.state != State::Reached {
+                mark.state = State::Lost;
+            }
+        }
+    }
+
+    pub(super) fn end_session(&mut self, acknowledged: Option<u64>) {
+        for mark in &mut self.marks {
+            let loose = match mark.state {
+                State::Waiting => self.loose[index(mark.level)],
+                State::Placed { loose, .. } => loose,
+                State::Reached | State::Lost => continue,
+            };
+            let proven = mark.level == Level::Acked && loose <= acknowledged;
+            let lost = mark.level > Level::Written && loose.is_some() && !proven;
+            mark.state = if lost { State::Lost } else { State::Waiting };
+        }
+        self.loose = [None; 2];
+    }
+
+    /// Whether one waits for an acknowledgement.
+    pub(super) fn awaits_acknowledgement(&self) -> bool {
+        self.marks.iter().any(|mark| mark.level == Level::Acked && matches!(mark.state, State::Placed { .. }))
+    }
+
+    /// Whether one waits that a pong is to prove.
+    pub(super) fn is_unprocessed(&self) -> bool {
+        self.marks
+            .iter()
+            .any(|mark| mark.level == Level::Processed && matches!(mark.state, State::Placed { .. }))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+}
+
+fn index(level: Level) -> usize {
+    usize::from(level == Level::Processed)
+}

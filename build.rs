@@ -16,7 +16,7 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 31] = [
+    const FILES: [&str; 32] = [
         "handles.rs",
         "stream_handles.rs",
         "status.rs",
@@ -25,6 +25,7 @@ mod header {
         "options_heartbeat.rs",
         "options_reconnect.rs",
         "options_outbox.rs",
+        "options_delivery.rs",
         "options_proxy.rs",
         "options_tcp.rs",
         "options_stream.rs",

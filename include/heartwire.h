@@ -197,6 +197,11 @@
 #define HEARTWIRE_ERR_DROPPED 19
 
 /**
+ * A session died, and nobody can tell how far the messages got.
+ */
+#define HEARTWIRE_ERR_UNKNOWN 20
+
+/**
  * Text, always valid UTF-8.
  */
 #define HEARTWIRE_TEXT 1
@@ -592,6 +597,16 @@
 #define HEARTWIRE_LEVEL_WRITTEN 1
 
 /**
+ * The next TCP endpoint, a proxy perhaps, has acknowledged all its bytes. Not everywhere can the kernel tell.
+ */
+#define HEARTWIRE_LEVEL_ACKED 2
+
+/**
+ * The server's WebSocket endpoint has read it: the pong of a ping came back that was written after it.
+ */
+#define HEARTWIRE_LEVEL_PROCESSED 3
+
+/**
  * It reached the level that was asked for.
  */
 #define HEARTWIRE_FATE_COMPLETED 1
@@ -602,7 +617,8 @@
 #define HEARTWIRE_FATE_DROPPED 2
 
 /**
- * It was handed to the connection, which died before anyone could tell whether it arrived.
+ * It was written to a connection that died before the level was reached that was asked for. The level with it is the
+ * one that it reached for certain.
  */
 #define HEARTWIRE_FATE_UNKNOWN 3
 
@@ -696,6 +712,32 @@
  * It waits for room, and fails with HEARTWIRE_ERR_FULL after a time.
  */
 #define HEARTWIRE_WHEN_FULL_BLOCK 3
+
+/**
+ * Only what was not written whole goes again on the next session. What was written and not proven to have arrived ends
+ * as HEARTWIRE_FATE_UNKNOWN. The default.
+ */
+#define HEARTWIRE_DELIVERY_AT_MOST_ONCE 1
+
+/**
+ * What has not reached its level goes again on the next session, in its order, and before all that waits. The level is
+ * HEARTWIRE_LEVEL_PROCESSED, unless HEARTWIRE_LEVEL_ACKED is asked for: that suffices where nothing stands between
+ * client and server (no proxy, no load balancer) and the server's program cannot die before it has read what its
+ * kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits.
+ */
+#define HEARTWIRE_DELIVERY_AT_LEAST_ONCE 2
+
+/**
+ * In the order of sending. The default.
+ */
+#define HEARTWIRE_PRIORITY_NORMAL 0
+
+/**
+ * Before all normal messages that wait, in the order of sending among themselves. One that is on its way already, and
+ * what is about to be written (64 KiB), is not overtaken, nor is a message in pieces that has begun to go out. While
+ * high ones wait, no normal one goes out.
+ */
+#define HEARTWIRE_PRIORITY_HIGH 1
 
 /**
  * All that a name has, raced as RFC 8305 says.
@@ -813,6 +855,11 @@ typedef struct heartwire_loop heartwire_loop;
 typedef struct heartwire_options heartwire_options;
 
 /**
+ * Where a heartwire_replay_fn puts what is written instead; valid during that call only.
+ */
+typedef struct heartwire_replay heartwire_replay;
+
+/**
  * What a call answers: HEARTWIRE_OK or one of HEARTWIRE_ERR_…; numbers are never reused.
  */
 typedef int32_t heartwire_status;
@@ -850,6 +897,36 @@ typedef void (*heartwire_free_fn)(void *user_data);
 typedef int32_t heartwire_when_full;
 
 /**
+ * How far a message got: one of HEARTWIRE_LEVEL_…
+ */
+typedef int32_t heartwire_level;
+
+/**
+ * How often a message may arrive, when sessions die under it: one of HEARTWIRE_DELIVERY_…
+ */
+typedef int32_t heartwire_delivery;
+
+/**
+ * How a payload is to be read: HEARTWIRE_TEXT or HEARTWIRE_BINARY.
+ */
+typedef int32_t heartwire_message_kind;
+
+/**
+ * Sees a message that is about to be written once more, and may have another payload written by
+ * heartwire_replay_replace(), to mark it as a possible duplicate. `number` is 1 for the first repetition, then 2, and
+ * so on; `data` is what was written the last time, valid during the call. Called on the thread that turns the event
+ * loop, before the session is open; it must not block.
+ */
+typedef void (*heartwire_replay_fn)(struct heartwire_client client,
+                                    uint64_t id,
+                                    uint32_t number,
+                                    const void *data,
+                                    size_t len,
+                                    heartwire_message_kind kind,
+                                    struct heartwire_replay *replay,
+                                    void *user_data);
+
+/**
  * Which addresses are connected to: one of HEARTWIRE_IP_…
  */
 typedef int32_t heartwire_ip_version;
@@ -869,11 +946,6 @@ typedef int (*heartwire_dial_fn)(struct heartwire_client client,
  * A version of TLS: one of HEARTWIRE_TLS_…
  */
 typedef int32_t heartwire_tls_version;
-
-/**
- * How a payload is to be read: HEARTWIRE_TEXT or HEARTWIRE_BINARY.
- */
-typedef int32_t heartwire_message_kind;
 
 /**
  * Makes a greeting by heartwire_greeting_set(); nothing is sent without that. `attempt` is the number of the attempt
@@ -972,6 +1044,11 @@ typedef struct heartwire_error_info {
 } heartwire_error_info;
 
 /**
+ * Which messages go first: one of HEARTWIRE_PRIORITY_…
+ */
+typedef int32_t heartwire_priority;
+
+/**
  * What applies to one message only. Set it to zeros, then `size`, then what is needed.
  */
 typedef struct heartwire_send_options {
@@ -987,12 +1064,24 @@ typedef struct heartwire_send_options {
      * Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set.
      */
     uint32_t time_to_live_ms;
+    /**
+     * The level that completes it: one of HEARTWIRE_LEVEL_…; 0: as heartwire_options_set_complete_at() says.
+     */
+    heartwire_level level;
+    /**
+     * Whether it goes again when a session dies under it: one of HEARTWIRE_DELIVERY_…; 0: as
+     * heartwire_options_set_delivery() says.
+     */
+    heartwire_delivery delivery;
+    /**
+     * Whether it goes before normal ones that wait: one of HEARTWIRE_PRIORITY_…
+     */
+    heartwire_priority priority;
+    /**
+     * Has to be 0.
+     */
+    int32_t reserved;
 } heartwire_send_options;
-
-/**
- * How far a message got: one of HEARTWIRE_LEVEL_…
- */
-typedef int32_t heartwire_level;
 
 /**
  * A message that is sent in pieces: a value to copy and to pass around, checked on every call. A handle that is zero,
@@ -1025,11 +1114,11 @@ typedef struct heartwire_stats_info {
     size_t size;
     /**
      * Messages accepted so far. Each ends as sent, expired, evicted, dropped on close, interrupted or
-     * unknown, or is still queued.
+     * unknown, or is still queued or unconfirmed.
      */
     uint64_t accepted;
     /**
-     * Messages written whole to a socket.
+     * Messages written whole to a socket that have reached the level that was asked for.
      */
     uint64_t messages_sent;
     /**
@@ -1096,6 +1185,14 @@ typedef struct heartwire_stats_info {
      * Messages in pieces that ended before the last one: the session ended, or they were given up.
      */
     uint64_t interrupted;
+    /**
+     * Messages written whole that have not reached the level that was asked for yet.
+     */
+    uint64_t unconfirmed;
+    /**
+     * How often a message went once more, because the session before had died under it.
+     */
+    uint64_t replayed;
 } heartwire_stats_info;
 
 /**
@@ -1139,7 +1236,8 @@ typedef struct heartwire_outcome_info {
      */
     heartwire_fate fate;
     /**
-     * The level that was reached: one of HEARTWIRE_LEVEL_…
+     * The level that was reached, of HEARTWIRE_FATE_UNKNOWN the one that was reached for certain: one of
+     * HEARTWIRE_LEVEL_…
      */
     heartwire_level level;
     /**
@@ -1763,6 +1861,79 @@ heartwire_status heartwire_options_set_outbox_when_full(struct heartwire_options
  */
 heartwire_status heartwire_options_set_outbox_time_to_live(struct heartwire_options *options,
                                                            uint32_t time_ms);
+
+/**
+ * Sets the level that completes a message, unless heartwire_send_options say otherwise. Default:
+ * HEARTWIRE_LEVEL_WRITTEN.
+ *
+ * For HEARTWIRE_LEVEL_ACKED the kernel is asked while something is not acknowledged: after each turn of the loop that
+ * did something for the client, and else after 10 ms, doubling to 250 ms. For HEARTWIRE_LEVEL_PROCESSED a ping goes
+ * after what was written, one for all of it, and the next when its pong is back. Other levels cost nothing.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT, also for an unknown number and HEARTWIRE_LEVEL_NONE.
+ */
+heartwire_status heartwire_options_set_complete_at(struct heartwire_options *options,
+                                                   heartwire_level level);
+
+/**
+ * Sets whether messages go again when a session dies under them, unless heartwire_send_options say otherwise. Default:
+ * HEARTWIRE_DELIVERY_AT_MOST_ONCE.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT, also for an unknown number.
+ */
+heartwire_status heartwire_options_set_delivery(struct heartwire_options *options,
+                                                heartwire_delivery delivery);
+
+/**
+ * Sets what heartwire_close() waits for, within its deadline, before it says Close: that all messages have reached
+ * this level. Default: HEARTWIRE_LEVEL_WRITTEN. A message for which a higher level was asked has to reach that one in
+ * any case.
+ *
+ * Ownership: nothing changes hands.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, or HEARTWIRE_ERR_ARGUMENT, also for an unknown number and HEARTWIRE_LEVEL_NONE.
+ */
+heartwire_status heartwire_options_set_drain_to(struct heartwire_options *options,
+                                                heartwire_level level);
+
+/**
+ * Sets what sees, and may change, each message that is about to go again under HEARTWIRE_DELIVERY_AT_LEAST_ONCE. NULL,
+ * the default, for none: then it goes as it was.
+ *
+ * A longer payload counts against the outbox's limits, and is taken even if it is above them.
+ *
+ * Clients that are created with these options share `user_data` and may call from several threads at once.
+ *
+ * Ownership: `user_data` is kept until these options and all clients created with them are gone; then
+ * `free_user_data`, which may be NULL, gets it; heartwire_destroy() says when. When the call fails nothing was kept.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
+ */
+heartwire_status heartwire_options_set_on_replay(struct heartwire_options *options,
+                                                 heartwire_replay_fn call,
+                                                 void *user_data,
+                                                 heartwire_free_fn free_user_data);
+
+/**
+ * Writes this instead, now and at further repetitions, inside a heartwire_replay_fn; the last one counts.
+ *
+ * Ownership: the bytes are copied.
+ * Threads:   the thread of the callback that got `replay`.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_UTF8 for a text that is none.
+ */
+heartwire_status heartwire_replay_replace(struct heartwire_replay *replay,
+                                          const void *data,
+                                          size_t len,
+                                          heartwire_message_kind kind);
 
 /**
  * Connects through this proxy. Default: none, whatever the environment says.
@@ -2638,8 +2809,8 @@ heartwire_status heartwire_send_binary(struct heartwire_client client,
  * Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
  * Threads:   any thread, in any callback.
  *
- * Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind
- * was not set.
+ * Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, whose size or kind was
+ * not set, or that have an unknown number.
  */
 heartwire_status heartwire_send(struct heartwire_client client,
                                 const void *data,
@@ -2661,14 +2832,20 @@ heartwire_status heartwire_ping(struct heartwire_client client,
                                 size_t len);
 
 /**
- * Waits until every message that was accepted before this call has reached the level, or was dropped.
+ * Waits until every message that was accepted before this call has reached the level, or was dropped, whatever level
+ * completes it.
+ *
+ * While it waits it costs what heartwire_options_set_complete_at() says. Messages that were complete when their session
+ * ended, before this call, are not asked about: nothing can be found out of them any more. HEARTWIRE_LEVEL_ACKED is
+ * never reached by itself where the kernel does not tell.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
  *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
- * HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them
- * unwritten, or HEARTWIRE_ERR_WOULD_DEADLOCK.
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for an unknown level or HEARTWIRE_LEVEL_NONE,
+ * HEARTWIRE_ERR_TIMEOUT if some have not got there yet, HEARTWIRE_ERR_CLOSED if the client ended with some of them
+ * unwritten, HEARTWIRE_ERR_UNKNOWN if a session died under some of them, which do not go again, and how far they got
+ * nobody can tell, or HEARTWIRE_ERR_WOULD_DEADLOCK.
  */
 heartwire_status heartwire_flush(struct heartwire_client client,
                                  heartwire_level level,

@@ -19,9 +19,9 @@ pub struct heartwire_stats_info {
     /// sizeof(heartwire_stats_info), set by the caller.
     pub size: usize,
     /// Messages accepted so far. Each ends as sent, expired, evicted, dropped on close, interrupted or
-    /// unknown, or is still queued.
+    /// unknown, or is still queued or unconfirmed.
     pub accepted: u64,
-    /// Messages written whole to a socket.
+    /// Messages written whole to a socket that have reached the level that was asked for.
     pub messages_sent: u64,
     /// The payload bytes of these, and of the pieces that were written of others.
     pub bytes_sent: u64,
@@ -55,6 +55,10 @@ pub struct heartwire_stats_info {
     pub since_received_ms: i64,
     /// Messages in pieces that ended before the last one: the session ended, or they were given up.
     pub interrupted: u64,
+    /// Messages written whole that have not reached the level that was asked for yet.
+    pub unconfirmed: u64,
+    /// How often a message went once more, because the session before had died under it.
+    pub replayed: u64,
 }
 
 // SAFETY: repr(C), `size` is first, zeros are a value. The first version ended with `since_received_ms`.
@@ -129,6 +133,8 @@ pub unsafe extern "C" fn heartwire_stats(
             smoothed_rtt_us: or_unknown(stats.smoothed_rtt(), Duration::as_micros),
             since_received_ms: or_unknown(stats.since_received(), Duration::as_millis),
             interrupted: stats.interrupted(),
+            unconfirmed: stats.unconfirmed() as u64,
+            replayed: stats.replayed(),
         };
         // SAFETY: the header asks for a struct that begins with its size.
         unsafe { write_out("out", out, &info) }

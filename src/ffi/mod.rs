@@ -26,6 +26,7 @@ mod logger;
 mod numbers;
 mod options;
 mod options_deflate;
+mod options_delivery;
 mod options_heartbeat;
 mod options_outbox;
 mod options_proxy;

@@ -384,6 +384,15 @@ pub(super) fn fate(fate: Fate) -> (heartwire_fate, heartwire_level, heartwire_dr
     }
 }
 
+pub(super) fn level_of(number: heartwire_level) -> Result<Level> {
+    match number {
+        HEARTWIRE_LEVEL_WRITTEN => Ok(Level::Written),
+        HEARTWIRE_LEVEL_ACKED => Ok(Level::Acked),
+        HEARTWIRE_LEVEL_PROCESSED => Ok(Level::Processed),
+        other => Err(Failure::unknown("level", other)),
+    }
+}
+
 pub(super) fn level(level: Level) -> heartwire_level {
     match level {
         Level::Written => HEARTWIRE_LEVEL_WRITTEN,

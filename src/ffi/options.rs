@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::config::builder::{Builder, check_header, check_subprotocols};
 #[cfg(feature = "deflate")]
 use crate::config::deflate::Deflate;
+use crate::config::delivery::Delivery;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::outbox::OutboxLimits;
 use crate::config::proxy::Proxy;
@@ -18,11 +19,13 @@ use crate::config::tcp::Tcp;
 use crate::config::tls::Tls;
 use crate::config::{Dispatch, check};
 use crate::error::ConfigError;
+use crate::event::Level;
 use crate::ffi::before_connect::BeforeConnect;
 use crate::ffi::event_loop::Chosen;
 use crate::ffi::greeting::Greetings;
 use crate::ffi::guard::{Failure, Result, borrow_mut, guard, guard_value, text};
 use crate::ffi::heartwire_client;
+use crate::ffi::options_delivery::OnReplay;
 use crate::ffi::options_reconnect::Delay;
 #[cfg(unix)]
 use crate::ffi::options_stream::Dial;
@@ -54,6 +57,10 @@ pub struct heartwire_options {
     /// The program's own delays, instead of those in `reconnect`.
     pub(super) delay: Option<Delay>,
     pub(super) outbox: OutboxLimits,
+    pub(super) complete_at: Level,
+    pub(super) delivery: Delivery,
+    pub(super) drain_to: Level,
+    pub(super) on_replay: Option<OnReplay>,
     pub(super) greetings: Greetings,
     pub(super) before_connect: Option<BeforeConnect>,
     pub(super) urls: Vec<String>,
@@ -105,6 +112,10 @@ impl heartwire_options {
             reconnect: Reconnect::default(),
             delay: None,
             outbox: OutboxLimits::default(),
+            complete_at: Level::Written,
+            delivery: Delivery::default(),
+            drain_to: Level::Written,
+            on_replay: None,
             greetings: Greetings::default(),
             before_connect: None,
             urls: Vec::new(),
@@ -137,6 +148,9 @@ impl heartwire_options {
             .heartbeat(self.heartbeat.clone())
             .reconnect(reconnect)
             .outbox(self.outbox.clone())
+            .complete_at(self.complete_at)
+            .delivery(self.delivery)
+            .drain_to(self.drain_to)
             .dispatch(self.dispatch)
             .fragments_above(self.fragments_above)
             .report_outcomes(self.report_outcomes)
@@ -176,6 +190,7 @@ impl heartwire_options {
         }
         builder = self.urls.iter().fold(builder, |builder, url| builder.add_url(url));
         builder = self.greetings.apply(builder, client);
+        builder = with(builder, self.on_replay.as_ref(), |builder, call| call.apply(builder, client));
         builder = with(builder, self.before_connect.as_ref(), |builder, hook| hook.apply(builder, client));
         builder = with(builder, self.url_penalty, Builder::url_penalty);
         builder = with(builder, self.redirects, Builder::redirects);

@@ -1,14 +1,15 @@
-//! Sending: messages, pings, and waiting until they are written.
+//! Sending: messages, pings, and waiting until they are written, or have got further.
 
 use std::ffi::{c_char, c_void};
 
 use crate::client::SendOptions;
 use crate::event::MessageRef;
-use crate::ffi::guard::{Failure, bytes, guard, utf8, write_if_asked};
+use crate::ffi::guard::{Failure, Result, bytes, guard, utf8, write_if_asked};
 use crate::ffi::handles::find;
 use crate::ffi::heartwire_client;
-use crate::ffi::numbers::{HEARTWIRE_LEVEL_WRITTEN, heartwire_level, heartwire_message_kind, is_text};
+use crate::ffi::numbers::{HEARTWIRE_LEVEL_NONE, heartwire_level, heartwire_message_kind, is_text, level_of};
 use crate::ffi::options::millis;
+use crate::ffi::options_delivery::{delivery_of, heartwire_delivery, heartwire_priority, priority_of};
 use crate::ffi::sized::{Growing, read_in};
 use crate::ffi::status::heartwire_status;
 
@@ -22,11 +23,39 @@ pub struct heartwire_send_options {
     pub kind: heartwire_message_kind,
     /// Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set.
     pub time_to_live_ms: u32,
+    /// The level that completes it: one of HEARTWIRE_LEVEL_…; 0: as heartwire_options_set_complete_at() says.
+    pub level: heartwire_level,
+    /// Whether it goes again when a session dies under it: one of HEARTWIRE_DELIVERY_…; 0: as
+    /// heartwire_options_set_delivery() says.
+    pub delivery: heartwire_delivery,
+    /// Whether it goes before normal ones that wait: one of HEARTWIRE_PRIORITY_…
+    pub priority: heartwire_priority,
+    /// Has to be 0.
+    pub reserved: i32,
 }
 
-// SAFETY: repr(C), `size` is first, zeros are a value. This is its first version.
+// SAFETY: repr(C), `size` is first, zeros are a value. The first version ended with `time_to_live_ms`.
 unsafe impl Growing for heartwire_send_options {
-    const FIRST: usize = size_of::<heartwire_send_options>();
+    const FIRST: usize = std::mem::offset_of!(heartwire_send_options, level);
+}
+
+impl heartwire_send_options {
+    fn options(&self) -> Result<SendOptions> {
+        if self.reserved != 0 {
+            return Err(Failure::unknown("options.reserved", self.reserved));
+        }
+        let mut with = SendOptions::new().priority(priority_of(self.priority)?);
+        if self.time_to_live_ms > 0 {
+            with = with.time_to_live(millis(self.time_to_live_ms));
+        }
+        if self.level != HEARTWIRE_LEVEL_NONE {
+            with = with.complete_at(level_of(self.level)?);
+        }
+        if self.delivery != 0 {
+            with = with.delivery(delivery_of(self.delivery)?);
+        }
+        Ok(with)
+    }
 }
 
 /// Sends a text message: at once on this thread if the session is free, else from the outbox. It never waits for the
@@ -88,8 +117,8 @@ pub unsafe extern "C" fn heartwire_send_binary(
 /// Ownership: bytes and options are copied; the caller may reuse them on return. `id` may be NULL.
 /// Threads:   any thread, in any callback.
 ///
-/// Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, or whose size or kind
-/// was not set.
+/// Returns as heartwire_send_text() does; HEARTWIRE_ERR_ARGUMENT also for options that are NULL, whose size or kind was
+/// not set, or that have an unknown number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn heartwire_send(
     client: heartwire_client,
@@ -107,11 +136,7 @@ pub unsafe extern "C" fn heartwire_send(
         } else {
             MessageRef::Binary(data)
         };
-        let mut with = SendOptions::new();
-        if options.time_to_live_ms > 0 {
-            with = with.time_to_live(millis(options.time_to_live_ms));
-        }
-        let sent = client.send_with(message, with)?;
+        let sent = client.send_with(message, options.options()?)?;
         // SAFETY: the header asks for a writable place or NULL.
         unsafe { write_if_asked(id, sent.get()) };
         Ok(())
@@ -138,14 +163,20 @@ pub unsafe extern "C" fn heartwire_ping(
     })
 }
 
-/// Waits until every message that was accepted before this call has reached the level, or was dropped.
+/// Waits until every message that was accepted before this call has reached the level, or was dropped, whatever level
+/// completes it.
+///
+/// While it waits it costs what heartwire_options_set_complete_at() says. Messages that were complete when their session
+/// ended, before this call, are not asked about: nothing can be found out of them any more. HEARTWIRE_LEVEL_ACKED is
+/// never reached by itself where the kernel does not tell.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.
 ///
-/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for a level other than HEARTWIRE_LEVEL_WRITTEN,
-/// HEARTWIRE_ERR_TIMEOUT if some are still queued, HEARTWIRE_ERR_CLOSED if the client ended with some of them
-/// unwritten, or HEARTWIRE_ERR_WOULD_DEADLOCK.
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT for an unknown level or HEARTWIRE_LEVEL_NONE,
+/// HEARTWIRE_ERR_TIMEOUT if some have not got there yet, HEARTWIRE_ERR_CLOSED if the client ended with some of them
+/// unwritten, HEARTWIRE_ERR_UNKNOWN if a session died under some of them, which do not go again, and how far they got
+/// nobody can tell, or HEARTWIRE_ERR_WOULD_DEADLOCK.
 #[unsafe(no_mangle)]
 pub extern "C" fn heartwire_flush(
     client: heartwire_client,
@@ -154,9 +185,6 @@ pub extern "C" fn heartwire_flush(
 ) -> heartwire_status {
     guard(|| {
         let client = find(client)?;
-        if level != HEARTWIRE_LEVEL_WRITTEN {
-            return Err(Failure::unknown("level", level));
-        }
-        Ok(client.flush(millis(timeout_ms))?)
+        Ok(client.flush_to(level_of(level)?, millis(timeout_ms))?)
     })
 }

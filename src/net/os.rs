@@ -27,7 +27,7 @@ pub(crate) fn boot_clock() -> Option<Duration> {
 
 /// Bytes handed to the kernel that the peer's kernel has not acknowledged; `None` where it does not tell.
 ///
-/// Elsewhere than on Linux and Android a written message is known to be written, and no more.
+/// Elsewhere than on Linux, Android and Apple's systems what was written is known to be written, and no more.
 pub(crate) fn unacknowledged(socket: &TcpStream) -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -38,7 +38,20 @@ pub(crate) fn unacknowledged(socket: &TcpStream) -> Option<u64> {
         let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ as _, &mut bytes) };
         if result == 0 { u64::try_from(bytes).ok() } else { None }
     }
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(target_vendor = "apple")]
+    {
+        use std::os::fd::AsRawFd;
+
+        let mut bytes: libc::c_int = 0;
+        let mut size = size_of::<libc::c_int>() as libc::socklen_t;
+        let place = (&raw mut bytes).cast();
+        // SAFETY: the borrowed socket keeps the descriptor open; `place` has the `size` bytes that SO_NWRITE may write.
+        let result = unsafe {
+            libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_NWRITE, place, &mut size)
+        };
+        if result == 0 { u64::try_from(bytes).ok() } else { None }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     {
         let _ = socket;
         None

@@ -101,6 +101,7 @@ enum class Status : heartwire_status {
     panic = HEARTWIRE_ERR_PANIC,
     busy = HEARTWIRE_ERR_BUSY,
     dropped = HEARTWIRE_ERR_DROPPED,
+    unknown = HEARTWIRE_ERR_UNKNOWN,
 };
 
 /* How a payload is to be read. */
@@ -222,7 +223,21 @@ enum class Initiator : heartwire_initiator {
 };
 
 /* How far a message got. */
-enum class Level : heartwire_level { none = HEARTWIRE_LEVEL_NONE, written = HEARTWIRE_LEVEL_WRITTEN };
+enum class Level : heartwire_level {
+    none = HEARTWIRE_LEVEL_NONE,
+    written = HEARTWIRE_LEVEL_WRITTEN,
+    acked = HEARTWIRE_LEVEL_ACKED,
+    processed = HEARTWIRE_LEVEL_PROCESSED,
+};
+
+/* How often a message may arrive, when sessions die under it. */
+enum class Delivery : heartwire_delivery {
+    at_most_once = HEARTWIRE_DELIVERY_AT_MOST_ONCE,
+    at_least_once = HEARTWIRE_DELIVERY_AT_LEAST_ONCE,
+};
+
+/* Which messages go first. */
+enum class Priority : heartwire_priority { normal = HEARTWIRE_PRIORITY_NORMAL, high = HEARTWIRE_PRIORITY_HIGH };
 
 /* What became of a message. */
 enum class Fate : heartwire_fate {
@@ -562,6 +577,7 @@ struct Outcome {
     MessageId first;
     MessageId last;
     Fate fate;
+    /* The one that was reached; of Fate::unknown the one that was reached for certain. */
     Level level;
     DropReason dropped;
 };
@@ -586,6 +602,8 @@ struct Stats {
     std::optional<std::chrono::microseconds> smoothed_rtt;
     std::optional<std::chrono::milliseconds> since_received;
     std::uint64_t interrupted;
+    std::uint64_t unconfirmed;
+    std::uint64_t replayed;
 };
 
 /* What applies to one message only. */
@@ -593,6 +611,12 @@ struct SendOptions {
     Kind kind = Kind::text;
     /* Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set. */
     std::chrono::milliseconds time_to_live{0};
+    /* The level that completes it. None: as Options::complete_at() says. */
+    Level level = Level::none;
+    /* Whether it goes again when a session dies under it. Nothing: as Options::delivery() says. */
+    std::optional<Delivery> delivery{};
+    /* Whether it goes before normal ones that wait. */
+    Priority priority = Priority::normal;
 };
 
 /*
@@ -840,6 +864,39 @@ private:
     heartwire_attempt *attempt_;
 };
 
+/* A message that is about to be written once more, for a ReplayHandler to look at and to change, during that call only. */
+class Replay {
+public:
+    Replay(MessageId id, std::uint32_t number, std::string_view data, Kind kind, heartwire_replay *replay) noexcept
+        : id_(id), number_(number), data_(data), kind_(kind), replay_(replay) {}
+
+    MessageId id() const noexcept { return id_; }
+
+    /* 1 for the first repetition, then 2, and so on. */
+    std::uint32_t number() const noexcept { return number_; }
+
+    /* What was written the last time. */
+    std::string_view data() const noexcept { return data_; }
+    Kind kind() const noexcept { return kind_; }
+
+    /* Writes this instead, now and at further repetitions. */
+    Result<void> replace(std::string_view data) { return replace(data, kind_); }
+    Result<void> replace(std::string_view data, Kind kind) {
+        return detail::done(heartwire_replay_replace(replay_, detail::address(data), data.size(),
+                                                     static_cast<heartwire_message_kind>(kind)));
+    }
+
+    /* The C object, for functions of heartwire.h. */
+    heartwire_replay *get() const noexcept { return replay_; }
+
+private:
+    MessageId id_;
+    std::uint32_t number_;
+    std::string_view data_;
+    Kind kind_;
+    heartwire_replay *replay_;
+};
+
 using EventHandler = std::function<void(ClientRef, EventView)>;
 using MessageHandler = std::function<void(ClientRef, std::string_view, Kind)>;
 using FragmentHandler = std::function<void(ClientRef, const Fragment &)>;
@@ -849,6 +906,9 @@ using DelayHandler = std::function<std::chrono::milliseconds(ClientRef, std::uin
 using GreetingHandler = std::function<std::optional<std::string>(ClientRef, std::uint32_t attempt)>;
 /* Prepares an attempt, on a thread of the library's where it may take its time; if it throws, the attempt fails. */
 using BeforeConnectHandler = std::function<void(ClientRef, Attempt)>;
+/* Marks a message as a possible duplicate, on the thread that turns the event loop; it must not block. If it throws, the
+ * message goes as it is by then. */
+using ReplayHandler = std::function<void(ClientRef, Replay)>;
 /* Makes a connected stream socket, which is the library's then, on a thread of the library's where it may block; -1 or
  * below, as heartwire_dial_fn says, or an exception fails the attempt. */
 using DialHandler = std::function<int(ClientRef, std::string_view host, std::uint16_t port)>;
@@ -988,6 +1048,9 @@ public:
         c.size = sizeof c;
         c.kind = static_cast<heartwire_message_kind>(options.kind);
         c.time_to_live_ms = detail::wait_ms(options.time_to_live);
+        c.level = static_cast<heartwire_level>(options.level);
+        if (options.delivery) c.delivery = static_cast<heartwire_delivery>(*options.delivery);
+        c.priority = static_cast<heartwire_priority>(options.priority);
         MessageId id = 0;
         return sent(heartwire_send(client_, detail::address(bytes), bytes.size(), &c, &id), id);
     }
@@ -1006,7 +1069,8 @@ public:
         return detail::done(heartwire_ping(client_, detail::address(payload), payload.size()));
     }
 
-    /* Waits until every message accepted before has reached the level, or was dropped. */
+    /* Waits until every message accepted before has reached the level, or was dropped; Status::unknown if a session died
+     * under some of them, and how far they got nobody can tell. */
     Result<void> flush(std::chrono::milliseconds timeout, Level level = Level::written) {
         return detail::done(
             heartwire_flush(client_, static_cast<heartwire_level>(level), detail::wait_ms(timeout)));
@@ -1038,7 +1102,9 @@ public:
                      detail::microseconds(info.last_rtt_us),
                      detail::microseconds(info.smoothed_rtt_us),
                      detail::milliseconds(info.since_received_ms),
-                     info.interrupted};
+                     info.interrupted,
+                     info.unconfirmed,
+                     info.replayed};
     }
 
     /* A header of the answer with which the last session opened. */
@@ -1426,6 +1492,23 @@ public:
         return time(heartwire_options_set_outbox_time_to_live, time_to_live);
     }
 
+    /* The level that completes a message, unless SendOptions say otherwise. */
+    Options &complete_at(Level level) {
+        return keep(heartwire_options_set_complete_at(get(), static_cast<heartwire_level>(level)));
+    }
+    /* Whether messages go again when a session dies under them, unless SendOptions say otherwise. */
+    Options &delivery(Delivery delivery) {
+        return keep(heartwire_options_set_delivery(get(), static_cast<heartwire_delivery>(delivery)));
+    }
+    /* What a close waits for, within its deadline: that all messages have reached this level. */
+    Options &drain_to(Level level) {
+        return keep(heartwire_options_set_drain_to(get(), static_cast<heartwire_level>(level)));
+    }
+    /* Sees, and may change, each message that is about to go again under Delivery::at_least_once. */
+    Options &on_replay(ReplayHandler handler) {
+        return function(heartwire_options_set_on_replay, &call_replay, std::move(handler));
+    }
+
     Options &tls_ca_file(const std::string &path) { return text(heartwire_options_add_tls_ca_file, path); }
     Options &tls_ca_pem(std::string_view pem) {
         return keep(heartwire_options_add_tls_ca_pem(get(), detail::address(pem), pem.size()));
@@ -1573,6 +1656,15 @@ private:
             if (!text) return;
             const heartwire_status status = heartwire_greeting_set(greeting, text->data(), text->size(), HEARTWIRE_TEXT);
             if (status != HEARTWIRE_OK) detail::log(LogLevel::error, heartwire_last_error());
+        });
+    }
+
+    static void call_replay(heartwire_client client, std::uint64_t id, std::uint32_t number, const void *data,
+                            std::size_t len, heartwire_message_kind kind, heartwire_replay *replay, void *user_data) {
+        detail::guard(client, [&] {
+            const std::string_view bytes(static_cast<const char *>(data), len);
+            (*static_cast<ReplayHandler *>(user_data))(
+                ClientRef(client), Replay(id, number, bytes, static_cast<Kind>(kind), replay));
         });
     }
 

@@ -129,6 +129,29 @@ fn messages_go_in_pieces_and_break_off_as_the_header_says() {
 }
 
 #[test]
+fn messages_reach_their_levels_go_again_and_overtake_as_the_header_says() {
+    use support::ServerEvent::{Closed, Ping};
+
+    let _watch = watchdog(60, "delivery");
+    let server = Server::start(Behaviour::commands());
+    let deaf = Server::start(Behaviour::commands());
+    deaf.answer_pings(false);
+    for linked in BOTH {
+        run(&program("delivery", linked), &[&server.url(), &deaf.url()]);
+        let mut pinged = None;
+        let reason = server.wait_for(std::time::Duration::from_secs(10), |event| match event {
+            Ping { n, .. } => {
+                pinged = Some(*n);
+                None
+            }
+            Closed { n, code: Some(4321), reason } => Some((pinged == Some(*n), reason.clone())),
+            _ => None,
+        });
+        assert_eq!(reason, (true, "drained".to_owned()), "the ping comes before the Close");
+    }
+}
+
+#[test]
 fn long_messages_come_in_parts() {
     let _watch = watchdog(60, "fragments");
     let server = Server::start(Behaviour::echo());

@@ -38,6 +38,7 @@ static void statuses(void) {
         {HEARTWIRE_ERR_PANIC, "a bug in heartwire"},
         {HEARTWIRE_ERR_BUSY, "in use"},
         {HEARTWIRE_ERR_DROPPED, "the message has ended early"},
+        {HEARTWIRE_ERR_UNKNOWN, "how far the messages got is unknown"},
     };
     size_t i, count = sizeof all / sizeof *all;
     for (i = 0; i < count; i++) {
@@ -52,7 +53,7 @@ static void statuses(void) {
 static void unknown_numbers(void) {
     heartwire_options *options = heartwire_options_new();
     heartwire_client client;
-    heartwire_send_options with = {sizeof with, 99, 0};
+    heartwire_send_options with = {.size = sizeof with, .kind = 99};
     CHECK(heartwire_options_set_dispatch(options, 99) == HEARTWIRE_ERR_ARGUMENT);
     CHECK(heartwire_options_set_dispatch(options, 0) == HEARTWIRE_ERR_ARGUMENT);
     CHECK(heartwire_options_set_outbox_when_full(options, -1, 1) == HEARTWIRE_ERR_ARGUMENT);

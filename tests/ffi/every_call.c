@@ -48,13 +48,18 @@ static int quiet_dial(heartwire_client client, const char *host, uint16_t port, 
     return -1;
 }
 
+static void quiet_replay(heartwire_client client, uint64_t id, uint32_t number, const void *data, size_t len,
+                         int32_t kind, heartwire_replay *replay, void *user_data) {
+    (void)client, (void)id, (void)number, (void)data, (void)len, (void)kind, (void)replay, (void)user_data;
+}
+
 #define PREPARE                                                                                               \
     heartwire_options *options = heartwire_options_new();                                                     \
     heartwire_loop *event_loop = heartwire_loop_new();                                                        \
     heartwire_client made = HEARTWIRE_CLIENT_INIT;                                                            \
     heartwire_stream stream = HEARTWIRE_STREAM_INIT;                                                          \
     heartwire_event *taken = NULL;                                                                            \
-    heartwire_send_options send_options = {sizeof send_options, HEARTWIRE_TEXT, 0};                           \
+    heartwire_send_options send_options = {.size = sizeof send_options, .kind = HEARTWIRE_TEXT};              \
     heartwire_stats_info stats;                                                                               \
     heartwire_error_info error;                                                                               \
     heartwire_outcome_info outcome;                                                                           \
@@ -127,13 +132,13 @@ static void nulls(void) {
 
 /* ---- every call in every callback ----------------------------------------------------------------------- */
 
-enum place { OPEN, MESSAGE, FRAGMENT, CLOSE, CONNECT_FAILED, ERROR_, STATE, HEARTBEAT, WRITABLE, OUTCOME, FOR_GOOD, GREETING, DELAY, BEFORE_CONNECT, LOGGER, HOOK, PLACES };
+enum place { OPEN, MESSAGE, FRAGMENT, CLOSE, CONNECT_FAILED, ERROR_, STATE, HEARTBEAT, WRITABLE, OUTCOME, FOR_GOOD, GREETING, DELAY, BEFORE_CONNECT, REPLAY, LOGGER, HOOK, PLACES };
 enum act { LIVE, CLOSING, DESTROYED, RELEASED, ACTS };
 /* Where callbacks run: on the client's own thread, on one of its own for callbacks, on a shared loop's, on this one. */
 enum home { OWN, DISPATCHED, SHARED, TURNED, HOMES };
 
 static const char *place_names[] = {"open", "message", "fragment", "close", "connect_failed", "error", "state", "heartbeat",
-                                    "writable", "outcome", "closed_for_good", "greeting", "delay", "before_connect", "logger", "hook"};
+                                    "writable", "outcome", "closed_for_good", "greeting", "delay", "before_connect", "replay", "logger", "hook"};
 
 struct run {
     struct run *kept_before;
@@ -221,6 +226,16 @@ static void in_before_connect(heartwire_client client, heartwire_attempt *attemp
     everything(user_data, client, NULL);
 }
 
+static void in_replay(heartwire_client client, uint64_t id, uint32_t number, const void *data, size_t len,
+                      int32_t kind, heartwire_replay *replay, void *user_data) {
+    CHECK(id > 0 && number > 0 && data != NULL && kind == HEARTWIRE_TEXT);
+    OK(heartwire_replay_replace(replay, "?", 1, HEARTWIRE_BINARY));
+    OK(heartwire_replay_replace(replay, data, len, kind));
+    CHECK(heartwire_replay_replace(replay, "\xff", 1, HEARTWIRE_TEXT) == HEARTWIRE_ERR_UTF8);
+    CHECK(heartwire_replay_replace(replay, "?", 1, 99) == HEARTWIRE_ERR_ARGUMENT);
+    everything(user_data, client, NULL);
+}
+
 static void in_logger(heartwire_log_level level, const char *line, void *user_data) {
     struct run *run = user_data;
     CHECK(level >= HEARTWIRE_LOG_ERROR && level <= HEARTWIRE_LOG_TRACE && line != NULL);
@@ -257,6 +272,10 @@ static void one_run(const char *url, enum place place, enum act act, enum home h
     if (place == BEFORE_CONNECT) {
         OK(heartwire_options_set_before_connect(options, in_before_connect, run, freed));
     }
+    if (place == REPLAY) {
+        OK(heartwire_options_set_delivery(options, HEARTWIRE_DELIVERY_AT_LEAST_ONCE));
+        OK(heartwire_options_set_on_replay(options, in_replay, run, freed));
+    }
     if (place == GREETING) {
         OK(heartwire_options_add_greeting_callback(options, in_greeting, run, freed));
     }
@@ -290,7 +309,7 @@ static void one_run(const char *url, enum place place, enum act act, enum home h
         CHECK(heartwire_send_text(client, "three", 5, NULL) == HEARTWIRE_ERR_FULL);
     } else if (place == MESSAGE || place == FRAGMENT || place == OUTCOME) {
         OK(heartwire_send_text(client, "echo", 4, NULL));
-    } else if (place == CLOSE) {
+    } else if (place == CLOSE || place == REPLAY) {
         OK(heartwire_send_text(client, "close 4000 bye", 14, NULL));
     } else if (place == ERROR_) {
         static char big[2000];

@@ -97,8 +97,9 @@ impl Function {
             // None that is open: it would be taken over.
             ("heartwire_connect_over", "int", _) => "-1",
             (_, "heartwire_ip_version", _) => "HEARTWIRE_IP_ANY",
+            (_, "heartwire_replay_fn", _) => "quiet_replay",
             // There is one inside its callback only.
-            (_, "struct heartwire_attempt *", _) => "NULL",
+            (_, "struct heartwire_attempt *" | "struct heartwire_replay *", _) => "NULL",
             (_, "struct heartwire_client", _) => "client",
             (_, "struct heartwire_client *", _) => "&made",
             (_, "struct heartwire_stream", _) => "stream",
@@ -120,6 +121,7 @@ impl Function {
             (_, "const char *" | "const void *", _) => "\"x\"",
             (_, "heartwire_message_kind", _) => "HEARTWIRE_TEXT",
             (_, "heartwire_level", _) => "HEARTWIRE_LEVEL_WRITTEN",
+            (_, "heartwire_delivery", _) => "HEARTWIRE_DELIVERY_AT_MOST_ONCE",
             (_, "heartwire_dispatch", _) => "HEARTWIRE_DISPATCH_LOOP",
             (_, "heartwire_when_full", _) => "HEARTWIRE_WHEN_FULL_REJECT",
             (_, "heartwire_tls_version", _) => "HEARTWIRE_TLS_1_2",
@@ -147,6 +149,7 @@ impl Function {
             (_, "user_data" | "free_user_data" | "id" | "listener" | "buf")
                 | ("heartwire_options_set_before_connect", "call")
                 | ("heartwire_options_set_dial", "call")
+                | ("heartwire_options_set_on_replay", "call")
                 | ("heartwire_options_set_interface", "name")
                 | ("heartwire_options_set_unix_socket", "path")
                 | ("heartwire_create", "options")

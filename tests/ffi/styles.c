@@ -153,7 +153,7 @@ static heartwire_event *next(heartwire_client client, heartwire_event_type kind)
 static void pulled(const char *url) {
     heartwire_options *options = heartwire_options_new();
     heartwire_stats_info stats;
-    heartwire_send_options with = {sizeof with, HEARTWIRE_BINARY, 5000};
+    heartwire_send_options with = {.size = sizeof with, .kind = HEARTWIRE_BINARY, .time_to_live_ms = 5000};
     heartwire_event *event = NULL;
     heartwire_client client;
     size_t len = 7;

@@ -241,14 +241,16 @@ fn frame_loop_hears_of_every_position_between_its_frames() {
 fn the_cpp_header_keeps_its_promises() {
     let _watch = watchdog(120, "cpp.cpp");
     let server = Server::start(Behaviour::echo().header("X-Test", "yes"));
+    let obedient = Server::start(Behaviour::commands());
     #[cfg(not(feature = "native-tls"))]
-    let arguments = [server.url()];
+    let arguments = [server.url(), obedient.url()];
     #[cfg(feature = "native-tls")]
     let (_secure, arguments) = {
         let secure = Server::start_tls(Behaviour::echo());
         let authority = scratch("cpp-authority.pem");
         fs::write(&authority, &support::certs::Certs::shared().ca_pem).unwrap();
-        let arguments = [server.url(), secure.url(), authority.to_str().unwrap().to_owned()];
+        let authority = authority.to_str().unwrap().to_owned();
+        let arguments = [server.url(), obedient.url(), secure.url(), authority];
         (secure, arguments)
     };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

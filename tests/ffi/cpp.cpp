@@ -1,4 +1,7 @@
-/* The promises of heartwire.hpp, against an echoing server, and one with TLS: cpp URL [WSS-URL AUTHORITY.pem]. */
+/*
+ * The promises of heartwire.hpp, against an echoing server, one that obeys "close CODE REASON", and one with TLS:
+ * cpp URL OBEDIENT-URL [WSS-URL AUTHORITY.pem].
+ */
 
 #undef NDEBUG
 #include <heartwire.hpp>
@@ -469,6 +472,78 @@ static void streams(const std::string &url) {
     CHECK(client.stream(heartwire::Kind::text).status() == heartwire::Status::closed);
 }
 
+static heartwire::Event next(heartwire::Client &client, heartwire::EventKind kind) {
+    heartwire::Event event = client.next_event(10s).value();
+    while (event.kind() != kind) event = client.next_event(10s).value();
+    return event;
+}
+
+/* What has to arrive goes again, stamped, until it is processed; the level is told with the outcome. */
+static void levels(const std::string &url) {
+    std::atomic<int> alive{0}, thrown{0};
+    heartwire::set_exception_hook([&thrown](heartwire::ClientRef, std::exception_ptr) { thrown++; });
+    {
+        heartwire::Options options;
+        options.report_outcomes().reconnect_fixed(1ms).delivery(heartwire::Delivery::at_least_once);
+        options.on_replay([held = Counted(alive)](heartwire::ClientRef self, heartwire::Replay replay) {
+            CHECK(self.is_valid() && replay.id() == 1 && replay.kind() == heartwire::Kind::text && replay.get());
+            CHECK(replay.data() == "close 400" + std::to_string(replay.number() - 1));
+            CHECK(replay.replace("\xff").status() == heartwire::Status::utf8);
+            if (replay.number() < 3) replay.replace("close 400" + std::to_string(replay.number())).value();
+            if (replay.number() == 3) replay.replace("at last", heartwire::Kind::binary).value();
+            if (replay.number() == 2) throw std::runtime_error("after the stamp");
+        });
+        CHECK(options.check());
+        heartwire::Client client(url, options);
+        client.connect_with("close 4000").value();
+        const heartwire::Event event = next(client, heartwire::EventKind::message);
+        CHECK(event.data() == "at last" && event.is_binary());
+        client.flush(10s, heartwire::Level::processed).value();
+        const heartwire::Outcome outcome = next(client, heartwire::EventKind::outcome).outcome().value();
+        CHECK(outcome.fate == heartwire::Fate::completed && outcome.level == heartwire::Level::processed);
+        const heartwire::Stats stats = client.stats().value();
+        CHECK(stats.replayed == 3 && stats.unconfirmed == 0 && stats.messages_sent == 1 && thrown == 1);
+    }
+    CHECK(alive == 0);
+    heartwire::set_exception_hook(nullptr);
+
+    heartwire::Options options;
+    options.report_outcomes().complete_at(heartwire::Level::processed).drain_to(heartwire::Level::processed);
+    heartwire::Client client(url, options.reconnect_fixed(1ms));
+    heartwire::SendOptions with;
+    with.level = heartwire::Level::acked;
+    client.send("two", with).value();
+    with.priority = heartwire::Priority::high;
+    client.send("one", with).value();
+    client.connect().value();
+    CHECK(next(client, heartwire::EventKind::message).data() == "one");
+    CHECK(next(client, heartwire::EventKind::message).data() == "two");
+    client.flush(10s, heartwire::Level::acked).value();
+    with.level = heartwire::Level::none;
+    with.delivery = heartwire::Delivery::at_most_once;
+    const heartwire::MessageId lost = client.send("close 4000", with).value();
+    bool completed = false;
+    for (;;) {
+        const heartwire::Outcome outcome = next(client, heartwire::EventKind::outcome).outcome().value();
+        if (outcome.last < lost) {
+            CHECK(outcome.fate == heartwire::Fate::completed && outcome.level == heartwire::Level::acked);
+            completed = true;
+            continue;
+        }
+        CHECK(outcome.first == lost && outcome.fate == heartwire::Fate::unknown);
+        CHECK(outcome.level == heartwire::Level::written || outcome.level == heartwire::Level::acked);
+        break;
+    }
+    CHECK(completed && client.stats().value().unknown == 1);
+    CHECK(client.flush(0ms, heartwire::Level::none).status() == heartwire::Status::argument);
+    with.priority = static_cast<heartwire::Priority>(7);
+    CHECK(client.send("x", with).status() == heartwire::Status::argument);
+    CHECK(heartwire::Options().complete_at(heartwire::Level::none).check().status() == heartwire::Status::argument);
+    CHECK(heartwire::Options().drain_to(heartwire::Level::none).check().status() == heartwire::Status::argument);
+    CHECK(heartwire::Options().on_replay(nullptr).check().status() == heartwire::Status::argument);
+    CHECK(!heartwire::status_text(heartwire::Status::unknown).empty());
+}
+
 /* One pin that fits is enough; what fits none is told apart from other failures, with what would have fitted. */
 static void pins(const std::string &url, const std::string &authority) {
     const std::string nobodys(64, '0');
@@ -498,7 +573,7 @@ static void pins(const std::string &url, const std::string &authority) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2 && argc != 4) return 2;
+    if (argc != 3 && argc != 5) return 2;
     CHECK(heartwire::version() == HEARTWIRE_VERSION);
     CHECK(!heartwire::status_text(heartwire::Status::full).empty());
     std::atomic<int> threads{0};
@@ -516,7 +591,8 @@ int main(int argc, char **argv) {
     asks_before_it_connects(argv[1]);
     makes_its_own_streams(argv[1]);
     streams(argv[1]);
-    if (argc == 4) pins(argv[2], argv[3]);
+    levels(argv[2]);
+    if (argc == 5) pins(argv[3], argv[4]);
     heartwire::set_thread_hooks(nullptr, nullptr).value();
     return 0;
 }

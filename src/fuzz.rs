@@ -12,7 +12,7 @@ use crate::config::deflate::Deflate;
 use crate::config::heartbeat::Heartbeat;
 use crate::config::pin::{self, Pin, Pinned};
 use crate::config::reconnect::Reconnect;
-use crate::entry::{Entry, Kind, Part};
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::error::{ConfigError, LinkError, Phase, ProtocolFault};
 use crate::event::{Event, FragmentRef, MessageId, MessageRef, State};
 use crate::link::{Action, Input, Link, Rules};
@@ -335,6 +335,7 @@ impl<S: Read + Write> Writer<S> {
             part,
             payload: payload.to_vec(),
             expires: None,
+            record: Record::default(),
         });
     }
 

@@ -1,6 +1,7 @@
 //! Limits, order and outcomes of messages.
 
 use super::*;
+use crate::config::delivery::Terms;
 use crate::config::outbox::OutboxLimits;
 use crate::entry::{Entry, Kind};
 use crate::error::SendError;
@@ -19,11 +20,11 @@ fn outbox(limits: OutboxLimits) -> (Outbox, Instant) {
 }
 
 fn put(outbox: &mut Outbox, payload: &[u8], now: Instant) -> u64 {
-    outbox.accept(Kind::Text, payload, None, now).expect("there is room").get()
+    outbox.accept(Kind::Text, payload, Terms::default(), None, now).expect("there is room").get()
 }
 
 fn put_for(outbox: &mut Outbox, time_to_live: Duration, now: Instant) -> u64 {
-    outbox.accept(Kind::Text, b"x", Some(time_to_live), now).expect("there is room").get()
+    outbox.accept(Kind::Text, b"x", Terms::default(), Some(time_to_live), now).expect("there is room").get()
 }
 
 fn hand_out(outbox: &mut Outbox, max_bytes: usize, now: Instant) -> VecDeque<Entry> {
@@ -39,7 +40,7 @@ fn ids(entries: &VecDeque<Entry>) -> Vec<u64> {
 fn written(outbox: &mut Outbox, entries: &VecDeque<Entry>) {
     let bytes = entries.iter().map(|entry| entry.payload.len()).sum();
     let (Some(first), Some(last)) = (entries.front(), entries.back()) else { return };
-    outbox.written(first.id, last.id, entries.len(), bytes);
+    outbox.written(first.id, last.id, entries.len(), bytes, 0);
 }
 
 fn fates(outbox: &mut Outbox) -> Vec<(u64, u64, Fate)> {
@@ -62,8 +63,8 @@ fn messages_go_out_oldest_first_and_their_outcomes_are_joined() {
     assert_eq!(entries[1].payload, b"bb");
     assert!(outbox.is_empty());
     assert_eq!((outbox.unfinished(), outbox.buffered()), (3, 6));
-    outbox.written(MessageId(1), MessageId(2), 2, 3);
-    outbox.written(MessageId(3), MessageId(3), 1, 3);
+    outbox.written(MessageId(1), MessageId(2), 2, 3, 0);
+    outbox.written(MessageId(3), MessageId(3), 1, 3, 0);
     assert_eq!(fates(&mut outbox), [(1, 3, WRITTEN)]);
     assert_eq!((outbox.unfinished(), outbox.buffered()), (0, 0));
     assert_eq!((outbox.tally().written, outbox.tally().written_bytes), (3, 6));
@@ -88,13 +89,17 @@ fn a_full_outbox_refuses_and_says_once_when_it_is_half_empty_again() {
         put(&mut outbox, b"x", now);
     }
     assert!(!outbox.take_writable());
-    assert_eq!(outbox.accept(Kind::Text, b"x", None, now), Err(SendError::Full));
+    assert_eq!(outbox.accept(Kind::Text, b"x", Terms::default(), None, now), Err(SendError::Full));
     let entries = hand_out(&mut outbox, 1000, now);
-    assert_eq!(outbox.accept(Kind::Text, b"x", None, now), Err(SendError::Full), "handed out ones count");
-    assert_eq!(outbox.pass(1), Err(SendError::Full));
-    outbox.written(entries[0].id, entries[0].id, 1, 1);
+    assert_eq!(
+        outbox.accept(Kind::Text, b"x", Terms::default(), None, now),
+        Err(SendError::Full),
+        "handed out ones count"
+    );
+    assert_eq!(outbox.pass(1, Terms::default()), Err(SendError::Full));
+    outbox.written(entries[0].id, entries[0].id, 1, 1, 0);
     assert!(!outbox.take_writable());
-    outbox.written(entries[1].id, entries[3].id, 3, 3);
+    outbox.written(entries[1].id, entries[3].id, 3, 3, 0);
     assert!(outbox.take_writable());
     assert!(!outbox.take_writable());
 }
@@ -102,9 +107,12 @@ fn a_full_outbox_refuses_and_says_once_when_it_is_half_empty_again() {
 #[test]
 fn the_limit_in_bytes_holds_and_a_message_beyond_it_is_too_big() {
     let (mut outbox, now) = outbox(OutboxLimits::new().bytes(10));
-    assert_eq!(outbox.accept(Kind::Binary, &[0; 11], None, now), Err(SendError::TooBig(10)));
+    assert_eq!(
+        outbox.accept(Kind::Binary, &[0; 11], Terms::default(), None, now),
+        Err(SendError::TooBig(10))
+    );
     put(&mut outbox, &[0; 7], now);
-    assert_eq!(outbox.accept(Kind::Binary, &[0; 4], None, now), Err(SendError::Full));
+    assert_eq!(outbox.accept(Kind::Binary, &[0; 4], Terms::default(), None, now), Err(SendError::Full));
     put(&mut outbox, &[0; 3], now);
 }
 
@@ -117,7 +125,7 @@ fn the_oldest_make_room_but_never_what_was_handed_out() {
     put(&mut outbox, &[0; 3], now);
     assert_eq!(put(&mut outbox, &[0; 6], now), 4);
     assert_eq!(fates(&mut outbox), [(2, 3, EVICTED)]);
-    assert_eq!(outbox.accept(Kind::Text, &[0; 7], None, now), Err(SendError::Full));
+    assert_eq!(outbox.accept(Kind::Text, &[0; 7], Terms::default(), None, now), Err(SendError::Full));
     assert_eq!(fates(&mut outbox), [], "nothing is evicted in vain");
     assert_eq!((outbox.waiting(), outbox.unfinished()), (1, 2));
 }
@@ -126,7 +134,7 @@ fn the_oldest_make_room_but_never_what_was_handed_out() {
 fn what_has_expired_makes_room_before_anything_is_refused() {
     let (mut outbox, now) = outbox(OutboxLimits::new().messages(1).time_to_live(SEC));
     put(&mut outbox, b"x", now);
-    assert_eq!(outbox.accept(Kind::Text, b"x", None, now), Err(SendError::Full));
+    assert_eq!(outbox.accept(Kind::Text, b"x", Terms::default(), None, now), Err(SendError::Full));
     assert_eq!(put(&mut outbox, b"x", now + SEC), 2);
     assert_eq!(fates(&mut outbox), [(1, 1, EXPIRED)]);
 }
@@ -170,8 +178,8 @@ fn what_was_not_written_goes_back_to_the_front_in_order() {
     let mut entries = hand_out(&mut outbox, 60, now);
     assert_eq!(ids(&entries), [1, 2, 3, 4]);
     let first = entries.pop_front().expect("four");
-    outbox.written(first.id, first.id, 1, 1);
-    outbox.restore(entries);
+    outbox.written(first.id, first.id, 1, 1, 0);
+    outbox.restore(entries, None);
     assert_eq!((outbox.waiting(), outbox.unfinished(), outbox.buffered()), (4, 4, 4));
     assert_eq!(ids(&hand_out(&mut outbox, 1000, now)), [2, 3, 4, 5]);
 }
@@ -183,8 +191,8 @@ fn what_was_handed_out_and_does_not_come_back_is_of_unknown_fate() {
     put(&mut outbox, b"x", now);
     let mut entries = hand_out(&mut outbox, 1000, now);
     entries.pop_front();
-    outbox.restore(entries);
-    assert_eq!(fates(&mut outbox), [(1, 1, Fate::Unknown)]);
+    outbox.restore(entries, None);
+    assert_eq!(fates(&mut outbox), [(1, 1, Fate::Unknown(Level::Written))]);
     assert_eq!(outbox.unfinished(), 1);
 }
 
@@ -193,7 +201,7 @@ fn the_first_message_overtakes_what_waits() {
     let (mut outbox, now) = outbox(OutboxLimits::new());
     put(&mut outbox, b"x", now);
     put(&mut outbox, b"x", now);
-    let first = outbox.accept_first(Kind::Text, b"hello", now).expect("there is room");
+    let first = outbox.accept_first(Kind::Text, b"hello", Terms::default(), now).expect("there is room");
     assert_eq!(first.get(), 3);
     assert_eq!(outbox.oldest_unfinished(), Some(MessageId(1)));
     let entries = hand_out(&mut outbox, 1000, now);
@@ -206,10 +214,10 @@ fn the_first_message_overtakes_what_waits() {
 #[test]
 fn a_direct_write_is_buffered_until_it_is_written() {
     let (mut outbox, now) = outbox(OutboxLimits::new());
-    let id = outbox.pass(9).expect("there is room");
+    let id = outbox.pass(9, Terms::default()).expect("there is room");
     assert_eq!((outbox.buffered(), outbox.unfinished(), outbox.waiting()), (9, 1, 0));
     assert_eq!(outbox.oldest_unfinished(), Some(id));
-    outbox.written(id, id, 1, 9);
+    outbox.written(id, id, 1, 9, 0);
     assert_eq!((outbox.buffered(), outbox.unfinished()), (0, 0));
     assert_eq!(outbox.last_accepted(), Some(id));
     assert_eq!(put(&mut outbox, b"x", now), 2);
@@ -225,11 +233,11 @@ fn a_closed_outbox_drops_what_is_left_and_takes_nothing_more() {
     outbox.close();
     outbox.close();
     written(&mut outbox, &entries);
-    outbox.restore(entries);
+    outbox.restore(entries, None);
     assert_eq!(fates(&mut outbox), [(1, 3, CLOSED)]);
-    assert_eq!(outbox.accept(Kind::Text, b"x", None, now), Err(SendError::Closed));
-    assert_eq!(outbox.accept_first(Kind::Text, b"x", now), Err(SendError::Closed));
-    assert_eq!(outbox.pass(1), Err(SendError::Closed));
+    assert_eq!(outbox.accept(Kind::Text, b"x", Terms::default(), None, now), Err(SendError::Closed));
+    assert_eq!(outbox.accept_first(Kind::Text, b"x", Terms::default(), now), Err(SendError::Closed));
+    assert_eq!(outbox.pass(1, Terms::default()), Err(SendError::Closed));
     assert_eq!((outbox.unfinished(), outbox.buffered(), outbox.deadline()), (0, 0, None));
 }
 
@@ -239,19 +247,19 @@ fn outcomes_that_nobody_takes_stop_the_sender_before_they_fill_the_memory() {
     let (mut outbox, now) = outbox(limits.clone());
     for nth in 0.. {
         assert!(nth < 5000);
-        let Ok(id) = outbox.pass(1) else { break };
-        outbox.written(id, id, 1, 1);
-        outbox.accept(Kind::Text, b"x", Some(SEC), now).ok();
+        let Ok(id) = outbox.pass(1, Terms::default()) else { break };
+        outbox.written(id, id, 1, 1, 0);
+        outbox.accept(Kind::Text, b"x", Terms::default(), Some(SEC), now).ok();
         hand_out(&mut outbox, 0, now + SEC);
     }
     assert!(outbox.outcomes_pending() <= 4098);
     drain(|| outbox.next_outcome());
     assert!(outbox.take_writable());
-    assert!(outbox.pass(1).is_ok());
+    assert!(outbox.pass(1, Terms::default()).is_ok());
 
     let mut silent = Outbox::new(limits);
     for _ in 0..20_000 {
-        silent.accept(Kind::Text, b"x", None, now).expect("nobody asks for outcomes");
+        silent.accept(Kind::Text, b"x", Terms::default(), None, now).expect("nobody asks for outcomes");
     }
     assert_eq!(silent.tally().evicted, 19_998);
     assert_eq!(silent.outcomes_pending(), 0);

@@ -1,6 +1,7 @@
 //! Messages in pieces in the outbox: their place, their bound, and how they end.
 
 use super::*;
+use crate::config::delivery::Terms;
 use crate::config::outbox::OutboxLimits;
 use crate::entry::{Entry, Kind, Part};
 use crate::error::SendError;
@@ -22,11 +23,11 @@ fn outbox(limits: OutboxLimits) -> (Outbox, Instant) {
 }
 
 fn begin(outbox: &mut Outbox, now: Instant) -> MessageId {
-    outbox.accept_pieces(Kind::Binary, now).expect("there is room")
+    outbox.accept_pieces(Kind::Binary, Terms::default(), now).expect("there is room")
 }
 
 fn put(outbox: &mut Outbox, payload: &[u8], now: Instant) -> u64 {
-    outbox.accept(Kind::Binary, payload, None, now).expect("there is room").get()
+    outbox.accept(Kind::Binary, payload, Terms::default(), None, now).expect("there is room").get()
 }
 
 fn hand_out(outbox: &mut Outbox, now: Instant) -> VecDeque<Entry> {
@@ -46,8 +47,8 @@ fn written(outbox: &mut Outbox, entries: &VecDeque<Entry>) {
             outbox.pieces_written(entry.payload.len());
         }
         match entry.part {
-            Part::Whole | Part::Only => outbox.written(entry.id, entry.id, 1, entry.payload.len()),
-            Part::Last => outbox.written(entry.id, entry.id, 1, 0),
+            Part::Whole | Part::Only => outbox.written(entry.id, entry.id, 1, entry.payload.len(), 0),
+            Part::Last => outbox.written(entry.id, entry.id, 1, 0, 0),
             _ => {}
         }
     }
@@ -92,7 +93,7 @@ fn one_that_is_finished_before_its_turn_and_short_goes_as_a_whole() {
     outbox.finish_pieces(empty).unwrap();
     let entries = hand_out(&mut outbox, now);
     assert_eq!(parts(&entries), [(1, Part::Only, 5), (2, Part::Only, 0)]);
-    outbox.restore(entries);
+    outbox.restore(entries, None);
     let entries = hand_out(&mut outbox, now);
     assert_eq!(parts(&entries), [(1, Part::Only, 5), (2, Part::Only, 0)], "it goes out again");
     written(&mut outbox, &entries);
@@ -129,8 +130,8 @@ fn it_takes_one_message_of_the_limits_and_no_bytes_and_what_waits_behind_cannot_
     assert_eq!(outbox.append(id, &[1; 1000]), Ok(1000));
     put(&mut outbox, &[2; 50], now);
     put(&mut outbox, &[2; 50], now);
-    assert_eq!(outbox.accept(Kind::Binary, b"", None, now), Err(SendError::Full));
-    assert_eq!(outbox.accept_pieces(Kind::Binary, now), Err(SendError::Full));
+    assert_eq!(outbox.accept(Kind::Binary, b"", Terms::default(), None, now), Err(SendError::Full));
+    assert_eq!(outbox.accept_pieces(Kind::Binary, Terms::default(), now), Err(SendError::Full));
     assert_eq!(outbox.append(id, &[1; 1000]), Ok(1000));
     assert_eq!(parts(&hand_out(&mut outbox, now)), [(1, Part::First, 2000)]);
     assert_eq!(outbox.append(id, &[1; 1000]), Ok(1000));
@@ -147,7 +148,7 @@ fn it_is_never_evicted_but_it_makes_others_go() {
     put(&mut outbox, b"3", now);
     begin(&mut outbox, now);
     begin(&mut outbox, now);
-    assert_eq!(outbox.accept(Kind::Binary, b"", None, now), Err(SendError::Full));
+    assert_eq!(outbox.accept(Kind::Binary, b"", Terms::default(), None, now), Err(SendError::Full));
     let evicted = Fate::Dropped(DropReason::Evicted);
     assert_eq!(fates(&mut outbox), [(2, evicted), (3, evicted)]);
     assert_eq!(outbox.room_for_pieces(MessageId(1)), Ok(BUFFER));
@@ -179,7 +180,7 @@ fn a_session_that_ends_in_the_middle_ends_it_and_the_next_one_begins_behind_it()
         if finished {
             outbox.finish_pieces(id).unwrap();
         }
-        outbox.restore(first);
+        outbox.restore(first, None);
         assert_eq!(fates(&mut outbox), [(1, INTERRUPTED)]);
         if !finished {
             assert_eq!(outbox.append(id, b"x"), Err(DropReason::Interrupted));
@@ -207,7 +208,7 @@ fn one_whose_last_piece_was_not_written_is_interrupted_and_one_that_was_is_writt
     let (first, mut second) = entries.into_iter().partition(|entry| entry.id.get() == 1);
     written(&mut outbox, &first);
     outbox.pieces_written(second.pop_front().unwrap().payload.len());
-    outbox.restore(second);
+    outbox.restore(second, None);
     assert_eq!(fates(&mut outbox), [(1, WRITTEN), (2, INTERRUPTED)]);
     assert_eq!((outbox.buffered(), outbox.unfinished()), (0, 0));
 }
@@ -236,7 +237,7 @@ fn one_that_is_given_up_in_the_middle_holds_all_back_until_the_session_ends() {
     assert_eq!(outbox.give_up_pieces(id), GivenUp::InTheMiddle);
     assert!(outbox.is_stuck() && !outbox.is_ready() && !outbox.is_empty());
     assert!(hand_out(&mut outbox, now).is_empty() && fates(&mut outbox).is_empty());
-    outbox.restore(VecDeque::new());
+    outbox.restore(VecDeque::new(), None);
     assert_eq!(fates(&mut outbox), [(1, ABANDONED)]);
     assert!(!outbox.is_stuck());
     assert_eq!(parts(&hand_out(&mut outbox, now)), [(2, Part::Whole, 6)]);
@@ -265,7 +266,7 @@ fn a_close_ends_all_that_are_not_finished_and_lets_the_others_go_out() {
     assert!(outbox.is_stuck());
     assert_eq!(outbox.append(begun, b"x"), Err(DropReason::Closed));
     assert_eq!(outbox.give_up_pieces(begun), GivenUp::Before);
-    outbox.restore(VecDeque::new());
+    outbox.restore(VecDeque::new(), None);
     outbox.close();
     assert_eq!(fates(&mut outbox).last(), Some(&(4, CLOSED)));
     assert_eq!(outbox.tally().closed, 3);
@@ -284,5 +285,5 @@ fn the_clients_end_ends_all() {
         assert_eq!(outbox.give_up_pieces(id), GivenUp::Before);
     }
     assert_eq!((outbox.buffered(), outbox.unfinished()), (0, 0));
-    assert_eq!(outbox.accept_pieces(Kind::Text, now), Err(SendError::Closed));
+    assert_eq!(outbox.accept_pieces(Kind::Text, Terms::default(), now), Err(SendError::Closed));
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::delivery::Terms;
 use crate::config::outbox::OutboxLimits;
-use crate::entry::{Entry, Kind, Part};
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::Fate;
 use crate::link::Verdict;
 use crate::link::heartbeat::{Beats, Due};
@@ -141,6 +142,7 @@ struct World {
     ended: bool,
     told: State,
     framed: VecDeque<Entry>,
+    sent_first: bool,
     fates: BTreeMap<u64, Fate>,
 }
 
@@ -160,6 +162,7 @@ impl World {
             ended: false,
             told: State::Idle,
             framed: VecDeque::new(),
+            sent_first: false,
             fates: BTreeMap::new(),
         }
     }
@@ -211,16 +214,21 @@ impl World {
             Step::Obey(actions) => return self.obey(actions),
             Step::Send(len, time_to_live) => {
                 let time_to_live = time_to_live.map(|seconds| seconds * SEC);
-                self.outbox.accept(Kind::Binary, &vec![0; len], time_to_live, self.now).ok();
+                self.outbox
+                    .accept(Kind::Binary, &vec![0; len], Terms::default(), time_to_live, self.now)
+                    .ok();
                 return self.check_outbox();
             }
+            // There is one, for the first open.
+            Step::SendFirst(_) if self.sent_first => return,
             Step::SendFirst(len) => {
-                self.outbox.accept_first(Kind::Text, &vec![0; len], self.now).ok();
+                self.sent_first = true;
+                self.outbox.accept_first(Kind::Text, &vec![0; len], Terms::default(), self.now).ok();
                 return self.check_outbox();
             }
             Step::SendDirect(len) => {
                 let free = self.session && self.outbox.is_empty();
-                if let Some(Ok(id)) = free.then(|| self.outbox.pass(len)) {
+                if let Some(Ok(id)) = free.then(|| self.outbox.pass(len, Terms::default())) {
                     let payload = vec![0; len];
                     self.framed.push_back(Entry {
                         id,
@@ -228,6 +236,7 @@ impl World {
                         part: Part::Whole,
                         payload,
                         expires: None,
+                        record: Record::default(),
                     });
                 }
                 return self.check_outbox();
@@ -266,7 +275,7 @@ impl World {
         let done: VecDeque<_> = self.framed.drain(..messages).collect();
         if let (Some(first), Some(last)) = (done.front(), done.back()) {
             let bytes = done.iter().map(|entry| entry.payload.len()).sum();
-            self.outbox.written(first.id, last.id, messages, bytes);
+            self.outbox.written(first.id, last.id, messages, bytes, 0);
         }
         self.check_outbox();
     }
@@ -299,7 +308,7 @@ impl World {
             // Its success or failure may have crossed it.
             Action::AbandonDial => {
                 (self.asking, self.dialing, self.session) = (false, false, false);
-                self.outbox.restore(std::mem::take(&mut self.framed));
+                self.outbox.restore(std::mem::take(&mut self.framed), None);
             }
             Action::Beat(_) | Action::Drain | Action::WriteClose { .. } | Action::ShutdownWrite => {
                 assert!(self.session, "{action:?} without a session");
@@ -307,7 +316,7 @@ impl World {
             Action::EndSession { .. } => {
                 assert!(self.session, "no session to end");
                 self.session = false;
-                self.outbox.restore(std::mem::take(&mut self.framed));
+                self.outbox.restore(std::mem::take(&mut self.framed), None);
             }
             Action::Tell(event) => self.hear(event),
         }

@@ -10,6 +10,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::frames::{BINARY, TEXT, client};
+use crate::config::delivery::Terms;
 use crate::config::outbox::OutboxLimits;
 use crate::entry::Kind;
 use crate::event::{DropReason, Fate, Level};
@@ -99,12 +100,12 @@ impl Sender {
         }
         let payload = self.message();
         let id = if self.outbox.is_empty() && wire.is_idle() && self.random.random_bool(0.5) {
-            let id = self.outbox.pass(payload.len()).unwrap();
+            let id = self.outbox.pass(payload.len(), Terms::default()).unwrap();
             wire.send_now(id, Kind::Binary, &payload);
             id
         } else {
             let time_to_live = self.random.random_ratio(1, 50).then_some(Duration::from_millis(1));
-            self.outbox.accept(Kind::Binary, &payload, time_to_live, self.now).unwrap()
+            self.outbox.accept(Kind::Binary, &payload, Terms::default(), time_to_live, self.now).unwrap()
         };
         self.fates.push(None);
         assert_eq!(id.0, self.fates.len() as u64);
@@ -122,7 +123,7 @@ impl Sender {
 
     fn account(&mut self, wire: &mut Wire<Brittle>) {
         for run in wire.take_written().iter() {
-            self.outbox.written(run.first, run.last, run.messages, run.payload_bytes);
+            self.outbox.written(run.first, run.last, run.messages, run.payload_bytes, 0);
         }
         while let Some(outcome) = self.outbox.next_outcome() {
             for id in outcome.first().get()..=outcome.last().get() {
@@ -154,7 +155,7 @@ impl Sender {
         };
         self.account(&mut wire);
         let (stream, unsent) = wire.into_unsent();
-        self.outbox.restore(unsent);
+        self.outbox.restore(unsent, None);
         // What the system took and the network lost: the server never sees it.
         let lost =
             if failed && self.random.random_bool(0.5) { self.random.random_range(0..2_000) } else { 0 };

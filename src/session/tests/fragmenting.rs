@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::frames::{CLOSE, PING, PONG, Seen, client};
 use super::stream::{Scripted, Step};
-use crate::entry::{Entry, Kind, Part};
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use crate::session::frame::head_size;
 use crate::session::wire::{Flush, Wire};
@@ -14,7 +14,14 @@ use crate::session::wire::{Flush, Wire};
 const BLOCK: Step = Step::Fail(ErrorKind::WouldBlock);
 
 fn entry(id: u64, part: Part, payload: &[u8]) -> Entry {
-    Entry { id: MessageId(id), kind: Kind::Binary, part, payload: payload.to_vec(), expires: None }
+    Entry {
+        id: MessageId(id),
+        kind: Kind::Binary,
+        part,
+        payload: payload.to_vec(),
+        expires: None,
+        record: Record::default(),
+    }
 }
 
 /// What stands on the wire, message by message, and the control frames between and within them, in order.

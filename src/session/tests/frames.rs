@@ -41,7 +41,8 @@ pub(super) fn client(mut bytes: &[u8]) -> (Vec<Seen>, usize) {
     }
 }
 
-fn first_frame(bytes: &[u8]) -> Option<(Seen, usize)> {
+/// The first frame, if it is whole, and how long it is.
+pub(super) fn first_frame(bytes: &[u8]) -> Option<(Seen, usize)> {
     let (first, second) = (*bytes.first()?, *bytes.get(1)?);
     assert_eq!(second & 0x80, 0x80, "a client masks");
     let (at, len) = match second & 0x7F {

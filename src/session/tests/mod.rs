@@ -4,6 +4,7 @@ mod delivery;
 mod fragmenting;
 mod fragments;
 mod frames;
+mod proof;
 mod reader;
 mod stream;
 mod upgrade;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::frames::{BINARY, CLOSE, PING, PONG, Seen, TEXT, client};
 use super::stream::{Scripted, Step};
-use crate::entry::{Entry, Kind, Part};
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use crate::session::frame::HEAD_MAX;
 use crate::session::wire::{Flush, Wire};
@@ -15,7 +15,14 @@ use crate::session::writer::{BOUND, PIECE};
 const BLOCK: Step = Step::Fail(ErrorKind::WouldBlock);
 
 fn entry(id: u64, payload: impl Into<Vec<u8>>) -> Entry {
-    Entry { id: MessageId(id), kind: Kind::Text, part: Part::Whole, payload: payload.into(), expires: None }
+    Entry {
+        id: MessageId(id),
+        kind: Kind::Text,
+        part: Part::Whole,
+        payload: payload.into(),
+        expires: None,
+        record: Record::default(),
+    }
 }
 
 fn frame(first: u8, payload: impl Into<Vec<u8>>) -> Seen {
@@ -369,7 +376,7 @@ proptest! {
                     if matches!(op, Op::SendNow(_)) {
                         wire.send_now(MessageId(id), kind, &payload);
                     } else {
-                        wire.push(Entry { id: MessageId(id), kind, part: Part::Whole, payload: payload.clone(), expires: None });
+                        wire.push(Entry { id: MessageId(id), kind, part: Part::Whole, payload: payload.clone(), expires: None, record: Record::default() });
                     }
                     given.push((id, kind, payload));
                 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::peer::{Peer, agreed};
 use crate::config::deflate::Deflate;
-use crate::entry::{Entry, Kind, Part};
+use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use crate::session::tests::frames::{PING, Seen, client};
 use crate::session::tests::stream::{Scripted, Step};
@@ -27,6 +27,7 @@ fn entry(id: u64, payload: &[u8]) -> Entry {
         part: Part::Whole,
         payload: payload.to_vec(),
         expires: None,
+        record: Record::default(),
     }
 }
 

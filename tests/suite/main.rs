@@ -61,6 +61,7 @@ mod heartbeat;
 mod hostile;
 #[cfg(feature = "native-tls")]
 mod hostile_tls;
+mod levels;
 mod lifecycle;
 mod mode;
 mod net;

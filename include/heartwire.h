@@ -720,10 +720,10 @@
 #define HEARTWIRE_DELIVERY_AT_MOST_ONCE 1
 
 /**
- * What has not reached its level goes again on the next session, in its order, and before all that waits. The level is
- * HEARTWIRE_LEVEL_PROCESSED, unless HEARTWIRE_LEVEL_ACKED is asked for: that suffices where nothing stands between
- * client and server (no proxy, no load balancer) and the server's program cannot die before it has read what its
- * kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits.
+ * What has not reached its level goes again on the next session, in its order, and before all of its priority that
+ * waits. The level is HEARTWIRE_LEVEL_PROCESSED, unless HEARTWIRE_LEVEL_ACKED is asked for: that suffices where nothing
+ * stands between client and server (no proxy, no load balancer) and the server's program cannot die before it has read
+ * what its kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits.
  */
 #define HEARTWIRE_DELIVERY_AT_LEAST_ONCE 2
 
@@ -1867,8 +1867,9 @@ heartwire_status heartwire_options_set_outbox_time_to_live(struct heartwire_opti
  * HEARTWIRE_LEVEL_WRITTEN.
  *
  * For HEARTWIRE_LEVEL_ACKED the kernel is asked while something is not acknowledged: after each turn of the loop that
- * did something for the client, and else after 10 ms, doubling to 250 ms. For HEARTWIRE_LEVEL_PROCESSED a ping goes
- * after what was written, one for all of it, and the next when its pong is back. Other levels cost nothing.
+ * did something for the client, and else after a round trip (10 ms if none is known), doubling to 250 ms. For
+ * HEARTWIRE_LEVEL_PROCESSED a ping goes after what was written, one for all of it, and the next when its pong is back.
+ * Other levels cost nothing.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread; one at a time for one object.

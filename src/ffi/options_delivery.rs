@@ -19,10 +19,10 @@ pub type heartwire_delivery = i32;
 /// Only what was not written whole goes again on the next session. What was written and not proven to have arrived ends
 /// as HEARTWIRE_FATE_UNKNOWN. The default.
 pub const HEARTWIRE_DELIVERY_AT_MOST_ONCE: i32 = 1;
-/// What has not reached its level goes again on the next session, in its order, and before all that waits. The level is
-/// HEARTWIRE_LEVEL_PROCESSED, unless HEARTWIRE_LEVEL_ACKED is asked for: that suffices where nothing stands between
-/// client and server (no proxy, no load balancer) and the server's program cannot die before it has read what its
-/// kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits.
+/// What has not reached its level goes again on the next session, in its order, and before all of its priority that
+/// waits. The level is HEARTWIRE_LEVEL_PROCESSED, unless HEARTWIRE_LEVEL_ACKED is asked for: that suffices where nothing
+/// stands between client and server (no proxy, no load balancer) and the server's program cannot die before it has read
+/// what its kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits.
 pub const HEARTWIRE_DELIVERY_AT_LEAST_ONCE: i32 = 2;
 
 /// Which messages go first: one of HEARTWIRE_PRIORITY_…
@@ -112,8 +112,9 @@ impl OnReplay {
 /// HEARTWIRE_LEVEL_WRITTEN.
 ///
 /// For HEARTWIRE_LEVEL_ACKED the kernel is asked while something is not acknowledged: after each turn of the loop that
-/// did something for the client, and else after 10 ms, doubling to 250 ms. For HEARTWIRE_LEVEL_PROCESSED a ping goes
-/// after what was written, one for all of it, and the next when its pong is back. Other levels cost nothing.
+/// did something for the client, and else after a round trip (10 ms if none is known), doubling to 250 ms. For
+/// HEARTWIRE_LEVEL_PROCESSED a ping goes after what was written, one for all of it, and the next when its pong is back.
+/// Other levels cost nothing.
 ///
 /// Ownership: nothing changes hands.
 /// Threads:   any thread; one at a time for one object.

@@ -25,6 +25,9 @@ pub(crate) fn boot_clock() -> Option<Duration> {
     None
 }
 
+/// Whether [`unacknowledged`] counts the end of our direction like a byte.
+pub(crate) const COUNTS_FIN: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// Bytes handed to the kernel that the peer's kernel has not acknowledged; `None` where it does not tell.
 ///
 /// Elsewhere than on Linux, Android and Apple's systems what was written is known to be written, and no more.

@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write};
 
 use crate::error::{Cause, LinkError, Phase};
+use crate::net::os;
 use crate::net::socket::Socket;
 use crate::net::tap::{Direction, Tap};
 #[cfg(feature = "native-tls")]
@@ -24,7 +25,7 @@ use {
 pub(crate) struct Stream {
     bytes: Bytes,
     write_closed: bool,
-    /// The end of our direction was sent, which the kernel counts like a byte.
+    /// The end of our direction was sent.
     fin: bool,
 }
 
@@ -134,12 +135,14 @@ impl Stream {
 
     /// Bytes that the peer's kernel has not acknowledged; `None` where the system does not tell.
     pub(crate) fn unacknowledged(&self) -> Option<u64> {
-        self.socket().unacknowledged()
+        // Secure Transport calls written what it holds back still, so that nobody knows where a message ends.
+        let holds_back = cfg!(target_vendor = "apple") && !matches!(self.bytes, Bytes::Plain(_));
+        if holds_back { None } else { self.socket().unacknowledged() }
     }
 
     /// Bytes that it has, TLS's own included; `None` where the system does not tell.
     pub(crate) fn acknowledged(&self) -> Option<u64> {
-        let (sent, end) = (self.sent(), u64::from(self.fin));
+        let (sent, end) = (self.sent(), u64::from(self.fin && os::COUNTS_FIN));
         Some((sent + end).saturating_sub(self.unacknowledged()?).min(sent))
     }
 

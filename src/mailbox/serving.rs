@@ -23,7 +23,7 @@ pub(crate) struct Swept {
     pub(crate) outcomes: bool,
     /// It was full and is half empty again.
     pub(crate) writable: bool,
-    /// What waited behind a message in pieces that has expired can go.
+    /// What waited behind a message in pieces that has expired can go; or what was waited for with it is to be proven.
     pub(crate) released: bool,
     /// When the next message expires: the loop comes back by then.
     pub(crate) expiry: Option<Instant>,
@@ -45,13 +45,14 @@ impl Mailbox {
         let mut inner = self.lock();
         let before = inner.outbox.unfinished();
         inner.outbox.expire(now);
-        if inner.outbox.unfinished() < before {
+        let expired = inner.outbox.unfinished() < before;
+        if expired {
             telling.announce(&inner, News::Outbox);
         }
         Swept {
             outcomes: inner.outbox.outcomes_pending() > 0,
             writable: inner.outbox.is_writable_again(),
-            released: inner.outbox.take_released(),
+            released: inner.outbox.take_released() || (expired && inner.has_unproven()),
             expiry: inner.expiry(),
         }
     }

@@ -145,6 +145,6 @@ impl Outbox {
             self.expires(entry.expires);
             self.waiting.push_front(entry);
         }
-        self.marks.place(self.oldest_unfinished(), None);
+        self.place_marks();
     }
 }

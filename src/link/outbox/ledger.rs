@@ -10,8 +10,10 @@ use std::collections::VecDeque;
 use crate::entry::Entry;
 use crate::event::Level;
 
-/// So many lines there are for each level; neighbours are joined beyond that, and wait for the later one's end.
-const MOST_LINES: usize = 1024;
+/// With so many lines for a level neighbours are joined, and wait for the later one's end.
+const MANY: usize = 1024;
+/// With so many lines nothing more is accepted: messages that are no neighbours cannot be joined.
+const MOST: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -39,7 +41,7 @@ impl Ledger {
     pub(super) fn add(&mut self, from: u64, to: u64, level: Level, again: bool, end: u64) {
         self.messages += (to - from + 1) as usize;
         let lines = self.lines(level);
-        let crowded = lines.len() >= MOST_LINES;
+        let crowded = lines.len() >= MANY;
         match lines.back_mut() {
             Some(last) if last.to + 1 == from && last.again == again && (crowded || last.end == end) => {
                 (last.to, last.end) = (to, end);
@@ -98,6 +100,19 @@ impl Ledger {
     /// Whether something waits that a pong is to prove.
     pub(super) fn is_unprocessed(&self) -> bool {
         !self.for_processed.is_empty()
+    }
+
+    /// Nothing more may come before some were completed.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() > MOST
+    }
+
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.len() <= MOST / 2
+    }
+
+    fn len(&self) -> usize {
+        self.for_acked.len() + self.for_processed.len()
     }
 
     pub(super) fn messages(&self) -> usize {

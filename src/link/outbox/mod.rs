@@ -239,6 +239,7 @@ impl Outbox {
             && self.counted_messages() <= self.limits.messages / 2
             && self.counted() <= self.limits.bytes / 2
             && self.outcomes.is_half_empty()
+            && self.ledger.is_half_empty()
     }
 
     /// The same; true once.
@@ -260,7 +261,7 @@ impl Outbox {
         if len > self.limits.bytes {
             return Err(SendError::TooBig(self.limits.bytes));
         }
-        if self.outcomes.is_full() {
+        if self.outcomes.is_full() || self.ledger.is_full() {
             self.was_full = true;
             return Err(SendError::Full);
         }
@@ -304,7 +305,8 @@ impl Outbox {
 
     /// Whether a message of this length would be taken, or refused for another reason than want of room.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        self.closed || !self.outcomes.is_full() && self.fits(self.counted_messages(), self.counted(), len)
+        let lists = self.outcomes.is_full() || self.ledger.is_full();
+        self.closed || !lists && self.fits(self.counted_messages(), self.counted(), len)
     }
 
     fn fits(&self, messages: usize, bytes: usize, len: usize) -> bool {
@@ -318,6 +320,7 @@ impl Outbox {
             self.pieces.released = true;
         }
         self.fail(entry, why);
+        self.place_marks();
     }
 
     /// It goes no more. One that was written on an earlier session was not simply dropped.

@@ -353,5 +353,6 @@ impl Outbox {
             self.pieces.end(id, why);
             self.outcomes.finish(id.0, id.0, Fate::Dropped(why));
         }
+        self.place_marks();
     }
 }

@@ -21,6 +21,11 @@ impl Outbox {
         if self.session.is_some() {
             self.session = Some(bytes);
         }
+        self.place_marks();
+    }
+
+    /// Some messages may be out of the way of a mark.
+    pub(super) fn place_marks(&mut self) {
         if !self.marks.is_empty() {
             self.marks.place(self.oldest_unfinished(), self.session);
         }
@@ -81,9 +86,7 @@ impl Outbox {
     /// Begins to wait until all that was accepted so far has reached this level.
     pub(crate) fn mark(&mut self, level: Level) -> u64 {
         let number = self.marks.add(self.last_accepted(), level);
-        if self.session.is_none() {
-            self.marks.place(self.oldest_unfinished(), None);
-        }
+        self.place_marks();
         number
     }
 

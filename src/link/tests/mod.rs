@@ -4,6 +4,7 @@ mod before_connect;
 mod clock;
 mod closing;
 mod heartbeat;
+mod ledger;
 mod link;
 mod outbox;
 mod pieces;

@@ -864,7 +864,7 @@ private:
     heartwire_attempt *attempt_;
 };
 
-/* A message that is about to be written once more, for a ReplayHandler to look at and to change, during that call only. */
+/* A message that is about to be written once more, for a ReplayHandler to look at and to change, in that call only. */
 class Replay {
 public:
     Replay(MessageId id, std::uint32_t number, std::string_view data, Kind kind, heartwire_replay *replay) noexcept
@@ -906,8 +906,8 @@ using DelayHandler = std::function<std::chrono::milliseconds(ClientRef, std::uin
 using GreetingHandler = std::function<std::optional<std::string>(ClientRef, std::uint32_t attempt)>;
 /* Prepares an attempt, on a thread of the library's where it may take its time; if it throws, the attempt fails. */
 using BeforeConnectHandler = std::function<void(ClientRef, Attempt)>;
-/* Marks a message as a possible duplicate, on the thread that turns the event loop; it must not block. If it throws, the
- * message goes as it is by then. */
+/* Marks a message as a possible duplicate, on the thread that turns the event loop; it must not block. If it throws,
+ * the message goes as it is by then. */
 using ReplayHandler = std::function<void(ClientRef, Replay)>;
 /* Makes a connected stream socket, which is the library's then, on a thread of the library's where it may block; -1 or
  * below, as heartwire_dial_fn says, or an exception fails the attempt. */
@@ -1069,8 +1069,8 @@ public:
         return detail::done(heartwire_ping(client_, detail::address(payload), payload.size()));
     }
 
-    /* Waits until every message accepted before has reached the level, or was dropped; Status::unknown if a session died
-     * under some of them, and how far they got nobody can tell. */
+    /* Waits until every message accepted before has reached the level, or was dropped; Status::unknown if a session
+     * died under some of them, and how far they got nobody can tell. */
     Result<void> flush(std::chrono::milliseconds timeout, Level level = Level::written) {
         return detail::done(
             heartwire_flush(client_, static_cast<heartwire_level>(level), detail::wait_ms(timeout)));

@@ -76,15 +76,15 @@
 //! A message is complete at the [`Level`] that was asked for, by [`Builder::complete_at`] or
 //! [`SendOptions::complete_at`]: written, acknowledged by the next TCP endpoint, or processed by the server's WebSocket
 //! endpoint. If its session dies before, its fate is unknown; or it goes again until it is complete, with
-//! [`Delivery::AtLeastOnce`], and [`Builder::on_replay`] may mark it as a possible duplicate. [`Client::flush_to`] waits
-//! for a level, and so does a close with [`Builder::drain_to`]. [`Priority::High`] goes before what waits.
+//! [`Delivery::AtLeastOnce`], and [`Builder::on_replay`] may mark it as a possible duplicate. [`Client::flush_to`]
+//! waits for a level, and so does a close with [`Builder::drain_to`]. [`Priority::High`] goes before what waits.
 //!
 //! # What it does not do
 //!
 //! No server side, no async runtime, no HTTP beyond the upgrade and a proxy's CONNECT. `Written` means that the socket
 //! took the message, not that anyone has read it, and `Processed` that the server's endpoint has, not what its program
-//! made of it. Nothing is promised to arrive exactly once: what goes again may arrive twice. A panic is caught only where panics unwind: with `panic = "abort"` a
-//! panic in a handler ends the process.
+//! made of it. Nothing is promised to arrive exactly once: what goes again may arrive twice. A panic is caught only
+//! where panics unwind: with `panic = "abort"` a panic in a handler ends the process.
 //!
 //! The child of a fork has no thread of its parent's, and shares its sockets: it must not use the parent's clients and
 //! event loops. Dropping them there does nothing; those that it makes itself work.

@@ -102,9 +102,9 @@ impl fmt::Debug for Replay {
 }
 
 /// The program's closure that stamps repetitions.
-pub(crate) struct Stamp(Kept<Box<Call>>);
+pub(crate) struct Stamp(Kept<Box<See>>);
 
-type Call = dyn Fn(&mut Replay) + Send + Sync;
+type See = dyn Fn(&mut Replay) + Send + Sync;
 
 impl Stamp {
     pub(crate) fn new(stamp: impl Fn(&mut Replay) + Send + Sync + 'static) -> Stamp {

@@ -14,9 +14,9 @@ pub enum Delivery {
     #[default]
     AtMostOnce,
     /// What has not reached its level goes again on the next session, in its order, and before all of its priority that
-    /// waits. The level is [`Level::Processed`], unless [`Level::Acked`] is asked for: that suffices where nothing stands between
-    /// client and server (no proxy, no load balancer) and the server's program cannot die before it has read what its
-    /// kernel holds.
+    /// waits. The level is [`Level::Processed`], unless [`Level::Acked`] is asked for: that suffices where nothing
+    /// stands between client and server (no proxy, no load balancer) and the server's program cannot die before it has
+    /// read what its kernel holds.
     ///
     /// A copy of the payload is kept until then, and counts against the outbox's limits.
     AtLeastOnce,

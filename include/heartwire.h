@@ -2836,9 +2836,9 @@ heartwire_status heartwire_ping(struct heartwire_client client,
  * Waits until every message that was accepted before this call has reached the level, or was dropped, whatever level
  * completes it.
  *
- * While it waits it costs what heartwire_options_set_complete_at() says. Messages that were complete when their session
- * ended, before this call, are not asked about: nothing can be found out of them any more. HEARTWIRE_LEVEL_ACKED is
- * never reached by itself where the kernel does not tell.
+ * While it waits it costs what heartwire_options_set_complete_at() says. Messages that were complete when their
+ * session ended, before this call, are not asked about: nothing can be found out of them any more.
+ * HEARTWIRE_LEVEL_ACKED is never reached by itself where the kernel does not tell.
  *
  * Ownership: nothing changes hands.
  * Threads:   any thread, but not inside a turn of an event loop, where most callbacks run.

@@ -277,8 +277,9 @@ impl Builder {
     /// [`Level::Written`].
     ///
     /// For [`Level::Acked`] the kernel is asked while something is not acknowledged: after each turn of the loop that
-    /// did something for this client, and else after a round trip (10 ms if none is known), doubling to 250 ms. For [`Level::Processed`] a ping goes
-    /// after what was written, one for all of it, and the next when its pong is back. Other levels cost nothing.
+    /// did something for this client, and else after a round trip (10 ms if none is known), doubling to 250 ms. For
+    /// [`Level::Processed`] a ping goes after what was written, one for all of it, and the next when its pong is back.
+    /// Other levels cost nothing.
     pub fn complete_at(mut self, level: Level) -> Builder {
         self.terms.asked = level;
         self

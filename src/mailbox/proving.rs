@@ -88,7 +88,7 @@ impl Mailbox {
             let Some((id, kind, number, payload)) = next else { return Ok(()) };
             let message = match kind {
                 Kind::Text => String::from_utf8(payload).map(Message::text).unwrap_or_else(|error| {
-                    // A text was checked when it was accepted, but for what C programs hand over unchecked.
+                    // It was checked when it was accepted.
                     Message::binary(error.into_bytes())
                 }),
                 Kind::Binary => Message::binary(payload),

@@ -98,10 +98,11 @@ impl Ledger {
         !self.for_acked.is_empty()
     }
 
-    /// Whether something waits that a pong is to prove.
+    /// Whether something waits that a pong is to prove. Where the kernel is `mute` that is also what has to arrive: it
+    /// would go again for ever else.
     #[inline]
-    pub(super) fn is_unprocessed(&self) -> bool {
-        !self.for_processed.is_empty()
+    pub(super) fn is_unprocessed(&self, mute: bool) -> bool {
+        !self.for_processed.is_empty() || (mute && !self.kept.is_empty())
     }
 
     /// Nothing more may come before some were completed.

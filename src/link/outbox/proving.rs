@@ -78,7 +78,7 @@ impl Outbox {
     /// Whether something waits that only a pong can prove.
     #[inline]
     fn is_unprocessed(&self) -> bool {
-        self.ledger.is_unprocessed() || self.marks.is_unprocessed()
+        self.ledger.is_unprocessed(self.mute) || self.marks.is_unprocessed()
     }
 
     /// Messages that were written and have not reached their level.

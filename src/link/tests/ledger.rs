@@ -474,6 +474,18 @@ fn a_mark_without_a_session_waits_for_what_waits_and_for_nothing_else() {
 }
 
 #[test]
+fn where_the_kernel_does_not_tell_a_pong_proves_that_what_has_to_arrive_did() {
+    let mut bench = Bench::new(OutboxLimits::new());
+    bench.outbox.begin_session(7, 0, false);
+    bench.send(Terms { asked: Level::Acked, ..AGAIN });
+    assert!(bench.outbox.awaits_proof() && !bench.outbox.awaits_acknowledgement());
+    let fence = bench.fence();
+    bench.outbox.pong(&fence);
+    assert_eq!(bench.fates(), [(1, 1, done(Level::Acked))]);
+    assert!(!bench.outbox.awaits_proof());
+}
+
+#[test]
 fn where_the_kernel_does_not_tell_nobody_waits_for_it() {
     let mut bench = Bench::new(OutboxLimits::new());
     bench.outbox.begin_session(7, 0, false);

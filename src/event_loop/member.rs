@@ -18,6 +18,7 @@ use crate::event_loop::opening::Upgrading;
 use crate::event_loop::post::Home;
 use crate::event_loop::session::Session;
 use crate::event_loop::slots;
+use crate::explain::Standing;
 use crate::link::{Action, Input, Link};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
@@ -49,6 +50,10 @@ pub(crate) struct Member {
     pub(super) cookies: Option<Box<Jar>>,
     /// The address whose TLS or upgrade failed last: raced last next time.
     pub(super) avoid: Option<std::net::SocketAddr>,
+    /// The address that this attempt has reached.
+    pub(super) reached: Option<std::net::SocketAddr>,
+    /// The last state that was recorded.
+    pub(super) standing: Standing,
     pressure: Pressure,
     paused: bool,
     /// Someone left orders or messages.
@@ -93,6 +98,8 @@ impl Member {
             stream: None,
             brought: false,
             avoid: None,
+            reached: None,
+            standing: Standing::Idle,
             pressure: Pressure::default(),
             paused: false,
             listed: true,

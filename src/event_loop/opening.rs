@@ -47,6 +47,7 @@ impl Member {
         let (index, attempt) = (self.home.slot.index, self.attempt);
         let token = |racer| slots::token(index, attempt, racer);
         let advanced = dial.advance(registry, &token, now);
+        self.reached = dial.address();
         match advanced {
             Ok(None) => {
                 self.link.handle(Input::Phase(dial.phase()), now);

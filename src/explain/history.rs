@@ -1,0 +1,114 @@
+//! The last transitions of one client: when, to which state, and why.
+//!
+//! Knows no clock and no event: a cause is a short text, made by whoever records it.
+
+use std::collections::VecDeque;
+use std::time::{Instant, SystemTime};
+
+use crate::event::State;
+use crate::explain::words::plain;
+
+/// So many transitions are kept.
+pub(crate) const KEPT: usize = 32;
+/// So many bytes of a cause.
+pub(super) const WHY: usize = 256;
+
+/// A state without what changes within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum Standing {
+    #[default]
+    Idle,
+    Connecting,
+    Open,
+    Waiting,
+    Closing,
+    Closed,
+}
+
+impl Standing {
+    pub(crate) fn of(state: State) -> Standing {
+        match state {
+            State::Idle => Standing::Idle,
+            State::Connecting(_) => Standing::Connecting,
+            State::Open => Standing::Open,
+            State::Waiting { .. } => Standing::Waiting,
+            State::Closing => Standing::Closing,
+            State::Closed => Standing::Closed,
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Standing::Idle => "idle",
+            Standing::Connecting => "connecting",
+            Standing::Open => "open",
+            Standing::Waiting => "waiting",
+            Standing::Closing => "closing",
+            Standing::Closed => "closed",
+        }
+    }
+}
+
+/// A transition.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) at: Instant,
+    /// The time of day: what happened before the machine slept is further away than `at` tells.
+    pub(super) wall: SystemTime,
+    pub(super) to: Standing,
+    /// In plain characters, and short.
+    pub(super) why: Box<str>,
+}
+
+/// Shared with whoever is making a text of it: recording copies it then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    records: VecDeque<Record>,
+    /// How many there were before these.
+    forgotten: u64,
+    /// Where the client stood before the oldest of these.
+    before: Standing,
+}
+
+impl History {
+    /// Keeps a transition, of which the oldest one may make room. Staying where one is, is none.
+    pub(crate) fn record(&mut self, to: Standing, why: &str, at: Instant, wall: SystemTime) {
+        if self.standing() == to {
+            return;
+        }
+        if self.records.len() == KEPT
+            && let Some(oldest) = self.records.pop_front()
+        {
+            self.before = oldest.to;
+            self.forgotten += 1;
+        }
+        self.records.push_back(Record { at, wall, to, why: plain(why, WHY).into() });
+    }
+
+    fn standing(&self) -> Standing {
+        self.last().map_or(self.before, |record| record.to)
+    }
+
+    pub(super) fn last(&self) -> Option<&Record> {
+        self.records.back()
+    }
+
+    /// The one before the last.
+    pub(super) fn last_but_one(&self) -> Option<&Record> {
+        self.records.iter().rev().nth(1)
+    }
+
+    pub(super) fn kept(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.forgotten + self.records.len() as u64
+    }
+
+    /// Each with where it came from, oldest first.
+    pub(super) fn transitions(&self) -> impl Iterator<Item = (Standing, &Record)> {
+        let before = std::iter::once(self.before).chain(self.records.iter().map(|record| record.to));
+        before.zip(&self.records)
+    }
+}

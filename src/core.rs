@@ -242,6 +242,11 @@ mod tests {
         assert!(matches!(client.wait_open(SOON), Err(WaitError::Closed(_))));
         assert!(matches!(client.wait_closed(Duration::ZERO), Ok(End::LoopFailed)));
         assert_eq!(client.state(), State::Closed);
+        let text = client.explain();
+        assert!(
+            text.contains(": closed since ") && text.contains("-> closed: the event loop did not start"),
+            "{text}"
+        );
         assert_eq!(client.send_text("x"), Err(SendError::Closed));
         assert!(matches!(client.connect(), Err(ConnectError::Closed)));
         assert!(!dropped.load(Ordering::SeqCst));

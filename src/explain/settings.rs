@@ -8,8 +8,6 @@ use crate::explain::words::{plain, span};
 
 /// So many bytes of a name, an address or a path.
 const NAME: usize = 128;
-/// So many of a line whose length depends on numbers of the program's.
-const LINE: usize = 256;
 
 /// Of the library and of the machine.
 pub(super) fn build() -> String {
@@ -82,9 +80,7 @@ pub(super) fn reconnect(reconnect: &Reconnect) -> String {
     if !reconnect.retry_first {
         words += ", not before the first session";
     }
-    words += &format!(", stable after {}", span(reconnect.stable_after));
-    // A factor may have hundreds of digits.
-    plain(&words, LINE)
+    words + &format!(", stable after {}", span(reconnect.stable_after))
 }
 
 #[cfg(test)]

@@ -228,12 +228,15 @@ fn the_longest_text_there_can_be_is_within_its_bound() {
     let long = "\u{1}世x".repeat(2000);
     let url = format!("ws://{}.example/{}", "h".repeat(60), "x".repeat(5000));
     let builder = Client::builder(&url)
-        .name(&long)
+        .name("\u{202e}世x".repeat(2000))
         .add_url("ws://other/")
         .before_connect(|_| Ok(()))
         .heartbeat(Heartbeat::text(&long).reply_only().every(SEC * 604_800))
         .reconnect(
-            Reconnect::exponential().factor(f64::MAX).max_attempts(u32::MAX).give_up_after(SEC * 604_800),
+            Reconnect::exponential()
+                .factor(1.000_000_000_000_001)
+                .max_attempts(u32::MAX)
+                .give_up_after(SEC * 604_800),
         );
     let mut story = Story::of(builder);
     for n in 0..100 {

@@ -91,7 +91,7 @@ impl Closing {
                 LinkError::new(Phase::Open, closed).to_string()
             }
             (_, Some(error), _) => error.to_string(),
-            (_, None, Some(end)) => format!("{end} with {}", self.code),
+            (_, None, Some(end)) => format!("{end}, with Close {}", self.code),
             (_, None, None) => format!("Close {}", self.code),
         }
     }

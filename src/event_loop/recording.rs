@@ -4,7 +4,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use crate::event::{ConnectFailed, End, Event, Initiator, SessionClosed, State};
+use crate::event::{End, Event, Initiator, SessionClosed, State, human};
 use crate::event_loop::member::Member;
 use crate::explain::Standing;
 use crate::link::Action;
@@ -15,11 +15,12 @@ impl Member {
     pub(super) fn stands(&mut self, state: State, now: Instant) {
         let standing = Standing::of(state);
         // The phases of an attempt are no transitions.
-        let moved = (standing != self.standing).then(|| (self.why(state), SystemTime::now()));
-        self.standing = standing;
-        if standing == Standing::Connecting && moved.is_some() {
+        let moves = standing != self.standing;
+        if moves && standing == Standing::Connecting {
             self.reached = None;
         }
+        let moved = moves.then(|| (self.why(state), SystemTime::now()));
+        self.standing = standing;
         let change = |inner: &mut Inner| {
             inner.state = state;
             if let Some((why, wall)) = &moved {
@@ -54,12 +55,8 @@ impl Member {
 
     fn why_connecting(&self, attempt: u32, url: usize) -> String {
         let config = &self.core.config;
-        let usual = &config.routes[0];
         let route = if self.course.is_prepared() { &self.course.route } else { &config.routes[url] };
-        let mut why = format!("attempt {attempt}");
-        if route.shown_url != usual.shown_url {
-            why += &format!(" to {}", route.shown_url);
-        }
+        let mut why = format!("attempt {attempt}{}", self.place(&route.shown_url));
         if self.standing == Standing::Idle {
             why += if self.brought { ", by connect over a stream" } else { ", by connect" };
         } else if self.link.was_hurried() {
@@ -69,24 +66,32 @@ impl Member {
     }
 
     fn why_open(&self) -> String {
-        let Some(opened) = self.core.mailbox.lock().opened.clone() else { return String::new() };
-        let mut why = opened.to_string();
-        if let Some(address) = self.reached {
-            why += &format!(", {address}");
+        let opened = self.core.mailbox.lock().opened.clone();
+        // Not which subprotocol: a token may be offered as one.
+        let with = opened.is_some_and(|opened| opened.subprotocol.is_some());
+        let with = if with { ", with a subprotocol" } else { "" };
+        format!("attempt {}{}{with}", self.in_a_row, self.place(&self.course.route.shown_url))
+    }
+
+    /// Where the attempt is: its URL, if that is not the client's first one, and the address that it has reached.
+    fn place(&self, url: &str) -> String {
+        let usual = url == self.core.config.routes[0].shown_url;
+        match (usual, self.reached) {
+            (true, None) => String::new(),
+            (true, Some(address)) => format!(" ({address})"),
+            (false, None) => format!(" ({url})"),
+            (false, Some(address)) => format!(" ({url}, {address})"),
         }
-        // Not which: a token may be offered as one.
-        why += if opened.subprotocol.is_some() { ", with a subprotocol" } else { "" };
-        why
     }
 
     /// What has failed, by the event that tells of it.
     fn failure(&self, event: &Event) -> Option<String> {
         match event {
             Event::ConnectFailed(failed) => {
-                let failed = ConnectFailed { way: self.course.way(), ..failed.clone() };
-                let mut why = failed.to_string();
-                if let Some(address) = self.reached {
-                    why += &format!(" (at {address})");
+                let place = self.place(&self.course.route.shown_url);
+                let mut why = format!("attempt {}{place} failed: {}", failed.attempt, failed.error);
+                if let Some(delay) = failed.retry_in {
+                    why += &format!("; next attempt in {}", human(delay));
                 }
                 Some(why)
             }

@@ -83,7 +83,7 @@ const REFUSED: &str =
 fn the_text_of_a_story_is_told_word_by_word() {
     let mut story = feed();
     story.then(Duration::ZERO, RESOLVING, "attempt 1, by connect");
-    story.then(12 * MS, State::Open, "open (attempt 1), 192.0.2.1:80");
+    story.then(12 * MS, State::Open, "attempt 1 (192.0.2.1:80)");
     story.then(
         3 * SEC,
         State::Waiting { attempt: 2, delay: 300 * MS },
@@ -125,7 +125,7 @@ fn the_text_of_a_story_is_told_word_by_word() {
              last byte received: 9.0 s ago; round trip 1.234 ms, smoothed 1.000 ms\n\
              the last 5 of 5 transitions, in UTC:\n\
              01:02:03.000 (4.5 s ago) idle -> connecting: attempt 1, by connect\n\
-             01:02:03.012 (4.5 s ago) connecting -> open: open (attempt 1), 192.0.2.1:80\n\
+             01:02:03.012 (4.5 s ago) connecting -> open: attempt 1 (192.0.2.1:80)\n\
              01:02:06.012 (1.5 s ago) open -> waiting: closed uncleanly with 1006 by the network\n\
              01:02:06.312 (1.2 s ago) waiting -> connecting: attempt 2\n\
              01:02:06.313 (1.2 s ago) connecting -> waiting: {REFUSED}\n",
@@ -155,9 +155,9 @@ fn the_first_line_tells_what_comes_next_in_each_state() {
         told(&story),
         "connecting (name lookup) since 0 ms ago, of at most 15.0 s: attempt 2 (before: attempt 1 failed)"
     );
-    story.then(SEC, State::Open, "open (attempt 2)");
+    story.then(SEC, State::Open, "attempt 2");
     story.now += 90_000 * SEC;
-    assert_eq!(told(&story), "open since 25 h 0 min ago: open (attempt 2)");
+    assert_eq!(told(&story), "open since 25 h 0 min ago: attempt 2");
     story.then(SEC, State::Closing, "the server closed with 1001");
     assert_eq!(told(&story), "closing since 0 ms ago, of at most 5.0 s: the server closed with 1001");
     story.then(SEC, State::Closed, "closed by the user");

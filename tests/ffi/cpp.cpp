@@ -56,7 +56,7 @@ static void speaks(const std::string &url) {
     CHECK(client.response_header("X-Test") == std::string("yes"));
     CHECK(!client.response_header("X-Other"));
     CHECK(client.explain().find(": open since ") < client.explain().find('\n'));
-    CHECK(client.explain().find("connecting -> open: open (attempt 1)") != std::string::npos);
+    CHECK(client.explain().find("connecting -> open: attempt 1 (") != std::string::npos);
     client.flush(10s).value();
     const heartwire::Stats stats = client.stats().value();
     CHECK(stats.messages_sent == 1 && stats.messages_received == 1 && stats.sessions == 1 && stats.since_received);

@@ -1,11 +1,14 @@
 //! What a client says when it is asked what is the matter: true in every state, in every handler, and after the end.
 
+use std::io::{Read, Write};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use heartwire::{Client, Event, Heartbeat, Reconnect, State};
 
 use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, received, silent_port, wait};
+use crate::support::frames::close_frame;
+use crate::support::upgrade::{read_request_head, switching_protocols};
 use crate::support::watch::within;
 use crate::support::{Behaviour, Relay, Setup};
 
@@ -77,7 +80,7 @@ fn an_open_session_is_told_with_its_address_and_what_it_has_counted(net: &Net) {
     let text = client.explain();
     let address = server.address().to_string();
     let first = text.lines().next().unwrap();
-    assert_has(first, &["open since ", " ago: open (attempt 1), ", &address, ", with a subprotocol"]);
+    assert_has(first, &["open since ", " ago: attempt 1 (", &address, "), with a subprotocol"]);
     assert!(!text.contains("hush"));
     assert_has(
         &text,
@@ -92,7 +95,7 @@ fn an_open_session_is_told_with_its_address_and_what_it_has_counted(net: &Net) {
     assert_has(
         &transitions(&client).join("\n"),
         &[
-            "connecting -> open: open (attempt 1), ",
+            "connecting -> open: attempt 1 (",
             "\nopen -> closing: closed by the user, with Close 1000\n",
             "closing -> closed: closed by the user: closed cleanly with 1000 by us",
         ],
@@ -151,8 +154,8 @@ fn what_is_not_worth_another_attempt_is_told_as_such(net: &Net) {
     ended(&client);
     client.wait_closed(SOON).unwrap();
     let first = first_line(&client);
-    let words = "not worth another attempt: attempt 1 failed: the server refused the upgrade with HTTP status 404; no further";
-    assert_has(&first, &["closed since ", words, "(at ", &server.address().to_string()]);
+    let attempt = format!(" ago: not worth another attempt: attempt 1 ({}) failed: ", server.address());
+    assert_has(&first, &["closed since ", &attempt, "the server refused the upgrade with HTTP status 404"]);
     assert!(!client.explain().contains("hush"));
 }
 
@@ -169,7 +172,7 @@ fn a_step_that_takes_too_long_is_named(net: &Net) {
     // It may be over by now, on a machine that is busy.
     assert!((first.contains(&step_words) && first.contains(most)) || first.contains("waiting"), "{first}");
     failed(&client);
-    let timed_out = format!("attempt 1 failed: {step} timed out; next attempt in 1000.0 s (at {address})");
+    let timed_out = format!(": attempt 1 ({address}) failed: {step} timed out; next attempt in 1000.0 s");
     assert_has(&first_line(&client), &["waiting since ", &timed_out]);
 }
 
@@ -184,7 +187,7 @@ fn a_wait_that_was_skipped_is_told_as_such(net: &Net) {
     opened(&client);
     let told = transitions(&client);
     assert_eq!(told[told.len() - 2], "waiting -> connecting: attempt 2, by reconnect_now", "{told:#?}");
-    assert!(told[told.len() - 1].starts_with("connecting -> open: open again (attempt 2), "), "{told:#?}");
+    assert!(told[told.len() - 1].starts_with("connecting -> open: attempt 2 ("), "{told:#?}");
 }
 
 fn other_urls_are_told_where_they_are_tried(net: &Net) {
@@ -195,11 +198,51 @@ fn other_urls_are_told_where_they_are_tried(net: &Net) {
     opened(&client);
     let shown = format!("{}there", net.url(second.address()));
     let text = client.explain();
-    assert_has(
-        &text,
-        &["open since ", " at ", &shown, "\n", "2 URLs", "-> connecting: attempt 2 to ", &shown, "\n"],
-    );
+    let open = format!(" ago: attempt 2 ({shown}, {})\n", second.address());
+    assert_has(&text, &["open since ", &open, "2 URLs", &format!("-> connecting: attempt 2 ({shown})\n")]);
     assert!(!text.contains("hush"));
+}
+
+/// The next attempt has not reached anything yet when it begins.
+fn the_address_is_the_attempts_own(net: &Net) {
+    let server = net.start(Setup::each(|n| match n {
+        1 => Behaviour::refuse(503, &[], ""),
+        _ => Behaviour::echo(),
+    }));
+    let client = net.to(&server).connect().unwrap();
+    opened(&client);
+    let address = server.address();
+    let told = transitions(&client);
+    let begins = |n: usize, words: &str| assert!(told[n].starts_with(words), "{told:#?}");
+    begins(1, &format!("connecting -> waiting: attempt 1 ({address}) failed: "));
+    assert_eq!(told[2], "waiting -> connecting: attempt 2");
+    begins(3, &format!("connecting -> open: attempt 2 ({address})"));
+}
+
+fn a_close_before_the_connect_is_told(net: &Net) {
+    let server = net.server(Behaviour::echo());
+    let client = net.to(&server).build().unwrap();
+    close(&client);
+    assert_has(&first_line(&client), &[": closed since ", " ago: closed by the user"]);
+    assert_eq!(transitions(&client), ["idle -> closed: closed by the user"]);
+}
+
+/// Most servers send the code and the reason of our Close back.
+fn the_reason_of_the_programs_own_close_is_left_out(net: &Net) {
+    let server = net.server(Behaviour::raw(|stream, _| {
+        let head = read_request_head(stream).unwrap();
+        stream.write_all(switching_protocols(&head, "").as_bytes()).and_then(|()| stream.flush()).unwrap();
+        stream.read_exact(&mut [0; 6 + 2 + 4]).unwrap();
+        stream.write_all(&close_frame(1000, "hush")).and_then(|()| stream.flush()).unwrap();
+    }));
+    let client = net.to(&server).connect().unwrap();
+    opened(&client);
+    client.close(1000, "hush").unwrap();
+    assert_eq!(closed(&client).reason(), "hush");
+    client.wait_closed(SOON).unwrap();
+    let text = client.explain();
+    assert_has(&text, &["closed since ", "closed by the user: closed cleanly with 1000 by us"]);
+    assert!(!text.contains("hush"), "{text}");
 }
 
 fn what_before_connect_decides_is_told(net: &Net) {
@@ -372,6 +415,9 @@ stamp! {
     a_step_that_takes_too_long_is_named,
     a_wait_that_was_skipped_is_told_as_such,
     other_urls_are_told_where_they_are_tried,
+    the_address_is_the_attempts_own,
+    a_close_before_the_connect_is_told,
+    the_reason_of_the_programs_own_close_is_left_out,
     what_before_connect_decides_is_told,
     a_client_that_is_held_up_by_events_that_nobody_takes_says_so,
     every_handler_finds_the_state_that_it_is_told_of_with_its_cause,

@@ -82,6 +82,10 @@ impl History {
             self.before = oldest.to;
             self.forgotten += 1;
         }
+        if self.records.len() == self.records.capacity() {
+            // Two are all that a client has whose first session is open still.
+            self.records.reserve_exact(self.records.len().max(2));
+        }
         self.records.push_back(Record { at, wall, to, why: plain(why, WHY).into() });
     }
 

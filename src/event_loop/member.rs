@@ -48,10 +48,9 @@ pub(crate) struct Member {
     pub(super) brought: bool,
     /// What servers have set, if that is to be kept.
     pub(super) cookies: Option<Box<Jar>>,
-    /// The address whose TLS or upgrade failed last: raced last next time.
+    /// The address whose TLS or upgrade failed last: raced last next time. From there until the session's opening is
+    /// told, that of the session.
     pub(super) avoid: Option<std::net::SocketAddr>,
-    /// The address that this attempt has reached.
-    pub(super) reached: Option<std::net::SocketAddr>,
     /// The last state that was recorded.
     pub(super) standing: Standing,
     pressure: Pressure,
@@ -98,7 +97,6 @@ impl Member {
             stream: None,
             brought: false,
             avoid: None,
-            reached: None,
             standing: Standing::Idle,
             pressure: Pressure::default(),
             paused: false,

@@ -2,8 +2,10 @@
 //!
 //! Causes are in the words of the log, since what may not be in a log may not be here.
 
+use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
+use crate::error::{Cause, Phase};
 use crate::event::{End, Event, Initiator, SessionClosed, State, human};
 use crate::event_loop::member::Member;
 use crate::explain::Standing;
@@ -15,12 +17,11 @@ impl Member {
     pub(super) fn stands(&mut self, state: State, now: Instant) {
         let standing = Standing::of(state);
         // The phases of an attempt are no transitions.
-        let moves = standing != self.standing;
-        if moves && standing == Standing::Connecting {
-            self.reached = None;
-        }
-        let moved = moves.then(|| (self.why(state), SystemTime::now()));
+        let moved = (standing != self.standing).then(|| (self.why(state), SystemTime::now()));
         self.standing = standing;
+        if standing == Standing::Open {
+            self.avoid = None;
+        }
         let change = |inner: &mut Inner| {
             inner.state = state;
             if let Some((why, wall)) = &moved {
@@ -56,7 +57,7 @@ impl Member {
     fn why_connecting(&self, attempt: u32, url: usize) -> String {
         let config = &self.core.config;
         let route = if self.course.is_prepared() { &self.course.route } else { &config.routes[url] };
-        let mut why = format!("attempt {attempt}{}", self.place(&route.shown_url));
+        let mut why = format!("attempt {attempt}{}", self.place(&route.shown_url, None));
         if self.standing == Standing::Idle {
             why += if self.brought { ", by connect over a stream" } else { ", by connect" };
         } else if self.link.was_hurried() {
@@ -70,13 +71,13 @@ impl Member {
         // Not which subprotocol: a token may be offered as one.
         let with = opened.is_some_and(|opened| opened.subprotocol.is_some());
         let with = if with { ", with a subprotocol" } else { "" };
-        format!("attempt {}{}{with}", self.in_a_row, self.place(&self.course.route.shown_url))
+        format!("attempt {}{}{with}", self.in_a_row, self.place(&self.course.route.shown_url, self.avoid))
     }
 
     /// Where the attempt is: its URL, if that is not the client's first one, and the address that it has reached.
-    fn place(&self, url: &str) -> String {
+    fn place(&self, url: &str, reached: Option<SocketAddr>) -> String {
         let usual = url == self.core.config.routes[0].shown_url;
-        match (usual, self.reached) {
+        match (usual, reached) {
             (true, None) => String::new(),
             (true, Some(address)) => format!(" ({address})"),
             (false, None) => format!(" ({url})"),
@@ -88,7 +89,10 @@ impl Member {
     fn failure(&self, event: &Event) -> Option<String> {
         match event {
             Event::ConnectFailed(failed) => {
-                let place = self.place(&self.course.route.shown_url);
+                // Of an attempt that ended elsewhere the address to avoid is that of an earlier one.
+                let dialled = failed.error.phase() != Phase::Prepare
+                    && !matches!(failed.error.cause(), Cause::BadRedirect { .. });
+                let place = self.place(&self.course.route.shown_url, self.avoid.filter(|_| dialled));
                 let mut why = format!("attempt {}{place} failed: {}", failed.attempt, failed.error);
                 if let Some(delay) = failed.retry_in {
                     why += &format!("; next attempt in {}", human(delay));

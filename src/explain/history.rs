@@ -3,7 +3,7 @@
 //! Knows no clock and no event: a cause is a short text, made by whoever records it.
 
 use std::collections::VecDeque;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::event::State;
 use crate::explain::words::plain;
@@ -53,11 +53,18 @@ impl Standing {
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) at: Instant,
-    /// The time of day: what happened before the machine slept is further away than `at` tells.
-    pub(super) wall: SystemTime,
+    /// The time of day, in milliseconds since 1970: what happened before the machine slept is further away than `at`
+    /// tells.
+    wall: u64,
     pub(super) to: Standing,
     /// In plain characters, and short.
     pub(super) why: Box<str>,
+}
+
+impl Record {
+    pub(super) fn wall(&self) -> SystemTime {
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.wall)).unwrap_or(UNIX_EPOCH)
+    }
 }
 
 /// Shared with whoever is making a text of it: recording copies it then.
@@ -71,7 +78,7 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Keeps a transition, of which the oldest one may make room. Staying where one is, is none.
+    /// Keeps a transition, for which the oldest one may make room. Staying where one is, is none.
     pub(crate) fn record(&mut self, to: Standing, why: &str, at: Instant, wall: SystemTime) {
         if self.standing() == to {
             return;
@@ -86,6 +93,8 @@ impl History {
             // Two are all that a client has whose first session is open still.
             self.records.reserve_exact(self.records.len().max(2));
         }
+        let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         self.records.push_back(Record { at, wall, to, why: plain(why, WHY).into() });
     }
 

@@ -185,7 +185,7 @@ impl Picture<'_> {
         let (kept, total) = (history.kept(), history.total());
         let _ = writeln!(text, "the last {kept} of {total} transitions, in UTC:");
         for (from, record) in history.transitions() {
-            let (time, ago) = (time_of_day(record.wall), span(self.ago(record)));
+            let (time, ago) = (time_of_day(record.wall()), span(self.ago(record)));
             let _ = write!(text, "{time} ({ago} ago) {} -> {}", from.word(), record.to.word());
             if !record.why.is_empty() {
                 let _ = write!(text, ": {}", record.why);

@@ -352,14 +352,14 @@ impl Client {
 
     /// What is the matter with the client, as a text to paste into a bug report. Does not wait, in whatever state.
     ///
-    /// The first line is of use alone: the name, the URL, the library's version, where the client stands, since when and
-    /// why, and when the next attempt is due. Then come settings, counters, and the last 32 transitions from one state
-    /// to another, oldest first, with their times and causes: which attempt it was, which address it reached, how it
-    /// failed, who closed with which code. For people; its form may change with any version.
+    /// The first line is of use alone: the name, the URL, the library's version, where the client stands, since when
+    /// and why, and when the next attempt is due. Then come settings, counters, and the last 32 transitions from one
+    /// state to another, oldest first, with their times and causes: which attempt it was, which address it reached, how
+    /// it failed, who closed with which code. For people; its form may change with any version.
     ///
-    /// It has no more secrets than the log: URLs without user name, password and query, and nothing of headers, cookies,
-    /// subprotocols, messages and reasons of your own. A server's words are in it as the log has them, in one line and cut short.
-    /// The whole is shorter than 16 KiB.
+    /// It has no more secrets than the log: URLs without user name, password and query, and nothing of headers,
+    /// cookies, subprotocols, messages and close reasons of your own. What a server says stays in its line, and is cut
+    /// at 256 bytes; the whole is shorter than 16 KiB.
     ///
     /// # Examples
     ///

@@ -25,7 +25,7 @@ pub(crate) use history::{History, Standing};
 use words::{date_and_time, plain, span, time_of_day};
 
 /// A text is shorter than this, so that it fits with a NUL behind it.
-#[cfg(feature = "capi")]
+#[cfg(any(feature = "capi", test))]
 pub(crate) const SIZE: usize = 16 << 10;
 
 /// So many bytes of the name and of the URL.
@@ -133,7 +133,11 @@ impl Picture<'_> {
         };
         let rules = &self.config.rules;
         let _ = writeln!(text, "at {} UTC on {}", date_and_time(self.wall), settings::build());
-        let _ = writeln!(text, "on {}; {events}; {}", self.turned_by, settings::way(self.config));
+        let _ = write!(text, "on {}; {events}", self.turned_by);
+        for part in settings::way(self.config) {
+            let _ = write!(text, "; {part}");
+        }
+        text.push('\n');
         let _ = writeln!(text, "heartbeat {}", settings::heartbeat(&rules.heartbeat));
         let _ = writeln!(text, "reconnect {}", settings::reconnect(&rules.reconnect));
         if self.paused {

@@ -21,8 +21,8 @@ pub(super) fn build() -> String {
     )
 }
 
-/// Where the client connects to, beside the URL that the first line has.
-pub(super) fn way(config: &Config) -> String {
+/// How the client connects, where it is not just to the URL that the first line has.
+pub(super) fn way(config: &Config) -> Vec<String> {
     let mut parts = Vec::new();
     if config.routes.len() > 1 {
         parts.push(format!("{} URLs", config.routes.len()));
@@ -40,7 +40,7 @@ pub(super) fn way(config: &Config) -> String {
     if config.before_connect.is_some() {
         parts.push("prepared by before_connect".to_owned());
     }
-    if parts.is_empty() { "as the URL says".to_owned() } else { parts.join(", ") }
+    parts
 }
 
 pub(super) fn heartbeat(heartbeat: &Heartbeat) -> String {

@@ -113,15 +113,15 @@ fn the_text_of_a_story_is_told_word_by_word() {
     assert_eq!(
         story.text(),
         format!(
-            "heartwire {} client \"feed\" to ws://example.com/feed: waiting since 1.2 s ago for attempt 3, due in 3.4 s: \
-             attempt 2 failed: connect failed: Connection refused (os error 111); next attempt in 4.6 s\n\
+            "heartwire {} client \"feed\" to ws://example.com/feed: waiting since 1.2 s ago for attempt 3, \
+             due in 3.4 s: attempt 2 failed: connect failed: Connection refused (os error 111); next attempt in 4.6 s\n\
              at 2026-11-28 01:02:07.513 UTC on {build}\n\
-             on a thread of its own; handlers on the loop's thread; as the URL says\n\
+             on a thread of its own; handlers on the loop's thread\n\
              heartbeat ping after a silence of 20.0 s, 10.0 s for the answer, dead after 2 missed\n\
              reconnect after 250 ms + up to 500 ms * 2^n, at most 30.0 s, stable after 30.0 s\n\
              sessions 1, attempts 2; sent 12 messages (340 bytes), received 8 (1200 bytes)\n\
-             queued 2 messages (80 bytes); expired 1, evicted 1, dropped at the end 0, interrupted 0, unknown 0; 0 events \
-             discarded\n\
+             queued 2 messages (80 bytes); expired 1, evicted 1, dropped at the end 0, interrupted 0, unknown 0; \
+             0 events discarded\n\
              last byte received: 9.0 s ago; round trip 1.234 ms, smoothed 1.000 ms\n\
              the last 5 of 5 transitions, in UTC:\n\
              01:02:03.000 (4.5 s ago) idle -> connecting: attempt 1, by connect\n\

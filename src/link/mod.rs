@@ -106,8 +106,8 @@ impl Link {
         self.actions.pop_front()
     }
 
-    /// What [`next_action`](Link::next_action) will give, for whoever tells why a state has changed: what has led to it,
-    /// or comes of it, follows right behind it.
+    /// What [`next_action`](Link::next_action) will give, for whoever tells why a state has changed: what has led to
+    /// it, or comes of it, follows right behind it.
     pub(crate) fn upcoming(&self) -> impl Iterator<Item = &Action> {
         self.actions.iter()
     }

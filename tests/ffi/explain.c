@@ -1,6 +1,6 @@
 /*
- * What is the matter with a client, from C: in every state, in a callback, with a buffer of any size, and with a handle of
- * no client.
+ * What is the matter with a client, from C: in every state, in a callback, with a buffer of any size, and with a handle
+ * of no client.
  *
  * Arguments: the URL of an echoing server with a password and a token in it, and one where nobody listens.
  */
@@ -14,13 +14,14 @@ static char text[HEARTWIRE_EXPLAIN_SIZE];
 
 /* The text of now; what it is of stands in the first line. */
 static const char *explained(heartwire_client client, const char *words) {
+    static const char begins[] = "heartwire " HEARTWIRE_VERSION " client ";
     const char *found, *end;
     size_t len = sizeof text;
     OK(heartwire_explain(client, text, &len));
     CHECK(len == strlen(text) && len < sizeof text && text[len - 1] == '\n');
     end = strchr(text, '\n');
     found = strstr(text, words);
-    CHECK(strncmp(text, "heartwire " HEARTWIRE_VERSION " client ", strlen("heartwire " HEARTWIRE_VERSION " client ")) == 0);
+    CHECK(strncmp(text, begins, sizeof begins - 1) == 0);
     CHECK(found != NULL && found < end);
     CHECK(strstr(text, "secret") == NULL);
     return text;

@@ -65,7 +65,7 @@ static void quiet_replay(heartwire_client client, uint64_t id, uint32_t number, 
     heartwire_outcome_info outcome;                                                                           \
     uint32_t delays[] = {1, 2};                                                                               \
     uint64_t number = 0;                                                                                      \
-    char buffer[256];                                                                                         \
+    char buffer[HEARTWIRE_EXPLAIN_SIZE];                                                                      \
     size_t length = 0;                                                                                        \
     int fd = -1;                                                                                              \
     stats.size = sizeof stats, error.size = sizeof error, outcome.size = sizeof outcome;                      \

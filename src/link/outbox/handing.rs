@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::marks::Loose;
 use super::{HEADER, Outbox};
 use crate::config::delivery::Terms;
 use crate::entry::{Entry, Part};
@@ -89,10 +90,10 @@ impl Outbox {
             self.handed_messages -= done as usize;
             match terms.level() {
                 Level::Written => {
-                    self.marks.completed(Level::Written, end);
+                    self.completed(Level::Written, end);
                     self.outcomes.finish(from, to, Fate::Completed(Level::Written));
                 }
-                level => self.ledger.add(from, to, level, terms.goes_again(), end),
+                level => self.proofs().ledger.add(from, to, level, terms.goes_again(), end),
             }
         }
         let bytes = if self.handed_messages == 0 { self.handed_bytes } else { bytes.min(self.handed_bytes) };
@@ -103,7 +104,7 @@ impl Outbox {
     /// The payload of one that was [`written`](Self::written) and goes again if the session dies.
     pub(crate) fn keep(&mut self, entry: Entry) {
         if !self.closed {
-            self.ledger.keep(entry);
+            self.proofs().ledger.keep(entry);
         }
     }
 
@@ -117,7 +118,10 @@ impl Outbox {
             self.acknowledged(acknowledged);
         }
         self.session = None;
-        self.marks.end_session(acknowledged);
+        if let Some(proofs) = &mut self.proofs {
+            proofs.marks.end_session(self.loose, acknowledged);
+        }
+        self.loose = Loose::default();
         let mut restored = self.end_ledger();
         let handed = std::mem::take(&mut self.handed);
         (self.handed_messages, self.handed_bytes) = (0, 0);

@@ -151,12 +151,4 @@ impl Ledger {
             });
         }
     }
-
-    pub(super) fn shrink(&mut self) {
-        if self.messages == 0
-            && self.kept.capacity() + self.for_acked.capacity() + self.for_processed.capacity() > 16
-        {
-            *self = Ledger { acknowledged: self.acknowledged, ..Ledger::default() };
-        }
-    }
 }

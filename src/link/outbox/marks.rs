@@ -9,8 +9,41 @@ use crate::event::{Level, MessageId};
 pub(super) struct Marks {
     marks: Vec<Mark>,
     last: u64,
-    /// For `Acked` and `Processed`, where the last message ends on this session that was complete at less.
-    loose: [Option<u64>; 2],
+}
+
+/// For `Acked` and `Processed`, where the last message ends on this session that was complete at less, and of which that
+/// is not proven; 0 if there is none.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Loose {
+    acked: u64,
+    processed: u64,
+}
+
+impl Loose {
+    /// Messages that end there are complete at this level.
+    #[inline]
+    pub(super) fn completed(&mut self, at: Level, end: u64) {
+        if at < Level::Acked {
+            self.acked = self.acked.max(end);
+        }
+        if at < Level::Processed {
+            self.processed = self.processed.max(end);
+        }
+    }
+
+    pub(super) fn proven(&mut self, at: Level, offset: u64) {
+        if self.acked <= offset {
+            self.acked = 0;
+        }
+        if at == Level::Processed && self.processed <= offset {
+            self.processed = 0;
+        }
+    }
+
+    fn of(self, level: Level) -> Option<u64> {
+        let end = if level == Level::Processed { self.processed } else { self.acked };
+        (end > 0).then_some(end)
+    }
 }
 
 struct Mark {
@@ -64,9 +97,6 @@ impl Marks {
     /// Messages that end at this offset are complete with this level.
     #[inline]
     pub(super) fn completed(&mut self, at: Level, end: u64) {
-        for level in [Level::Acked, Level::Processed].into_iter().filter(|level| at < *level) {
-            self.loose[index(level)] = self.loose[index(level)].max(Some(end));
-        }
         for mark in self.marks.iter_mut().filter(|mark| at < mark.level) {
             if let State::Placed { end: placed, loose } = &mut mark.state
                 && end <= *placed
@@ -78,13 +108,13 @@ impl Marks {
 
     /// Places those whose messages are all written, if the first that is not is `unwritten`; without a session there is
     /// nothing that could be proven, nor lost.
-    pub(super) fn place(&mut self, unwritten: Option<MessageId>, session: Option<u64>) {
+    pub(super) fn place(&mut self, unwritten: Option<MessageId>, session: Option<u64>, loose: Loose) {
         for mark in &mut self.marks {
             let written = unwritten.is_none_or(|unwritten| mark.upto.is_none_or(|upto| unwritten > upto));
             if mark.state == State::Waiting && written {
                 mark.state = match (mark.level, session) {
                     (Level::Written, _) | (_, None) => State::Reached,
-                    (level, Some(end)) => State::Placed { end, loose: self.loose[index(level)] },
+                    (level, Some(end)) => State::Placed { end, loose: loose.of(level) },
                 };
             }
         }
@@ -99,9 +129,6 @@ impl Marks {
                 any = true;
             }
         }
-        for (loose, level) in self.loose.iter_mut().zip([Level::Acked, Level::Processed]) {
-            loose.take_if(|end| level <= at && *end <= offset);
-        }
         any
     }
 
@@ -115,10 +142,10 @@ impl Marks {
         }
     }
 
-    pub(super) fn end_session(&mut self, acknowledged: Option<u64>) {
+    pub(super) fn end_session(&mut self, loose: Loose, acknowledged: Option<u64>) {
         for mark in &mut self.marks {
             let loose = match mark.state {
-                State::Waiting => self.loose[index(mark.level)],
+                State::Waiting => loose.of(mark.level),
                 State::Placed { loose, .. } => loose,
                 State::Reached | State::Lost => continue,
             };
@@ -126,7 +153,6 @@ impl Marks {
             let lost = mark.level > Level::Written && loose.is_some() && !proven;
             mark.state = if lost { State::Lost } else { State::Waiting };
         }
-        self.loose = [None; 2];
     }
 
     /// Whether one waits for an acknowledgement.
@@ -145,8 +171,4 @@ impl Marks {
     pub(super) fn is_empty(&self) -> bool {
         self.marks.is_empty()
     }
-}
-
-fn index(level: Level) -> usize {
-    usize::from(level == Level::Processed)
 }

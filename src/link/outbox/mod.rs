@@ -24,16 +24,15 @@ use crate::entry::{Entry, Kind, Part, Record};
 use crate::error::SendError;
 use crate::event::{DropReason, Fate, MessageId, Outcome};
 use crate::link::later;
-use fences::Fences;
 use handing::Handed;
 use lanes::Lanes;
-use ledger::Ledger;
+use marks::Loose;
 pub(crate) use marks::Marked;
-use marks::Marks;
 use outcomes::Outcomes;
 pub(crate) use outcomes::Tally;
 pub(crate) use pieces::GivenUp;
 use pieces::Pieces;
+use proving::Proofs;
 
 /// So many places an idle outbox may keep.
 const KEPT: usize = 16;
@@ -53,9 +52,11 @@ pub(crate) struct Outbox {
     handed_bytes: usize,
     last: u64,
     pieces: Pieces,
-    ledger: Ledger,
-    fences: Fences,
-    marks: Marks,
+    /// Only while somebody wants proof of something.
+    proofs: Option<Box<Proofs>>,
+    loose: Loose,
+    /// Random, for the fences of this session.
+    key: u64,
     /// What the socket had taken when it was last looked at; `None` without a session.
     session: Option<u64>,
     /// The kernel does not tell what is acknowledged.
@@ -79,9 +80,9 @@ impl Outbox {
             handed_bytes: 0,
             last: 0,
             pieces: Pieces::default(),
-            ledger: Ledger::default(),
-            fences: Fences::default(),
-            marks: Marks::default(),
+            proofs: None,
+            loose: Loose::default(),
+            key: 0,
             session: None,
             mute: false,
             earliest: None,
@@ -210,12 +211,12 @@ impl Outbox {
 
     /// Bytes that count against the limits.
     fn counted(&self) -> usize {
-        self.waiting.bytes() + self.handed_bytes + self.ledger.kept().1
+        self.waiting.bytes() + self.handed_bytes + self.kept().1
     }
 
     /// Messages that do.
     fn counted_messages(&self) -> usize {
-        self.unfinished() + self.ledger.kept().0
+        self.unfinished() + self.kept().0
     }
 
     /// Messages that were accepted and not yet written.
@@ -239,7 +240,7 @@ impl Outbox {
             && self.counted_messages() <= self.limits.messages / 2
             && self.counted() <= self.limits.bytes / 2
             && self.outcomes.is_half_empty()
-            && self.ledger.is_half_empty()
+            && self.proofs.as_ref().is_none_or(|proofs| proofs.ledger.is_half_empty())
     }
 
     /// The same; true once.
@@ -261,7 +262,7 @@ impl Outbox {
         if len > self.limits.bytes {
             return Err(SendError::TooBig(self.limits.bytes));
         }
-        if self.outcomes.is_full() || self.ledger.is_full() {
+        if self.lists_are_full() {
             self.was_full = true;
             return Err(SendError::Full);
         }
@@ -278,7 +279,7 @@ impl Outbox {
         let evicts = self.limits.when_full == WhenFull::EvictOldest;
         // What was handed out or is kept cannot be evicted, nor what its owner is still at, nor what goes before: so
         // evicting the rest has to be enough.
-        let ((kept, kept_bytes), (fixed, fixed_bytes)) = (self.ledger.kept(), self.waiting.fixed(priority));
+        let ((kept, kept_bytes), (fixed, fixed_bytes)) = (self.kept(), self.waiting.fixed(priority));
         let messages = self.handed_messages + self.pieces.places() + kept + fixed;
         if !evicts || !self.fits(messages, self.handed_bytes + kept_bytes + fixed_bytes, len) {
             return Err(SendError::Full);
@@ -300,13 +301,17 @@ impl Outbox {
         self.waiting.lists().into_iter().for_each(shrink);
         shrink(&mut self.handed);
         shrink(self.outcomes.list());
-        self.ledger.shrink();
+        self.proofs.take_if(|proofs| proofs.are_empty());
     }
 
     /// Whether a message of this length would be taken, or refused for another reason than want of room.
     pub(crate) fn has_room(&self, len: usize) -> bool {
-        let lists = self.outcomes.is_full() || self.ledger.is_full();
-        self.closed || !lists && self.fits(self.counted_messages(), self.counted(), len)
+        self.closed || !self.lists_are_full() && self.fits(self.counted_messages(), self.counted(), len)
+    }
+
+    /// What is told of messages, or waited for, is so much already that there may be no more of it.
+    fn lists_are_full(&self) -> bool {
+        self.outcomes.is_full() || self.proofs.as_ref().is_some_and(|proofs| proofs.ledger.is_full())
     }
 
     fn fits(&self, messages: usize, bytes: usize, len: usize) -> bool {

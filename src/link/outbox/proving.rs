@@ -2,16 +2,58 @@
 
 use std::collections::VecDeque;
 
-use super::fences::PAYLOAD;
+use super::fences::{Fences, PAYLOAD};
+use super::ledger::Ledger;
+use super::marks::Marks;
 use super::{Marked, Outbox};
 use crate::entry::{Entry, Kind};
 use crate::event::{Fate, Level, MessageId};
 
+/// What somebody wants to be proven.
+#[derive(Default)]
+pub(super) struct Proofs {
+    pub(super) ledger: Ledger,
+    pub(super) fences: Fences,
+    pub(super) marks: Marks,
+}
+
+impl Proofs {
+    pub(super) fn are_empty(&self) -> bool {
+        self.ledger.messages() == 0 && self.marks.is_empty()
+    }
+}
+
 impl Outbox {
+    pub(super) fn proofs(&mut self) -> &mut Proofs {
+        self.proofs.get_or_insert_with(|| {
+            let mut proofs = Box::<Proofs>::default();
+            proofs.fences.begin_session(self.key);
+            proofs
+        })
+    }
+
+    /// Messages that are kept to go again, and their bytes.
+    #[inline]
+    pub(super) fn kept(&self) -> (usize, usize) {
+        self.proofs.as_ref().map_or((0, 0), |proofs| proofs.ledger.kept())
+    }
+
+    /// Messages that end at this offset are complete with this level.
+    #[inline]
+    pub(super) fn completed(&mut self, at: Level, end: u64) {
+        self.loose.completed(at, end);
+        if let Some(proofs) = &mut self.proofs {
+            proofs.marks.completed(at, end);
+        }
+    }
+
     /// A session begins, and everything that is proven from here on is about it. `key` is random; `tells`: the kernel
     /// counts what is acknowledged.
     pub(crate) fn begin_session(&mut self, key: u64, taken: u64, tells: bool) {
-        self.fences.begin_session(key);
+        self.key = key;
+        if let Some(proofs) = &mut self.proofs {
+            proofs.fences.begin_session(key);
+        }
         self.session = Some(taken);
         self.mute = !tells;
     }
@@ -26,48 +68,60 @@ impl Outbox {
 
     /// Some messages may be out of the way of a mark.
     pub(super) fn place_marks(&mut self) {
-        if !self.marks.is_empty() {
-            self.marks.place(self.oldest_unfinished(), self.session);
+        let unwritten = if self.has_marks() { self.oldest_unfinished() } else { return };
+        if let Some(proofs) = &mut self.proofs {
+            proofs.marks.place(unwritten, self.session, self.loose);
         }
     }
 
     /// Whether something waits that only the kernel's count of acknowledged bytes can prove.
     #[inline]
     pub(crate) fn awaits_acknowledgement(&self) -> bool {
-        !self.mute && (self.ledger.awaits_acknowledgement() || self.marks.awaits_acknowledgement())
+        let awaits =
+            |proofs: &Proofs| proofs.ledger.awaits_acknowledgement() || proofs.marks.awaits_acknowledgement();
+        !self.mute && self.proofs.as_deref().is_some_and(awaits)
     }
 
     /// The peer's TCP has acknowledged so many bytes of the session. `true` if that has completed something.
     pub(crate) fn acknowledged(&mut self, bytes: u64) -> bool {
-        let before = self.ledger.messages();
-        while let Some(line) = self.ledger.acknowledged(bytes) {
-            self.marks.completed(Level::Acked, line.end);
+        self.loose.proven(Level::Acked, bytes);
+        let Some(Proofs { ledger, marks, .. }) = self.proofs.as_deref_mut() else { return false };
+        let before = ledger.messages();
+        while let Some(line) = ledger.acknowledged(bytes) {
+            self.loose.completed(Level::Acked, line.end);
+            marks.completed(Level::Acked, line.end);
             self.outcomes.finish(line.from, line.to, Fate::Completed(Level::Acked));
         }
-        self.marks.proven(Level::Acked, bytes) || self.ledger.messages() < before
+        marks.proven(Level::Acked, bytes) || ledger.messages() < before
     }
 
     /// The payload of a ping that is to be written now, before anything else, if one is needed.
     pub(crate) fn fence(&mut self) -> Option<[u8; PAYLOAD]> {
-        self.needs_fence().then(|| self.fences.send(self.session.unwrap_or_default()))
+        self.needs_fence().then(|| {
+            let end = self.session.unwrap_or_default();
+            self.proofs().fences.send(end)
+        })
     }
 
     /// Whether [`fence`](Self::fence) has one.
     #[inline]
     pub(crate) fn needs_fence(&self) -> bool {
-        self.is_unprocessed() && self.session.is_some() && self.fences.may_send()
+        let may_send = |proofs: &Proofs| proofs.fences.may_send();
+        self.is_unprocessed() && self.session.is_some() && self.proofs.as_deref().is_some_and(may_send)
     }
 
     /// A pong came. `true` if it has completed something.
     pub(crate) fn pong(&mut self, payload: &[u8]) -> bool {
-        let Some(end) = self.fences.answered(payload) else { return false };
-        let before = self.ledger.messages();
+        let Some(Proofs { ledger, fences, marks }) = self.proofs.as_deref_mut() else { return false };
+        let Some(end) = fences.answered(payload) else { return false };
+        self.loose.proven(Level::Processed, end);
+        let before = ledger.messages();
         for level in [Level::Acked, Level::Processed] {
-            while let Some(line) = self.ledger.complete(level, end) {
+            while let Some(line) = ledger.complete(level, end) {
                 self.outcomes.finish(line.from, line.to, Fate::Completed(level));
             }
         }
-        self.marks.proven(Level::Processed, end) || self.ledger.messages() < before
+        marks.proven(Level::Processed, end) || ledger.messages() < before
     }
 
     /// Whether something may still be proven of what was written.
@@ -78,31 +132,36 @@ impl Outbox {
     /// Whether something waits that only a pong can prove.
     #[inline]
     fn is_unprocessed(&self) -> bool {
-        self.ledger.is_unprocessed(self.mute) || self.marks.is_unprocessed()
+        let waits =
+            |proofs: &Proofs| proofs.ledger.is_unprocessed(self.mute) || proofs.marks.is_unprocessed();
+        self.proofs.as_deref().is_some_and(waits)
     }
 
     /// Messages that were written and have not reached their level.
     pub(crate) fn unconfirmed(&self) -> usize {
-        self.ledger.messages()
+        self.proofs.as_ref().map_or(0, |proofs| proofs.ledger.messages())
     }
 
     /// Begins to wait until all that was accepted so far has reached this level.
     pub(crate) fn mark(&mut self, level: Level) -> u64 {
-        let number = self.marks.add(self.last_accepted(), level);
+        let last = self.last_accepted();
+        let number = self.proofs().marks.add(last, level);
         self.place_marks();
         number
     }
 
     pub(crate) fn has_marks(&self) -> bool {
-        !self.marks.is_empty()
+        self.proofs.as_ref().is_some_and(|proofs| !proofs.marks.is_empty())
     }
 
     pub(crate) fn marked(&self, mark: u64) -> Marked {
-        self.marks.get(mark)
+        self.proofs.as_ref().map_or(Marked::Lost, |proofs| proofs.marks.get(mark))
     }
 
     pub(crate) fn unmark(&mut self, mark: u64) {
-        self.marks.remove(mark);
+        if let Some(proofs) = &mut self.proofs {
+            proofs.marks.remove(mark);
+        }
     }
 
     /// The next message that goes again and that the program is to see before: its payload is taken out until
@@ -135,7 +194,9 @@ impl Outbox {
     /// The session is over, or the client: what goes again, and the fates of the others.
     pub(super) fn end_ledger(&mut self) -> VecDeque<Entry> {
         let mut unknown = Vec::new();
-        let mut again = self.ledger.end_session(|line, reached| unknown.push((line.from, line.to, reached)));
+        let Some(proofs) = &mut self.proofs else { return VecDeque::new() };
+        let mut again =
+            proofs.ledger.end_session(|line, reached| unknown.push((line.from, line.to, reached)));
         for (from, to, reached) in unknown {
             self.lose(from, to, reached);
         }
@@ -148,7 +209,9 @@ impl Outbox {
 
     /// Nobody can tell how far these got, but that it was so far at least.
     pub(super) fn lose(&mut self, from: u64, to: u64, reached: Level) {
-        self.marks.unknown(from);
+        if let Some(proofs) = &mut self.proofs {
+            proofs.marks.unknown(from);
+        }
         self.outcomes.finish(from, to, Fate::Unknown(reached));
     }
 }

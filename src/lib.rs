@@ -118,6 +118,8 @@ mod request;
 mod session;
 mod stats;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thread;
 mod user_code;
 

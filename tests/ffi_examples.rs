@@ -245,7 +245,7 @@ fn the_cpp_header_keeps_its_promises() {
     let arguments = [server.url()];
     #[cfg(feature = "native-tls")]
     let (_secure, arguments) = {
-        let secure = Server::start_tls(Behaviour::echo());
+        let secure = support::certs::tls_server(Behaviour::echo());
         let authority = scratch("cpp-authority.pem");
         fs::write(&authority, &support::certs::Certs::shared().ca_pem).unwrap();
         let arguments = [server.url(), secure.url(), authority.to_str().unwrap().to_owned()];

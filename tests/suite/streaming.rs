@@ -11,7 +11,7 @@ use heartwire::{
 };
 
 use crate::net::{Net, SOON, close, closed, ms, opened, outcomes, received, wait};
-use crate::support::behaviour::RawStream;
+use crate::support::RawStream;
 use crate::support::frames::{FrameReader, close_frame, frame, ping_frame};
 use crate::support::upgrade::{read_request_head, switching_protocols};
 use crate::support::watch::within;

@@ -5,11 +5,12 @@
 //! [`Server::connections`] is both their count and the number of the latest.
 
 use super::behaviour::Behaviour;
-use super::certs::Certs;
 use super::connection::Switches;
-use super::frames::{self, Message};
+use super::frames;
 use super::serving::{self, Ask, Command, Shared};
+use super::tls::ServerTls;
 use super::upgrade::Request;
+use crate::Message;
 use crossbeam_channel::Receiver;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,45 +22,64 @@ use std::time::{Duration, Instant};
 /// How long the `wait_…` calls wait for an event before they fail the test.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the server saw, in the order in which it happened on each connection.
+/// What the server saw, in the order in which it happened on each connection; `n` is the connection's number.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServerEvent {
     /// A TCP connection came; nothing was read from it yet.
     Accepted {
+        /// The connection, counted from 1.
         n: usize,
     },
     /// The upgrade was accepted.
     Connected {
+        /// The connection.
         n: usize,
+        /// What the client asked for.
         request: Request,
     },
     /// The upgrade was read, and refused or left without an answer.
     Refused {
+        /// The connection.
         n: usize,
+        /// What the client asked for.
         request: Request,
     },
+    /// A whole message came.
     Message {
+        /// The connection.
         n: usize,
+        /// The message, joined if it came in fragments.
         message: Message,
     },
+    /// A ping came.
     Ping {
+        /// The connection.
         n: usize,
+        /// Its payload.
         data: Vec<u8>,
     },
+    /// A pong came.
     Pong {
+        /// The connection.
         n: usize,
+        /// Its payload.
         data: Vec<u8>,
     },
     /// The client's Close frame came.
     Closed {
+        /// The connection.
         n: usize,
+        /// Its code, if it had one.
         code: Option<u16>,
+        /// Its reason, which may be empty.
         reason: String,
     },
     /// The TCP connection is over.
     Ended {
+        /// The connection.
         n: usize,
+        /// How.
         ending: Ending,
     },
 }
@@ -72,7 +92,7 @@ pub enum Ending {
     Fin,
     /// The client reset the connection.
     Reset,
-    /// The test cut it, or stopped the server.
+    /// It was cut by a call, or the server was stopped.
     Cut,
     /// The client broke RFC 6455; the rule is named.
     Violation(String),
@@ -101,7 +121,7 @@ impl Ending {
 /// Everything about a server that is settled before it starts.
 pub struct Setup {
     ip: IpAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<ServerTls>,
     behaviour: Arc<dyn Fn(usize) -> Behaviour + Send + Sync>,
 }
 
@@ -116,9 +136,9 @@ impl Setup {
         Setup { ip: Ipv4Addr::LOCALHOST.into(), tls: None, behaviour: Arc::new(choose) }
     }
 
-    /// Speaks TLS; see [`Certs`] for configurations.
-    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
-        self.tls = Some(config);
+    /// Speaks TLS; see [`Authority`](super::Authority).
+    pub fn tls(mut self, tls: impl Into<ServerTls>) -> Self {
+        self.tls = Some(tls.into());
         self
     }
 
@@ -135,7 +155,8 @@ impl Setup {
     /// If the system gives no socket, port or thread.
     pub fn start(self) -> Server {
         let has_tls = self.tls.is_some();
-        let (shared, ask, events, thread) = serving::start(self.ip, self.tls, self.behaviour);
+        let (shared, ask, events, thread) =
+            serving::start(self.ip, self.tls.map(|tls| tls.config), self.behaviour);
         Server { address: shared.address, has_tls, shared, ask, events, thread: Some(thread) }
     }
 }
@@ -156,11 +177,6 @@ impl Server {
         Setup::new(behaviour).start()
     }
 
-    /// Starts a TLS server with the certificate of [`Certs::shared`]; its CA is `Certs::shared().ca_pem`.
-    pub fn start_tls(behaviour: Behaviour) -> Self {
-        Setup::new(behaviour).tls(Certs::shared().server_config()).start()
-    }
-
     /// `ws://127.0.0.1:PORT/` or `wss://localhost:PORT/`.
     pub fn url(&self) -> String {
         match (self.has_tls, self.address) {
@@ -169,10 +185,12 @@ impl Server {
         }
     }
 
+    /// The port it listens on, which it keeps for good.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -256,7 +274,7 @@ impl Server {
 
     /// Sends a message on connection `n`; false if that is not open.
     pub fn send(&self, n: usize, message: impl Into<Message>) -> bool {
-        self.send_raw(n, message.into().to_frame())
+        self.send_raw(n, frames::message_frame(&message.into()))
     }
 
     /// Sends these bytes as they are on connection `n`; false if that is not open.

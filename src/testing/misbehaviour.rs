@@ -13,6 +13,7 @@ use std::time::Duration;
 
 /// How far a server goes before it misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Point {
     /// The TCP connection was accepted, and nothing was read from it.
     Accepted,
@@ -32,6 +33,7 @@ pub enum Point {
 
 /// How it misbehaves then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Then {
     /// Takes what comes, and says nothing more.
     Silence,

@@ -90,10 +90,12 @@ impl Relay {
         Relay { address, counters, commands, waker, thread: Some(thread) }
     }
 
+    /// The port it listens on, which it keeps for good.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
+    /// The address it listens on: what the client is to connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,13 +1,13 @@
 //! What the server does with a connection: which answer to the upgrade, and what to messages, pings and closes.
 
-use super::frames::Message;
+use crate::Message;
 use rustls::{ServerConnection, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
 /// A script that has a connection to itself, in a thread of its own.
-pub type Script = Arc<dyn Fn(&mut RawStream, usize) + Send + Sync>;
+pub(super) type Script = Arc<dyn Fn(&mut RawStream, usize) + Send + Sync>;
 
 /// How the server treats one connection.
 ///

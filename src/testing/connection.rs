@@ -1,10 +1,11 @@
 //! One connection of the server: bytes in, events and answers out. Knows no other connection and never blocks.
 
 use super::behaviour::{Behaviour, Reply, Upgrade};
-use super::frames::{self, FrameReader, Incoming, Message, Violation};
+use super::frames::{self, FrameReader, Incoming, Violation};
 use super::server::{Ending, ServerEvent};
 use super::serving::Publisher;
 use super::upgrade::Request;
+use crate::Message;
 use rustls::{ServerConnection, StreamOwned};
 use socket2::SockRef;
 use std::io::{self, ErrorKind, Read, Write};
@@ -200,7 +201,7 @@ impl Connection {
         let parsed = http::Request::try_parse(&self.head).map_err(|e| Ending::Violation(e.to_string()))?;
         let Some((length, request)) = parsed else { return Ok(()) };
         let n = self.number;
-        let seen = Request { uri: request.uri().clone(), headers: request.headers().clone() };
+        let seen = Request::of(request.uri(), request.headers());
         match self.behaviour.upgrade.clone() {
             Upgrade::Accept => {
                 let answer = self.accept(&request).map_err(|e| Ending::Violation(e.to_string()))?;
@@ -210,7 +211,7 @@ impl Connection {
                 let early = self.head.split_off(length);
                 self.reader.push(&early);
                 for greeting in std::mem::take(&mut self.behaviour.greetings) {
-                    self.queue(&greeting.to_frame());
+                    self.queue(&frames::message_frame(&greeting));
                 }
                 if let Some((code, reason)) = self.behaviour.close_on_open.take() {
                     self.close(code, &reason);
@@ -274,11 +275,11 @@ impl Connection {
 
     fn reply(&mut self, message: &Message, switches: Switches) {
         if message.as_text() == Some("ping") && switches.answers_text_pings {
-            return self.queue(&Message::from("pong").to_frame());
+            return self.queue(&frames::frame(1, b"pong"));
         }
         match self.behaviour.reply {
             Reply::Nothing => {}
-            Reply::Echo => self.queue(&message.to_frame()),
+            Reply::Echo => self.queue(&frames::message_frame(message)),
             Reply::Commands => self.obey(message),
         }
     }
@@ -288,13 +289,13 @@ impl Connection {
         match words[..] {
             ["flood", count, size] => {
                 let (count, size): (usize, usize) = (count.parse().unwrap_or(0), size.parse().unwrap_or(0));
-                let one = Message::Binary(vec![0x55; size]).to_frame();
+                let one = frames::frame(2, &vec![0x55; size]);
                 self.unsent.reserve(one.len() * count);
                 (0..count).for_each(|_| self.queue(&one));
             }
             ["close", code, reason] => self.close(code.parse().unwrap_or(1000), reason),
             ["close", code] => self.close(code.parse().unwrap_or(1000), ""),
-            _ => self.queue(&message.to_frame()),
+            _ => self.queue(&frames::message_frame(message)),
         }
     }
 

@@ -1,0 +1,19 @@
+//! Tools for tests of programs that use heartwire.
+
+mod behaviour;
+mod connection;
+pub mod frames;
+mod misbehaviour;
+mod port;
+mod relay;
+mod server;
+mod serving;
+mod tls;
+pub mod upgrade;
+
+pub use behaviour::{Behaviour, RawStream};
+pub use misbehaviour::{Point, Then};
+pub use relay::Relay;
+pub use server::{Ending, PATIENCE, Server, ServerEvent, Setup};
+pub use tls::{Authority, ClientIdentity, ServerTls};
+pub use upgrade::Request;

@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use heartwire::{Builder, Cause, Client, End, Event, Heartbeat, OutboxLimits, ProtocolFault, Reconnect};
-use support::certs::tls_server;
 use support::crowd::{Crowd, serve_if_asked};
 use support::frames::{FrameReader, Incoming, frame, message_frame, ping_frame, raw_frame, raw_header};
 use support::heap::{self, Counting};
@@ -39,7 +38,7 @@ fn kinds(behaviour: impl Fn() -> Behaviour) -> Vec<(Server, Builder)> {
     let mut kinds = vec![(plain, builder)];
     #[cfg(feature = "native-tls")]
     {
-        let server = tls_server(behaviour());
+        let server = support::certs::tls_server(behaviour());
         let ca = support::certs::Certs::shared().ca_pem.as_str();
         let tls = heartwire::Tls::new().system_roots(false).ca_pem(ca);
         let builder = Client::builder(&server.url()).tls(tls);

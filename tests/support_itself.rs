@@ -11,7 +11,7 @@ use support::certs::{CLIENT_P12_CA_PEM, Certs, ClientCert, RSA_CERT_PEM, RSA_PKC
 use support::frames::{fragmented, frame, raw_frame};
 use support::upgrade::{read_request_head, switching_protocols};
 use support::watch::{descriptor_count, thread_count, thread_names, voluntary_switches, within};
-use support::{Behaviour, Ending, Message, Relay, Server, ServerEvent, Setup, watchdog};
+use support::{Behaviour, Direction, Ending, Message, Relay, Server, ServerEvent, Setup, watchdog};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Message as Wire, WebSocket, client};
@@ -503,7 +503,7 @@ fn a_relay_cuts_both_sides_at_once_or_after_so_many_bytes() {
     let mut ws = open_at(relay.address());
     server.wait_connected();
     let before = relay.bytes_up();
-    relay.cut_after(10, u64::MAX);
+    relay.cut_after(Direction::Up, 10);
     ws.send(Wire::binary(vec![0; 100])).unwrap();
     assert_eq!(server.wait_ended(), Ending::Reset);
     assert_eq!(relay.bytes_up() - before, 10);

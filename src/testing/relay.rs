@@ -3,54 +3,53 @@
 //! *Up* is from the client to the target, *down* is back. Calls on [`Relay`] have taken effect when they return, and
 //! switches hold for the connections of now and for those to come. One thread serves all connections.
 
+mod passage;
 mod pump;
+mod seen;
 
 use super::port::Port;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::{Events, Interest, Poll, Token, Waker};
-use pump::{Outcome, Pair};
-use std::collections::BTreeMap;
+use passage::Flow;
+pub use passage::Passage;
+use pump::{Outcome, Pair, Turn};
+use seen::Seen;
+use socket2::SockRef;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// What the relay does with one direction's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    Pass,
-    /// Read and thrown away. A direction that lost a byte this way never flows again: no stream gets a gap.
-    Swallow,
-    /// Not read, so that the sender's TCP fills up and waits; nothing is lost.
-    Hold,
-    /// At most so many bytes at a time, so far apart.
-    Trickle {
-        bytes: usize,
-        every: Duration,
-    },
+/// One of a connection's two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Direction {
+    /// From the client to the server.
+    Up,
+    /// From the server to the client.
+    Down,
 }
 
-#[derive(Debug, Clone, Copy)]
+impl Direction {
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What holds for all connections.
 struct Rules {
-    up: Flow,
-    down: Flow,
-    /// Bytes that may still pass each way before everything is cut.
-    cut_after: Option<(u64, u64)>,
-}
-
-#[derive(Default)]
-struct Counters {
-    connections: AtomicUsize,
-    up: AtomicU64,
-    down: AtomicU64,
-    swallowed: AtomicU64,
+    flows: [Flow; 2],
+    /// Bytes that may still pass before everything is cut.
+    cut_after: [Option<u64>; 2],
 }
 
 enum Command {
     Flow { up: Option<Flow>, down: Option<Flow> },
-    CutAfter { up: u64, down: u64 },
+    CutAfter { direction: Direction, bytes: u64 },
     Cut,
     HalfClose,
     Refuse,
@@ -59,9 +58,29 @@ enum Command {
 }
 
 /// A running relay; dropping it cuts all its connections and joins its thread.
+///
+/// The client is given the relay's URL instead of the server's, which may be a [`Server`](super::Server) or any other.
+///
+/// ```
+/// use heartwire::testing::{Behaviour, Direction, Relay, Server};
+/// use heartwire::{Client, Event, Reconnect};
+/// use std::time::Duration;
+///
+/// let server = Server::start(Behaviour::echo());
+/// let relay = Relay::start(server.address());
+/// let soon = Reconnect::fixed(Duration::from_millis(20));
+/// let client = Client::builder(&relay.ws_url()).reconnect(soon).connect().unwrap();
+/// client.wait_open(Duration::from_secs(10)).unwrap();
+///
+/// relay.cut(); // both sides see a reset, and the client dials again
+/// let again = |event: Event| matches!(event, Event::Open(opened) if !opened.is_first());
+/// while !again(client.recv_timeout(Duration::from_secs(10)).expect("it connects again")) {}
+/// assert_eq!(relay.connections(), 2);
+/// assert!(relay.bytes(Direction::Up) > 0);
+/// ```
 pub struct Relay {
     address: SocketAddr,
-    counters: Arc<Counters>,
+    seen: Arc<Seen>,
     commands: Sender<(Command, Sender<()>)>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
@@ -74,20 +93,58 @@ impl Relay {
     ///
     /// If the system gives no socket, port or thread.
     pub fn start(target: SocketAddr) -> Self {
+        Relay::launch(target, VecDeque::new())
+    }
+
+    /// The same, but the first connection is treated as the first of `steps` says, the next as the second, and so on;
+    /// those after the last one as the last one says.
+    ///
+    /// ```
+    /// use heartwire::testing::{Behaviour, Direction, Passage, Relay, Server};
+    ///
+    /// let server = Server::start(Behaviour::echo());
+    /// let steps = [Passage::refused(), Passage::free().cut_after(Direction::Down, 40), Passage::free()];
+    /// let relay = Relay::script(server.address(), steps);
+    ///
+    /// let soon = heartwire::Reconnect::fixed(std::time::Duration::from_millis(20));
+    /// let client = heartwire::Client::builder(&relay.ws_url()).reconnect(soon).connect().unwrap();
+    /// client.wait_open(std::time::Duration::from_secs(10)).unwrap();
+    /// assert_eq!((relay.connections(), relay.steps_left()), (3, 0));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no step, or the system gives no socket, port or thread.
+    pub fn script(target: SocketAddr, steps: impl IntoIterator<Item = Passage>) -> Self {
+        let steps: VecDeque<Passage> = steps.into_iter().collect();
+        assert!(!steps.is_empty(), "a script without a step");
+        Relay::launch(target, steps)
+    }
+
+    fn launch(target: SocketAddr, steps: VecDeque<Passage>) -> Self {
         let poll = Poll::new().expect("a poll");
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).expect("a waker"));
         let port = Port::reserve(Ipv4Addr::LOCALHOST.into()).expect("a free port");
         let address = port.address();
-        let counters = Arc::new(Counters::default());
-        let rules = Rules { up: Flow::Pass, down: Flow::Pass, cut_after: None };
-        let shared = Arc::clone(&counters);
-        let mut relaying =
-            Relaying { poll, port, listener: None, target, pairs: BTreeMap::new(), rules, counters: shared };
+        let seen = Arc::new(Seen::default());
+        seen.steps_left.store(steps.len(), Ordering::SeqCst);
+        let rules = Rules { flows: [Flow::Pass; 2], cut_after: [None; 2] };
+        let mut relaying = Relaying {
+            poll,
+            port,
+            listener: None,
+            target,
+            pairs: BTreeMap::new(),
+            rules,
+            steps,
+            last: Passage::free(),
+            seen: Arc::clone(&seen),
+        };
         relaying.listen();
         let (commands, inbox) = unbounded();
         let name = format!("test-relay-{}", address.port());
         let thread = thread::Builder::new().name(name).spawn(move || relaying.run(&inbox)).expect("a thread");
-        Relay { address, counters, commands, waker, thread: Some(thread) }
+        Relay { address, seen, commands, waker, thread: Some(thread) }
     }
 
     /// The port it listens on, which it keeps for good.
@@ -112,22 +169,60 @@ impl Relay {
 
     /// How many connections were accepted so far.
     pub fn connections(&self) -> usize {
-        self.counters.connections.load(Ordering::SeqCst)
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// How many steps of the script of [`Relay::script`] have not begun; 0 without a script.
+    pub fn steps_left(&self) -> usize {
+        self.seen.steps_left.load(Ordering::SeqCst)
+    }
+
+    /// Bytes passed on in this direction so far, by all connections.
+    pub fn bytes(&self, direction: Direction) -> u64 {
+        self.seen.passed(direction)
     }
 
     /// Bytes passed on from clients to the target so far.
     pub fn bytes_up(&self) -> u64 {
-        self.counters.up.load(Ordering::SeqCst)
+        self.bytes(Direction::Up)
     }
 
     /// Bytes passed on from the target to clients so far.
     pub fn bytes_down(&self) -> u64 {
-        self.counters.down.load(Ordering::SeqCst)
+        self.bytes(Direction::Down)
     }
 
     /// Bytes taken and thrown away so far, in both directions.
     pub fn bytes_swallowed(&self) -> u64 {
-        self.counters.swallowed.load(Ordering::SeqCst)
+        self.seen.swallowed.load(Ordering::SeqCst)
+    }
+
+    /// Keeps what is passed on from now on, in both directions, in memory; an older record is gone.
+    ///
+    /// Default: nothing is kept. Behind TLS it is what a stranger on the line sees.
+    pub fn record(&self) {
+        self.seen.begin_record();
+    }
+
+    /// What has passed in this direction since [`Relay::record`]: one connection's bytes after the other's.
+    ///
+    /// ```
+    /// # use heartwire::testing::{Behaviour, Direction, Relay, Server};
+    /// let server = Server::start(Behaviour::echo());
+    /// let relay = Relay::start(server.address());
+    /// relay.record();
+    /// let client = heartwire::Client::builder(&relay.ws_url()).connect().unwrap();
+    /// client.wait_open(std::time::Duration::from_secs(10)).unwrap();
+    /// assert!(relay.recorded(Direction::Up).starts_with(b"GET / HTTP/1.1\r\n"));
+    /// assert!(relay.recorded(Direction::Down).starts_with(b"HTTP/1.1 101 "));
+    /// ```
+    pub fn recorded(&self, direction: Direction) -> Vec<u8> {
+        self.seen.recorded(direction, None)
+    }
+
+    /// The same of connection `n`, counted from 1.
+    pub fn recorded_of(&self, n: usize, direction: Direction) -> Vec<u8> {
+        self.seen.recorded(direction, Some(n))
     }
 
     /// Resets all connections, on both sides, at once; new ones are welcome.
@@ -135,11 +230,12 @@ impl Relay {
         self.ask(Command::Cut);
     }
 
-    /// Resets all connections as soon as so many more bytes passed in one of the directions; then the rule is over.
+    /// Resets all connections as soon as so many more bytes passed in this direction, all connections taken together; then
+    /// the rule is over, and with it that for the other direction.
     ///
-    /// Not a byte more passes: a frame can be cut in its middle.
-    pub fn cut_after(&self, bytes_up: u64, bytes_down: u64) {
-        self.ask(Command::CutAfter { up: bytes_up, down: bytes_down });
+    /// Not a byte more passes: a frame can be cut in its middle. `u64::MAX` is as good as never.
+    pub fn cut_after(&self, direction: Direction, bytes: u64) {
+        self.ask(Command::CutAfter { direction, bytes });
     }
 
     /// Takes all bytes and passes none on, in both directions; nothing is closed and no end is passed on either.
@@ -159,6 +255,11 @@ impl Relay {
         self.ask(Command::Flow { up: None, down: Some(Flow::Swallow) });
     }
 
+    /// Stops taking bytes, in both directions: whoever sends sees a peer that does not read. Nothing is lost.
+    pub fn hold(&self) {
+        self.ask(Command::Flow { up: Some(Flow::Hold), down: Some(Flow::Hold) });
+    }
+
     /// Stops taking the client's bytes: its TCP fills up, as towards a peer that does not read. Nothing is lost.
     pub fn hold_up(&self) {
         self.ask(Command::Flow { up: Some(Flow::Hold), down: None });
@@ -173,6 +274,23 @@ impl Relay {
     pub fn trickle(&self, bytes: usize, every: Duration) {
         let flow = Some(Flow::Trickle { bytes, every });
         self.ask(Command::Flow { up: flow, down: flow });
+    }
+
+    /// Passes about so many bytes in a second, each way.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0; see [`Relay::hold`].
+    pub fn throttle(&self, bytes_per_second: u32) {
+        assert!(bytes_per_second > 0, "nothing would ever pass");
+        // Drops of a hundredth of a second, but none of less than a byte.
+        let bytes = bytes_per_second.div_ceil(100);
+        self.trickle(bytes as usize, Duration::from_secs(1) * bytes / bytes_per_second);
+    }
+
+    /// Passes everything on so late, each way; a reset is not late.
+    pub fn delay(&self, by: Duration) {
+        self.ask(Command::Flow { up: Some(Flow::Delay(by)), down: Some(Flow::Delay(by)) });
     }
 
     /// Passes everything on again; ends the rule of every other call but [`Relay::cut_after`] and [`Relay::refuse`].
@@ -203,6 +321,12 @@ impl Relay {
     }
 }
 
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Relay {
     fn drop(&mut self) {
         let (done, _) = bounded(1);
@@ -224,7 +348,10 @@ struct Relaying {
     target: SocketAddr,
     pairs: BTreeMap<usize, Pair>,
     rules: Rules,
-    counters: Arc<Counters>,
+    /// For the next connections, and for those after them.
+    steps: VecDeque<Passage>,
+    last: Passage,
+    seen: Arc<Seen>,
 }
 
 impl Relaying {
@@ -267,7 +394,8 @@ impl Relaying {
         let mut over = Vec::new();
         let mut cut = false;
         for (i, pair) in &mut self.pairs {
-            match pair.turn(&mut self.rules, &self.counters, now, scratch) {
+            let mut turn = Turn { rules: &mut self.rules, seen: &self.seen, now, scratch };
+            match pair.turn(&mut turn) {
                 Outcome::GoesOn => {}
                 Outcome::Over => over.push(*i),
                 Outcome::CutAll => cut = true,
@@ -278,16 +406,25 @@ impl Relaying {
         }
         if cut {
             self.cut();
-            self.rules.cut_after = None;
+            self.rules.cut_after = [None; 2];
         }
     }
 
     fn accept(&mut self) {
         while let Some(Ok((client, _))) = self.listener.as_ref().map(|l| l.accept()) {
-            let i = self.counters.connections.fetch_add(1, Ordering::SeqCst) + 1;
+            if let Some(passage) = self.steps.pop_front() {
+                self.last = passage;
+                self.seen.steps_left.store(self.steps.len(), Ordering::SeqCst);
+            }
+            let i = self.seen.connections.fetch_add(1, Ordering::SeqCst) + 1;
+            if self.last.refused {
+                // It fails only on a socket that is gone already.
+                let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
+                continue;
+            }
             // A target that refuses at once drops the client, as a relay without a way does.
             let Ok(target) = mio::net::TcpStream::connect(self.target) else { continue };
-            let mut pair = Pair::new(client, target);
+            let mut pair = Pair::new(i, client, target, self.last);
             let interest = Interest::READABLE | Interest::WRITABLE;
             for (side, socket) in pair.sockets().into_iter().enumerate() {
                 self.poll.registry().register(socket, Token(2 * i + side), interest).expect("a registration");
@@ -299,10 +436,11 @@ impl Relaying {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Flow { up, down } => {
-                self.rules.up = up.unwrap_or(self.rules.up);
-                self.rules.down = down.unwrap_or(self.rules.down);
+                for (flow, new) in self.rules.flows.iter_mut().zip([up, down]) {
+                    *flow = new.unwrap_or(*flow);
+                }
             }
-            Command::CutAfter { up, down } => self.rules.cut_after = Some((up, down)),
+            Command::CutAfter { direction, bytes } => self.rules.cut_after[direction.index()] = Some(bytes),
             Command::Cut => self.cut(),
             Command::HalfClose => self.pairs.values_mut().for_each(Pair::half_close),
             Command::Refuse => {

@@ -7,6 +7,7 @@
 use super::behaviour::Behaviour;
 use super::connection::Switches;
 use super::frames;
+use super::plan::Plan;
 use super::serving::{self, Ask, Command, Shared};
 use super::tls::ServerTls;
 use super::upgrade::Request;
@@ -92,7 +93,7 @@ pub enum Ending {
     Fin,
     /// The client reset the connection.
     Reset,
-    /// It was cut by a call, or the server was stopped.
+    /// It was cut by its [`Behaviour`] or a call, or the server was stopped.
     Cut,
     /// The client broke RFC 6455; the rule is named.
     Violation(String),
@@ -122,7 +123,7 @@ impl Ending {
 pub struct Setup {
     ip: IpAddr,
     tls: Option<ServerTls>,
-    behaviour: Arc<dyn Fn(usize) -> Behaviour + Send + Sync>,
+    plan: Plan,
 }
 
 impl Setup {
@@ -133,7 +134,35 @@ impl Setup {
 
     /// Connection `n`, counted from 1, is treated as `choose(n)` says.
     pub fn each(choose: impl Fn(usize) -> Behaviour + Send + Sync + 'static) -> Self {
-        Setup { ip: Ipv4Addr::LOCALHOST.into(), tls: None, behaviour: Arc::new(choose) }
+        Setup::planned(Plan::Each(Arc::new(choose)))
+    }
+
+    /// The first connection is treated as the first of `steps` says, the next one as the second, and so on; those after
+    /// the last one as the last one says.
+    ///
+    /// ```
+    /// use heartwire::testing::{Behaviour, Setup, Then, When};
+    ///
+    /// let server = Setup::script([
+    ///     Behaviour::refuse(503, &[("Retry-After", "1")], "not yet"),
+    ///     Behaviour::echo().until(When::Messages(1), Then::Reset),
+    ///     Behaviour::echo(),
+    /// ])
+    /// .start();
+    /// assert_eq!(server.steps_left(), 3);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no step.
+    pub fn script(steps: impl IntoIterator<Item = Behaviour>) -> Self {
+        let steps: Vec<Behaviour> = steps.into_iter().collect();
+        assert!(!steps.is_empty(), "a script without a step");
+        Setup::planned(Plan::Script { steps, next: 0 })
+    }
+
+    fn planned(plan: Plan) -> Self {
+        Setup { ip: Ipv4Addr::LOCALHOST.into(), tls: None, plan }
     }
 
     /// Speaks TLS; see [`Authority`](super::Authority).
@@ -156,7 +185,7 @@ impl Setup {
     pub fn start(self) -> Server {
         let has_tls = self.tls.is_some();
         let (shared, ask, events, thread) =
-            serving::start(self.ip, self.tls.map(|tls| tls.config), self.behaviour);
+            serving::start(self.ip, self.tls.map(|tls| tls.config), self.plan);
         Server { address: shared.address, has_tls, shared, ask, events, thread: Some(thread) }
     }
 }
@@ -198,6 +227,11 @@ impl Server {
     /// How many connections were accepted so far, and so the number of the latest.
     pub fn connections(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many steps of the script of [`Setup::script`] have not begun; 0 without a script.
+    pub fn steps_left(&self) -> usize {
+        self.shared.steps_left.load(Ordering::SeqCst)
     }
 
     /// All messages received so far, with their connection's number.
@@ -329,7 +363,7 @@ impl Server {
 
     /// Treats connections that come from now on as `choose` says.
     pub fn treat_new_connections(&self, choose: impl Fn(usize) -> Behaviour + Send + Sync + 'static) {
-        self.ask.ask(Command::Treat(Arc::new(choose)));
+        self.ask.ask(Command::Treat(Plan::Each(Arc::new(choose))));
     }
 
     /// Stops listening and resets all connections; the port stays reserved and refuses.

@@ -26,7 +26,7 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// let authority = Authority::generate();
 /// let server = Setup::new(Behaviour::echo()).tls(authority.server()).start();
 ///
-/// let client = Client::builder(server.url()) // wss://localhost:PORT/
+/// let client = Client::builder(&server.url()) // wss://localhost:PORT/
 ///     .tls(Tls::new().ca_pem(authority.pem()))
 ///     .connect()
 ///     .unwrap();

@@ -23,8 +23,8 @@ pub mod watch;
 
 pub use heartwire::Message;
 pub use heartwire::testing::{
-    Behaviour, Ending, PATIENCE, Point, RawStream, Relay, Request, Server, ServerEvent, Setup, Then, frames,
-    upgrade,
+    Behaviour, Direction, Ending, PATIENCE, Point, RawStream, Relay, Request, Server, ServerEvent, Setup,
+    Then, frames, upgrade,
 };
 pub use told::Told;
 pub use watch::watchdog;

@@ -2,10 +2,12 @@
 
 mod behaviour;
 mod connection;
+mod failure;
 pub mod frames;
 mod misbehaviour;
 mod plan;
 mod port;
+mod rehearsal;
 mod relay;
 mod server;
 mod serving;
@@ -13,7 +15,9 @@ mod tls;
 pub mod upgrade;
 
 pub use behaviour::{Behaviour, RawStream, When};
+pub use failure::Failure;
 pub use misbehaviour::{BadFrame, Point, Then};
+pub use rehearsal::{Deed, Rehearsal};
 pub use relay::{Direction, Passage, Relay};
 pub use server::{Ending, PATIENCE, Server, ServerEvent, Setup};
 pub use tls::{Authority, ClientIdentity, ServerTls};

@@ -70,6 +70,7 @@ enum Phase {
 #[derive(Clone, Copy)]
 pub(super) struct Switches {
     pub(super) muted: bool,
+    pub(super) silent: bool,
     pub(super) answers_pings: bool,
     pub(super) answers_text_pings: bool,
 }
@@ -338,7 +339,11 @@ impl Connection {
         let n = self.number;
         match incoming {
             Incoming::Ping(data) => {
-                if switches.answers_pings && self.behaviour.answers_pings && self.is_open() {
+                if switches.answers_pings
+                    && !switches.silent
+                    && self.behaviour.answers_pings
+                    && self.is_open()
+                {
                     self.queue(&frames::pong_frame(&data));
                 }
                 events.publish(ServerEvent::Ping { n, data });
@@ -346,6 +351,7 @@ impl Connection {
             Incoming::Pong(data) => events.publish(ServerEvent::Pong { n, data }),
             Incoming::Close { code, reason } => {
                 match self.phase {
+                    Phase::Open if switches.silent => self.phase = Phase::Ignoring,
                     Phase::Open if !self.behaviour.answers_close => self.phase = Phase::Ignoring,
                     Phase::Open => {
                         let payload = code.map(u16::to_be_bytes).unwrap_or_default();
@@ -358,7 +364,7 @@ impl Connection {
                 events.publish(ServerEvent::Closed { n, code, reason });
             }
             Incoming::Message(message) => {
-                if self.is_open() {
+                if self.is_open() && !switches.silent {
                     self.reply(&message, switches);
                 }
                 events.publish(ServerEvent::Message { n, message });

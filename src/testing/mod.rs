@@ -18,7 +18,7 @@ pub use behaviour::{Behaviour, RawStream, When};
 pub use failure::Failure;
 pub use misbehaviour::{BadFrame, Point, Then};
 pub use rehearsal::{Deed, Rehearsal};
-pub use relay::{Direction, Passage, Relay};
+pub use relay::{Direction, Passage, Relay, RelayEvent};
 pub use server::{Ending, PATIENCE, Server, ServerEvent, Setup};
 pub use tls::{Authority, ClientIdentity, ServerTls};
 pub use upgrade::Request;

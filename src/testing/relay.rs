@@ -40,6 +40,27 @@ impl Direction {
     }
 }
 
+/// What the relay saw; `n` is the connection's number, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RelayEvent {
+    /// A client's connection came.
+    Accepted {
+        /// The connection.
+        n: usize,
+    },
+    /// The connection was cut, by a call or a rule.
+    Cut {
+        /// The connection.
+        n: usize,
+    },
+    /// Both directions of the connection have ended, or one side has reset it, or the target was not to be reached.
+    Ended {
+        /// The connection.
+        n: usize,
+    },
+}
+
 /// What holds for all connections.
 struct Rules {
     flows: [Flow; 2],
@@ -83,6 +104,7 @@ pub struct Relay {
     seen: Arc<Seen>,
     commands: Sender<(Command, Sender<()>)>,
     waker: Arc<Waker>,
+    events: Receiver<RelayEvent>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -128,6 +150,7 @@ impl Relay {
         let address = port.address();
         let seen = Arc::new(Seen::default());
         seen.steps_left.store(steps.len(), Ordering::SeqCst);
+        let (tell, events) = unbounded();
         let rules = Rules { flows: [Flow::Pass; 2], cut_after: [None; 2] };
         let mut relaying = Relaying {
             poll,
@@ -139,12 +162,13 @@ impl Relay {
             steps,
             last: Passage::free(),
             seen: Arc::clone(&seen),
+            events: tell,
         };
         relaying.listen();
         let (commands, inbox) = unbounded();
         let name = format!("test-relay-{}", address.port());
         let thread = thread::Builder::new().name(name).spawn(move || relaying.run(&inbox)).expect("a thread");
-        Relay { address, seen, commands, waker, thread: Some(thread) }
+        Relay { address, seen, commands, waker, events, thread: Some(thread) }
     }
 
     /// The port it listens on, which it keeps for good.
@@ -170,6 +194,11 @@ impl Relay {
     /// How many connections were accepted so far.
     pub fn connections(&self) -> usize {
         self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// The next event, or `None` when none came in time.
+    pub fn next_event(&self, timeout: Duration) -> Option<RelayEvent> {
+        self.events.recv_timeout(timeout).ok()
     }
 
     /// How many steps of the script of [`Relay::script`] have not begun; 0 without a script.
@@ -352,6 +381,7 @@ struct Relaying {
     steps: VecDeque<Passage>,
     last: Passage,
     seen: Arc<Seen>,
+    events: Sender<RelayEvent>,
 }
 
 impl Relaying {
@@ -397,12 +427,14 @@ impl Relaying {
             let mut turn = Turn { rules: &mut self.rules, seen: &self.seen, now, scratch };
             match pair.turn(&mut turn) {
                 Outcome::GoesOn => {}
-                Outcome::Over => over.push(*i),
+                Outcome::Over => over.push((*i, RelayEvent::Ended { n: *i })),
+                Outcome::Cut => over.push((*i, RelayEvent::Cut { n: *i })),
                 Outcome::CutAll => cut = true,
             }
         }
-        for i in over {
+        for (i, event) in over {
             self.pairs.remove(&i);
+            self.tell(event);
         }
         if cut {
             self.cut();
@@ -417,13 +449,18 @@ impl Relaying {
                 self.seen.steps_left.store(self.steps.len(), Ordering::SeqCst);
             }
             let i = self.seen.connections.fetch_add(1, Ordering::SeqCst) + 1;
+            self.tell(RelayEvent::Accepted { n: i });
             if self.last.refused {
+                self.tell(RelayEvent::Cut { n: i });
                 // It fails only on a socket that is gone already.
                 let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
                 continue;
             }
             // A target that refuses at once drops the client, as a relay without a way does.
-            let Ok(target) = mio::net::TcpStream::connect(self.target) else { continue };
+            let Ok(target) = mio::net::TcpStream::connect(self.target) else {
+                self.tell(RelayEvent::Ended { n: i });
+                continue;
+            };
             let mut pair = Pair::new(i, client, target, self.last);
             let interest = Interest::READABLE | Interest::WRITABLE;
             for (side, socket) in pair.sockets().into_iter().enumerate() {
@@ -454,9 +491,15 @@ impl Relaying {
     }
 
     fn cut(&mut self) {
-        for (_, pair) in std::mem::take(&mut self.pairs) {
+        for (i, pair) in std::mem::take(&mut self.pairs) {
             pair.reset();
+            self.tell(RelayEvent::Cut { n: i });
         }
+    }
+
+    fn tell(&self, event: RelayEvent) {
+        // Nobody listens any more once the relay is being dropped.
+        let _ = self.events.send(event);
     }
 
     fn listen(&mut self) {

@@ -13,6 +13,7 @@ use super::tls::ServerTls;
 use super::upgrade::Request;
 use crate::Message;
 use crossbeam_channel::Receiver;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -120,6 +121,7 @@ impl Ending {
 }
 
 /// Everything about a server that is settled before it starts.
+#[must_use = "a setup does nothing until it is started"]
 pub struct Setup {
     ip: IpAddr,
     tls: Option<ServerTls>,
@@ -190,7 +192,31 @@ impl Setup {
     }
 }
 
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("ip", &self.ip).field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
 /// A running server; dropping it cuts all connections and joins its threads.
+///
+/// ```
+/// use heartwire::testing::{Behaviour, Server};
+/// use heartwire::{Client, Event};
+/// use std::time::Duration;
+///
+/// let server = Server::start(Behaviour::echo());
+/// let client = Client::builder(&server.url()).connect().unwrap();
+/// client.send_text("hello").unwrap();
+/// assert_eq!(server.wait_message().as_text(), Some("hello"));
+///
+/// client.close(1000, "done").unwrap();
+/// assert_eq!(server.wait_closed(), (Some(1000), "done".to_owned()));
+/// ```
+///
+/// # Panics
+///
+/// A drop panics if the script of a [`Behaviour::raw`] has panicked, so that no test passes in spite of it.
 pub struct Server {
     address: SocketAddr,
     has_tls: bool,
@@ -351,6 +377,12 @@ impl Server {
         self.switch(|s| s.muted = false);
     }
 
+    /// Takes everything and answers nothing, on all connections, new ones included, the upgrade aside: no echo, no pong, no
+    /// Close; or answers again. What came meanwhile is never answered. Scripts are not affected.
+    pub fn silence(&self, silent: bool) {
+        self.switch(move |s| s.silent = silent);
+    }
+
     /// Whether protocol pings are answered by pongs, from now on and everywhere; they are unless told otherwise.
     pub fn answer_pings(&self, answer: bool) {
         self.switch(move |s| s.answers_pings = answer);
@@ -376,13 +408,23 @@ impl Server {
         self.ask.ask(Command::StopListening);
     }
 
-    /// Listens again on the same port.
+    /// Listens again on the same port. It does nothing while it listens.
+    ///
+    /// # Panics
+    ///
+    /// If the system has given the port to someone else, which it has no reason to.
     pub fn restart(&self) {
         assert!(self.ask.ask(Command::Restart), "the port was lost");
     }
 
     fn switch(&self, change: impl FnOnce(&mut Switches) + Send + 'static) {
         self.ask.ask(Command::Switch(Box::new(change)));
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 

@@ -106,7 +106,7 @@ pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, plan: Plan) -> S
         tls,
         plan,
         absence: None,
-        switches: Switches { muted: false, answers_pings: true, answers_text_pings: false },
+        switches: Switches { muted: false, silent: false, answers_pings: true, answers_text_pings: false },
         connections: BTreeMap::new(),
         scripts: BTreeMap::new(),
         scripts_are_sound: true,

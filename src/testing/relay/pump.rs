@@ -20,8 +20,10 @@ const ROUNDS: usize = 16;
 
 pub(super) enum Outcome {
     GoesOn,
-    /// Both directions have ended, or this connection was cut.
+    /// Both directions have ended, or one side has reset it.
     Over,
+    /// This connection's own count is full.
+    Cut,
     /// The count of [`Relay::cut_after`](super::Relay::cut_after) is full.
     CutAll,
 }
@@ -85,7 +87,7 @@ impl Pair {
         }
         if is_cut || up.reset || down.reset {
             self.reset_both();
-            return Outcome::Over;
+            return if is_cut { Outcome::Cut } else { Outcome::Over };
         }
         if self.up.is_over && self.down.is_over { Outcome::Over } else { Outcome::GoesOn }
     }

@@ -1,9 +1,9 @@
 //! One connection of the server: bytes in, events and answers out. Knows no other connection and never blocks.
 
 use super::behaviour::{Behaviour, Reply, Upgrade, When};
+use super::event::{Ending, ServerEvent};
 use super::frames::{self, FrameReader, Incoming, Violation};
 use super::misbehaviour::{GARBAGE, Then};
-use super::server::{Ending, ServerEvent};
 use super::serving::Publisher;
 use super::upgrade::Request;
 use crate::Message;

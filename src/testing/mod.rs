@@ -84,6 +84,7 @@
 
 mod behaviour;
 mod connection;
+mod event;
 mod failure;
 pub mod frames;
 mod misbehaviour;
@@ -97,10 +98,11 @@ mod tls;
 pub mod upgrade;
 
 pub use behaviour::{Behaviour, RawStream, When};
+pub use event::{Ending, ServerEvent};
 pub use failure::Failure;
 pub use misbehaviour::{BadFrame, Point, Then};
 pub use rehearsal::{Deed, Rehearsal};
 pub use relay::{Direction, Passage, Relay, RelayEvent};
-pub use server::{Ending, PATIENCE, Server, ServerEvent, Setup};
+pub use server::{PATIENCE, Server, Setup};
 pub use tls::{Authority, ClientIdentity, ServerTls};
 pub use upgrade::Request;

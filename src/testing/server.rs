@@ -6,6 +6,7 @@
 
 use super::behaviour::Behaviour;
 use super::connection::Switches;
+use super::event::{Ending, ServerEvent};
 use super::frames;
 use super::plan::Plan;
 use super::serving::{self, Ask, Command, Shared};
@@ -14,7 +15,6 @@ use super::upgrade::Request;
 use crate::Message;
 use crossbeam_channel::Receiver;
 use std::fmt;
-use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,102 +23,6 @@ use std::time::{Duration, Instant};
 
 /// How long the `wait_…` calls wait for an event before they fail the test.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What the server saw, in the order in which it happened on each connection; `n` is the connection's number.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ServerEvent {
-    /// A TCP connection came; nothing was read from it yet.
-    Accepted {
-        /// The connection, counted from 1.
-        n: usize,
-    },
-    /// The upgrade was accepted.
-    Connected {
-        /// The connection.
-        n: usize,
-        /// What the client asked for.
-        request: Request,
-    },
-    /// The upgrade was read, and refused or left without an answer.
-    Refused {
-        /// The connection.
-        n: usize,
-        /// What the client asked for.
-        request: Request,
-    },
-    /// A whole message came.
-    Message {
-        /// The connection.
-        n: usize,
-        /// The message, joined if it came in fragments.
-        message: Message,
-    },
-    /// A ping came.
-    Ping {
-        /// The connection.
-        n: usize,
-        /// Its payload.
-        data: Vec<u8>,
-    },
-    /// A pong came.
-    Pong {
-        /// The connection.
-        n: usize,
-        /// Its payload.
-        data: Vec<u8>,
-    },
-    /// The client's Close frame came.
-    Closed {
-        /// The connection.
-        n: usize,
-        /// Its code, if it had one.
-        code: Option<u16>,
-        /// Its reason, which may be empty.
-        reason: String,
-    },
-    /// The TCP connection is over.
-    Ended {
-        /// The connection.
-        n: usize,
-        /// How.
-        ending: Ending,
-    },
-}
-
-/// How a TCP connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ending {
-    /// The client ended its direction.
-    Fin,
-    /// The client reset the connection.
-    Reset,
-    /// It was cut by its [`Behaviour`] or a call, or the server was stopped.
-    Cut,
-    /// The client broke RFC 6455; the rule is named.
-    Violation(String),
-    /// TLS failed, with the reason that rustls gives.
-    Tls(String),
-    /// Another error of the socket.
-    Io(String),
-    /// The script of [`Behaviour::raw`] returned.
-    Script,
-    /// The script panicked; dropping the server panics, too.
-    ScriptPanicked,
-}
-
-impl Ending {
-    pub(super) fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
-                Ending::Reset
-            }
-            _ if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => Ending::Tls(error.to_string()),
-            _ => Ending::Io(error.to_string()),
-        }
-    }
-}
 
 /// Everything about a server that is settled before it starts.
 #[must_use = "a setup does nothing until it is started"]

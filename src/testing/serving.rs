@@ -2,9 +2,9 @@
 
 use super::behaviour::{RawKind, RawStream, Script, Upgrade};
 use super::connection::{Connection, Stream, Switches, Turn};
+use super::event::{Ending, ServerEvent};
 use super::plan::Plan;
 use super::port::Port;
-use super::server::{Ending, ServerEvent};
 use crate::Message;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::{Events, Interest, Poll, Token, Waker};

@@ -3,8 +3,10 @@
 //! Bytes are read only when the last ones were passed on, so that a slow reader on one side slows the other side down
 //! as it would without a relay. Only where bytes are late are more of them in here: 1 MiB each way at most.
 
+use super::Direction;
 use super::passage::{Flow, Passage};
-use super::{Direction, Rules, Seen};
+use super::relaying::Rules;
+use super::seen::Seen;
 use mio::net::TcpStream;
 use socket2::SockRef;
 use std::collections::VecDeque;

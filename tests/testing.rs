@@ -3,8 +3,7 @@
 mod support;
 
 use heartwire::testing::{
-    BadFrame, Behaviour, Direction, Ending, PATIENCE, Passage, Point, Relay, Server, ServerEvent, Setup,
-    Then, When,
+    BadFrame, Behaviour, Direction, Ending, PATIENCE, Passage, Point, Relay, Server, Setup, Then, When,
 };
 use heartwire::{Builder, Cause, Client, Event, Heartbeat, Phase, Reconnect, State};
 use std::time::{Duration, Instant};
@@ -357,7 +356,7 @@ fn a_relay_delays_and_throttles_and_loses_nothing() {
 #[cfg(feature = "native-tls")]
 mod tls {
     use super::*;
-    use heartwire::testing::Authority;
+    use heartwire::testing::{Authority, ServerEvent};
     use heartwire::{Tls, TlsFaultKind};
 
     fn refusal(told: &Told) -> TlsFaultKind {

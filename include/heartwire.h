@@ -733,6 +733,11 @@
 #define HEARTWIRE_TLS_1_3 13
 
 /**
+ * Bytes that every text of heartwire_explain() fits into, with its final NUL.
+ */
+#define HEARTWIRE_EXPLAIN_SIZE 16384
+
+/**
  * Nothing.
  */
 #define HEARTWIRE_LOG_OFF 0
@@ -2802,6 +2807,28 @@ size_t heartwire_buffered_amount(struct heartwire_client client);
  */
 heartwire_status heartwire_stats(struct heartwire_client client,
                                  struct heartwire_stats_info *out);
+
+/**
+ * Copies a text that tells what is the matter with the client, to paste into a bug report. Does not wait.
+ *
+ * The first line is of use alone: the name, the URL, the library's version, where the client stands, since when and
+ * why, and when the next attempt is due. Then come settings, counters, and the last 32 transitions from one state to
+ * another, oldest first, with their times and causes. For people; its form may change with any version. It has no more
+ * secrets than the log: no user name, password and query of a URL, and nothing of headers, cookies, subprotocols and
+ * messages. Lines end with a newline, and have no other control character in them.
+ *
+ * A buffer of HEARTWIRE_EXPLAIN_SIZE bytes is always large enough. With `buf` NULL it tells the length without the
+ * final NUL as it is just now; the next text may be longer.
+ *
+ * Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
+ * Threads:   any thread, in any callback.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_BUFFER if the buffer is too
+ * small; then nothing was written.
+ */
+heartwire_status heartwire_explain(struct heartwire_client client,
+                                   char *buf,
+                                   size_t *len);
 
 /**
  * Copies a header of the answer with which the last session opened, the first of this name in whatever case.

@@ -1041,6 +1041,15 @@ public:
                      info.interrupted};
     }
 
+    /* What is the matter with the client, to paste into a bug report: where it stands and why, when the next attempt is
+     * due, settings, counters and the last transitions; without secrets. Empty once the client was destroyed. */
+    std::string explain() const {
+        std::string text(HEARTWIRE_EXPLAIN_SIZE, '\0');
+        std::size_t len = text.size();
+        text.resize(heartwire_explain(client_, &text[0], &len) == HEARTWIRE_OK ? len : 0);
+        return text;
+    }
+
     /* A header of the answer with which the last session opened. */
     std::optional<std::string> response_header(const std::string &name) const {
         return detail::header([this, &name](char *buf, std::size_t *len) {

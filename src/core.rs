@@ -172,6 +172,15 @@ impl Core {
         self.event_loop.as_deref().filter(|event_loop| !event_loop.has_thread())
     }
 
+    /// Who turns the loop, in words.
+    pub(crate) fn turned_by(&self) -> &'static str {
+        match &self.event_loop {
+            None => "a thread of its own",
+            Some(event_loop) if event_loop.has_thread() => "a shared loop with a thread",
+            Some(_) => "a loop that the program turns",
+        }
+    }
+
     /// Ends the client in silence. Waits for a running callback and for the client's own threads, but never inside
     /// a callback or on a loop's thread, where two clients could wait for each other.
     fn destroy(&self) {
@@ -233,6 +242,11 @@ mod tests {
         assert!(matches!(client.wait_open(SOON), Err(WaitError::Closed(_))));
         assert!(matches!(client.wait_closed(Duration::ZERO), Ok(End::LoopFailed)));
         assert_eq!(client.state(), State::Closed);
+        let text = client.explain();
+        assert!(
+            text.contains(": closed since ") && text.contains("-> closed: the event loop did not start"),
+            "{text}"
+        );
         assert_eq!(client.send_text("x"), Err(SendError::Closed));
         assert!(matches!(client.connect(), Err(ConnectError::Closed)));
         assert!(!dropped.load(Ordering::SeqCst));

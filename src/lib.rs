@@ -103,6 +103,7 @@ mod entry;
 mod error;
 mod event;
 mod event_loop;
+mod explain;
 #[cfg(feature = "capi")]
 mod ffi;
 #[cfg(heartwire_fuzz)]

@@ -172,6 +172,7 @@ fn call_everything(client: &Client, dispatch: Dispatch) {
     let _ = client.buffered_amount();
     let _ = client.stats();
     let _ = client.last_open();
+    let _ = client.explain();
     assert!(client.close(1005, "not a code to send").is_err());
     assert!(format!("{client:?}").contains(client.name()));
     drop(client.clone());

@@ -144,6 +144,7 @@ fn the_demo_shows_every_step_and_ends_well() {
         ("waiting", "3 messages"),
         ("attempt", "attempt 1 failed"),
         ("attempt", "next attempt in"),
+        ("explain", "attempt 2 failed: connect failed: "),
         ("open", "again"),
         ("echo", "\"written while down: A\""),
         ("echo", "\"written while down: B\""),

@@ -139,6 +139,17 @@ fn long_messages_come_in_parts() {
 }
 
 #[test]
+fn a_client_explains_itself_to_c_as_the_header_says() {
+    let _watch = watchdog(60, "explain");
+    let server = Server::start(Behaviour::echo());
+    let url = server.url().replace("ws://", "ws://user:secret@") + "feed?token=secret";
+    let (_kept, nobody) = refusing();
+    for linked in BOTH {
+        run(&program("explain", linked), &[&url, &nobody]);
+    }
+}
+
+#[test]
 fn a_loop_that_is_shared_keeps_its_promises() {
     let _watch = watchdog(120, "loops");
     let server = Server::start(Behaviour::echo());

@@ -181,11 +181,23 @@ fn live_with_secrets(builder: Builder, server: &Server) -> Vec<String> {
     told.wait_for(|event| matches!(event, Event::Heartbeat(_)).then_some(()));
     server.cut(4);
     told.wait_for(is_open);
+    assert_explains_discreetly(&client, "open since ");
     client.close(1000, "reason-zq~").unwrap();
     told.to_the_end();
+    assert_explains_discreetly(&client, "closed since ");
     let name = client.name().to_owned();
     drop(client);
     log_lines::of(&name)
+}
+
+/// A bug report is read by more people than a log.
+#[track_caller]
+fn assert_explains_discreetly(client: &Client, words: &str) {
+    let text = client.explain();
+    assert!(text.contains(words) && text.contains(" -> "), "{text}");
+    // Basic authentication has the user's name and password in another alphabet.
+    let told = [MARK, "Basic", "dXNlci16c", "YnItenE", "Bearer"].into_iter().find(|part| text.contains(part));
+    assert_eq!(told, None, "a secret: {text}");
 }
 
 fn setup() -> Setup {
@@ -264,6 +276,7 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
     let told = Told::by(&client);
     client.connect().unwrap();
     told.to_the_end();
+    assert_explains_discreetly(&client, "TLS refused the certificate");
     drop(client);
     let lines = log_lines::of("untrusting");
     assert!(lines.iter().any(|line| line.contains("TLS refused the certificate")), "{lines:#?}");
@@ -308,6 +321,7 @@ fn a_proxys_login_is_in_no_log_line_no_event_and_no_debug_output() {
             assert!(!event.to_string().contains(MARK), "{event}");
         }
         assert!(!format!("{client:?}").contains(MARK));
+        assert_explains_discreetly(&client, &format!("through {scheme}://127.0.0.1:"));
         drop(client);
         let lines = log_lines::of(&name);
         assert!(
@@ -358,6 +372,7 @@ fn what_a_server_makes_of_a_subprotocol_or_an_extension_stays_out_of_logs_and_sh
             _ => None,
         });
         told.to_the_end();
+        assert_explains_discreetly(&client, "was not asked for");
         drop(client);
         assert!(!text.contains(MARK) && text.len() < 1000, "{} bytes: {}", text.len(), &text[..200]);
         let lines = log_lines::of(name);
@@ -386,5 +401,6 @@ fn debug_output_of_client_and_builder_shows_no_secret() {
     assert!(!format!("{builder:?}").contains(MARK));
     let client = builder.build().unwrap();
     client.send_text("text-zq~").unwrap();
+    assert!(!client.explain().contains(MARK));
     assert!(!format!("{client:?} {:?} {:?}", client.downgrade(), client.stats()).contains(MARK));
 }

@@ -169,6 +169,12 @@ impl Story {
             )?;
         }
         self.promises.keep(Promise::Attempts);
+        let explained = self.client.explain();
+        let first = explained.lines().next().unwrap_or_default();
+        self.timeline.say("explain", first);
+        if first.contains("attempt 2 failed: connect failed") {
+            self.promises.keep(Promise::Explained);
+        }
         Ok(())
     }
 

@@ -11,6 +11,7 @@ pub(crate) enum Promise {
     CutNoticed,
     MessagesWait,
     Attempts,
+    Explained,
     OpenAgain,
     InOrder,
     SilenceNoticed,
@@ -22,7 +23,7 @@ pub(crate) enum Promise {
 }
 
 impl Promise {
-    const ALL: [Promise; 15] = [
+    const ALL: [Promise; 16] = [
         Promise::Open,
         Promise::FirstMessage,
         Promise::Echoes,
@@ -30,6 +31,7 @@ impl Promise {
         Promise::CutNoticed,
         Promise::MessagesWait,
         Promise::Attempts,
+        Promise::Explained,
         Promise::OpenAgain,
         Promise::InOrder,
         Promise::SilenceNoticed,
@@ -51,6 +53,7 @@ impl fmt::Display for Promise {
             Promise::CutNoticed => "a hard cut is noticed",
             Promise::MessagesWait => "messages that are sent meanwhile wait",
             Promise::Attempts => "attempts are made, each with a delay before the next",
+            Promise::Explained => "the client explains what is the matter",
             Promise::OpenAgain => "the link opens again",
             Promise::InOrder => "what waited arrives at the server, in order",
             Promise::SilenceNoticed => "the heartbeat notices a silent server",

@@ -66,6 +66,9 @@ fuzz_target!(|input: &[u8]| {
     } else {
         assert!(texts.is_empty());
     }
+    // Whatever the server said.
+    let text = client.explain();
+    assert!(text.len() < 16 << 10 && text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
     drop(client);
 });
 

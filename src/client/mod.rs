@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
 use crate::config::builder::Builder;
@@ -348,6 +348,30 @@ impl Client {
     /// What the client has done so far.
     pub fn stats(&self) -> Stats {
         self.core.mailbox.stats(self.core.dispatcher.queue.discarded())
+    }
+
+    /// What is the matter with the client, as a text to paste into a bug report. Does not wait, in whatever state.
+    ///
+    /// The first line is of use alone: the name, the URL, the library's version, where the client stands, since when
+    /// and why, and when the next attempt is due. Then come settings, counters, and the last 32 transitions from one
+    /// state to another, oldest first, with their times and causes: which attempt it was, which address it reached, how
+    /// it failed, who closed with which code. For people; its form may change with any version.
+    ///
+    /// It has no more secrets than the log: URLs without user name, password and query, and nothing of headers,
+    /// cookies, subprotocols, messages and close reasons of your own. What a server says stays in its line, and is cut
+    /// at 256 bytes; the whole is shorter than 16 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let client = heartwire::Client::builder("wss://example.com/feed?token=1").name("feed").build()?;
+    /// let text = client.explain();
+    /// let first = "client \"feed\" to wss://example.com/feed: idle; connect was not called";
+    /// assert!(text.lines().next().unwrap().ends_with(first));
+    /// # Ok::<(), heartwire::ConfigError>(())
+    /// ```
+    pub fn explain(&self) -> String {
+        self.core.explain(Instant::now(), SystemTime::now())
     }
 
     /// How the last session opened: URL, subprotocol, headers of the answer, and the server's certificate.

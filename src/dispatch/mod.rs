@@ -187,6 +187,11 @@ impl Dispatcher {
         if self.is_held_up_by_takers() { self.queue.pressure() } else { Pressure::default() }
     }
 
+    /// What waits for events to be taken, for whoever asks; changes nothing.
+    pub(crate) fn held_up(&self) -> Pressure {
+        if self.is_held_up_by_takers() { self.queue.last_pressure() } else { Pressure::default() }
+    }
+
     /// Whether a full queue stops the loop: not where handlers are called on its thread, nor before anyone asked.
     #[inline]
     fn is_held_up_by_takers(&self) -> bool {

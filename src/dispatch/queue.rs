@@ -144,6 +144,15 @@ impl Queue {
         Pressure { full, holding: inner.holding > 0, outcomes: inner.outcomes >= MOST_OUTCOMES }
     }
 
+    /// The same as it was last told to the loop.
+    pub(crate) fn last_pressure(&self) -> Pressure {
+        let inner = self.lock();
+        if !inner.claimed {
+            return Pressure::default();
+        }
+        Pressure { full: inner.full, holding: inner.holding > 0, outcomes: inner.outcomes >= MOST_OUTCOMES }
+    }
+
     fn is_full(&self, inner: &mut Inner) -> bool {
         inner.full = inner.claimed
             && if inner.full {

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Events, Registry};
 
@@ -333,7 +333,7 @@ impl Core {
     /// There is no loop to tell of the end: it is only there to be asked for.
     pub(crate) fn loop_failed(&self, why: &str) {
         // Before anything is logged: the logger is user code, and may be what panicked.
-        self.mailbox.loop_failed();
+        self.mailbox.loop_failed(why, Instant::now(), SystemTime::now());
         self.dispatcher.end();
         let _ = guarded(|| log::error!("[{}] {why}", self.config.name));
     }

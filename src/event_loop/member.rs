@@ -18,6 +18,7 @@ use crate::event_loop::opening::Upgrading;
 use crate::event_loop::post::Home;
 use crate::event_loop::session::Session;
 use crate::event_loop::slots;
+use crate::explain::Standing;
 use crate::link::{Action, Input, Link};
 use crate::mailbox::{CLOSING, DESTROYED, PAUSED};
 use crate::net::dial::Dial;
@@ -47,8 +48,11 @@ pub(crate) struct Member {
     pub(super) brought: bool,
     /// What servers have set, if that is to be kept.
     pub(super) cookies: Option<Box<Jar>>,
-    /// The address whose TLS or upgrade failed last: raced last next time.
+    /// The address whose TLS or upgrade failed last: raced last next time. From there until the session's opening is
+    /// told, that of the session.
     pub(super) avoid: Option<std::net::SocketAddr>,
+    /// The last state that was recorded.
+    pub(super) standing: Standing,
     pressure: Pressure,
     paused: bool,
     /// Someone left orders or messages.
@@ -93,6 +97,7 @@ impl Member {
             stream: None,
             brought: false,
             avoid: None,
+            standing: Standing::Idle,
             pressure: Pressure::default(),
             paused: false,
             listed: true,

@@ -6,6 +6,7 @@ mod engine;
 mod member;
 mod opening;
 pub(crate) mod post;
+mod recording;
 mod session;
 pub(crate) mod shared;
 mod sleep;

@@ -73,6 +73,7 @@ impl Member {
             Ok(None) => self.io = Io::Upgrading(half),
             Ok(Some(accepted)) => {
                 self.keep_cookies(&accepted.headers);
+                self.avoid = half.address;
                 self.open(half.stream, accepted, registry, now);
             }
             Err(Cause::Refused(refusal)) if self.follows(&refusal) => {
@@ -112,10 +113,10 @@ impl Member {
     }
 
     fn open(&mut self, mut stream: Stream, accepted: Accepted, registry: &Registry, now: Instant) {
-        self.avoid = None;
         let token = self.token();
         let registered = Session::watch(&mut stream, registry, token, false);
         if let Err(error) = registered {
+            self.avoid = None;
             self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now);
             return;
         }

@@ -19,10 +19,7 @@ impl Member {
         match &mut event {
             Event::State(state) => {
                 log::debug!("[{}] {state}", self.name());
-                match state {
-                    State::Open => core.mailbox.update(News::Open, |inner| inner.state = State::Open),
-                    other => core.mailbox.lock().state = *other,
-                }
+                self.stands(*state, now);
             }
             Event::Open(opened) => {
                 let answer = core.mailbox.lock().opened.clone();

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
+use crate::explain;
 use crate::ffi::guard::{Failure, copy_out, guard, guard_value, text, wanted};
 use crate::ffi::handles::find;
 use crate::ffi::heartwire_client;
@@ -61,6 +62,11 @@ pub struct heartwire_stats_info {
 unsafe impl Growing for heartwire_stats_info {
     const FIRST: usize = std::mem::offset_of!(heartwire_stats_info, interrupted);
 }
+
+/// Bytes that every text of heartwire_explain() fits into, with its final NUL.
+pub const HEARTWIRE_EXPLAIN_SIZE: usize = 16384;
+
+const _: () = assert!(HEARTWIRE_EXPLAIN_SIZE == explain::SIZE);
 
 /// Tells where the client stands just now: one of HEARTWIRE_STATE_…
 ///
@@ -138,6 +144,35 @@ pub unsafe extern "C" fn heartwire_stats(
 /// A time as a number; -1 if there is none.
 pub(super) fn or_unknown(time: Option<Duration>, unit: impl Fn(&Duration) -> u128) -> i64 {
     time.map_or(-1, |time| i64::try_from(unit(&time)).unwrap_or(i64::MAX))
+}
+
+/// Copies a text that tells what is the matter with the client, to paste into a bug report. Does not wait.
+///
+/// The first line is of use alone: the name, the URL, the library's version, where the client stands, since when and
+/// why, and when the next attempt is due. Then come settings, counters, and the last 32 transitions from one state to
+/// another, oldest first, with their times and causes. For people; its form may change with any version. It has no more
+/// secrets than the log: no user name, password and query of a URL, and nothing of headers, cookies, subprotocols and
+/// messages. Lines end with a newline, and have no other control character in them.
+///
+/// A buffer of HEARTWIRE_EXPLAIN_SIZE bytes is always large enough. With `buf` NULL it tells the length without the
+/// final NUL as it is just now; the next text may be longer.
+///
+/// Ownership: `buf` is the caller's; `*len` is its size before, and the text's length after.
+/// Threads:   any thread, in any callback.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_HANDLE, HEARTWIRE_ERR_ARGUMENT, or HEARTWIRE_ERR_BUFFER if the buffer is too
+/// small; then nothing was written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_explain(
+    client: heartwire_client,
+    buf: *mut c_char,
+    len: *mut usize,
+) -> heartwire_status {
+    guard(|| {
+        let text = find(client)?.explain();
+        // SAFETY: the header asks for a place for the length, and a buffer of so many bytes or NULL.
+        unsafe { copy_out(&text, buf, len) }
+    })
 }
 
 /// Copies a header of the answer with which the last session opened, the first of this name in whatever case.

@@ -83,6 +83,19 @@ impl Closing {
         self.error.is_some()
     }
 
+    /// What it was begun for. Our own Close's reason is left out: it is the program's.
+    pub(super) fn why(&self) -> String {
+        match (&self.peers, &self.error, &self.end) {
+            (Some((code, reason)), _, _) if self.by == Initiator::Server => {
+                let closed = Cause::Closed { code: *code, reason: reason.clone() };
+                LinkError::new(Phase::Open, closed).to_string()
+            }
+            (_, Some(error), _) => error.to_string(),
+            (_, None, Some(end)) => format!("{end}, with Close {}", self.code),
+            (_, None, None) => format!("Close {}", self.code),
+        }
+    }
+
     pub(super) fn result(self) -> (Option<End>, Failed) {
         let written = self.ours == Ours::Written;
         let clean = written && self.peers.is_some();

@@ -52,6 +52,8 @@ pub(crate) struct Link {
     paused: bool,
     /// There is one attempt, and no other follows.
     once: bool,
+    /// The user has cut the last wait short.
+    hurried: bool,
 }
 
 enum At {
@@ -91,6 +93,7 @@ impl Link {
             held: false,
             paused: false,
             once: false,
+            hurried: false,
         }
     }
 
@@ -101,6 +104,22 @@ impl Link {
 
     pub(crate) fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
+    }
+
+    /// What [`next_action`](Link::next_action) will give, for whoever tells why a state has changed: what has led to
+    /// it, or comes of it, follows right behind it.
+    pub(crate) fn upcoming(&self) -> impl Iterator<Item = &Action> {
+        self.actions.iter()
+    }
+
+    /// Why a session is being closed, in words; of the reasons for a Close only the server's.
+    pub(crate) fn why_closing(&self) -> Option<String> {
+        if let At::Closing(closing) = &self.at { Some(closing.why()) } else { None }
+    }
+
+    /// Whether the last wait was cut short by the user.
+    pub(crate) fn was_hurried(&self) -> bool {
+        self.hurried
     }
 
     /// When [`Input::Tick`] is wanted at the latest; it may move either way with each input.
@@ -204,6 +223,7 @@ impl Link {
 
     fn reconnect_now(&mut self, now: Instant) {
         if let At::Waiting { until, .. } = &mut self.at {
+            self.hurried |= now < *until;
             *until = now;
             self.dial_if_due(now);
         }
@@ -255,6 +275,7 @@ impl Link {
                 let gives_up_at = self.backoff.gives_up_at(&self.rules.reconnect);
                 let until = gives_up_at.map_or(later(now, delay), |at| at.min(later(now, delay)));
                 self.at = At::Waiting { until, prepared: Some(attempt) };
+                self.hurried = false;
                 let delay = until.saturating_duration_since(now);
                 self.tell_state(State::Waiting { attempt, delay });
             }
@@ -371,6 +392,7 @@ impl Link {
             Next::Panicked => return self.end(End::CallbackPanicked, Some(failed)),
         };
         self.at = At::Waiting { until: later(now, delay), prepared: None };
+        self.hurried = false;
         self.tell_state(State::Waiting { attempt: self.backoff.next_attempt(), delay });
         self.tell(failed.event(Some(delay)));
     }

@@ -13,11 +13,12 @@ mod streaming;
 mod waiting;
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Config;
 use crate::event::{End, Opened, State};
 use crate::event_loop::post::Home;
+use crate::explain::{History, Known, Standing};
 use crate::link::outbox::Outbox;
 #[cfg(unix)]
 use crate::net::socket::Socket;
@@ -72,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) state: State,
     /// The last session's opening, for its response headers.
     pub(crate) opened: Option<Arc<Opened>>,
+    /// How the state came about. Shared with whoever reads it, so that nobody copies it under the lock.
+    history: Arc<History>,
     /// Set when the last event was handed on: nothing changes any more.
     pub(crate) end: Option<End>,
     /// Where the loop is to be told of work; set when the loop takes the client in.
@@ -129,6 +132,7 @@ impl Mailbox {
                 counters: Counters::default(),
                 state: State::Idle,
                 opened: None,
+                history: Arc::default(),
                 end: None,
                 home: None,
                 connected: false,
@@ -210,7 +214,21 @@ impl Mailbox {
 
     pub(crate) fn stats(&self, events_discarded: u64) -> Stats {
         let now = Instant::now();
+        self.stats_of(&self.lock(), now, events_discarded)
+    }
+
+    /// All that can be told of one moment.
+    pub(crate) fn known(&self, now: Instant, events_discarded: u64) -> Known {
         let inner = self.lock();
+        Known {
+            state: inner.state,
+            destroyed: inner.destroyed,
+            stats: self.stats_of(&inner, now, events_discarded),
+            history: inner.history.clone(),
+        }
+    }
+
+    fn stats_of(&self, inner: &Inner, now: Instant, events_discarded: u64) -> Stats {
         let tally = inner.outbox.tally();
         let counters = &inner.counters;
         Stats {
@@ -265,6 +283,11 @@ impl Inner {
     /// Whether the loop has something to tell the user that came of sending.
     fn has_news(&self) -> bool {
         self.outcomes_wanted && self.outbox.outcomes_pending() > 0
+    }
+
+    /// Keeps a transition for whoever asks what happened.
+    pub(crate) fn record(&mut self, to: Standing, why: &str, at: Instant, wall: SystemTime) {
+        Arc::make_mut(&mut self.history).record(to, why, at, wall);
     }
 
     /// The expiry that the loop will come back for by itself.

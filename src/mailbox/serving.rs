@@ -1,8 +1,9 @@
 //! The loop's side of the mailbox: orders, the wire, and what it takes from the outbox and gives back.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::event::{End, State};
+use crate::explain::Standing;
 use crate::mailbox::{Mailbox, News, Orders, goodbye};
 use crate::net::stream::Stream;
 use crate::session::wire::Wire;
@@ -141,9 +142,10 @@ impl Mailbox {
     }
 
     /// There is no loop any more: nothing is accepted, and the socket is let go of.
-    pub(crate) fn loop_failed(&self) {
+    pub(crate) fn loop_failed(&self, why: &str, now: Instant, wall: SystemTime) {
         let wire = self.update(News::End, |inner| {
             inner.state = State::Closed;
+            inner.record(Standing::Closed, why, now, wall);
             inner.direct = false;
             inner.outbox.close();
             inner.end.get_or_insert(End::LoopFailed);

@@ -55,6 +55,8 @@ static void speaks(const std::string &url) {
     CHECK(answer.get_future().get() == "hello");
     CHECK(client.response_header("X-Test") == std::string("yes"));
     CHECK(!client.response_header("X-Other"));
+    CHECK(client.explain().find(": open since ") < client.explain().find('\n'));
+    CHECK(client.explain().find("connecting -> open: attempt 1 (") != std::string::npos);
     client.flush(10s).value();
     const heartwire::Stats stats = client.stats().value();
     CHECK(stats.messages_sent == 1 && stats.messages_received == 1 && stats.sessions == 1 && stats.since_received);
@@ -62,6 +64,8 @@ static void speaks(const std::string &url) {
     client.wait_closed(10s).value();
     CHECK(opens == 1 && closes == 1);
     CHECK(client.send_text("late").status() == heartwire::Status::closed);
+    CHECK(client.explain().back() == '\n' && client.explain().find(": closed since ") != std::string::npos);
+    CHECK(heartwire::ClientRef(heartwire_client HEARTWIRE_CLIENT_INIT).explain().empty());
 }
 
 static void pulls(const std::string &url) {

@@ -60,7 +60,7 @@ static int quiet_dial(heartwire_client client, const char *host, uint16_t port, 
     heartwire_outcome_info outcome;                                                                           \
     uint32_t delays[] = {1, 2};                                                                               \
     uint64_t number = 0;                                                                                      \
-    char buffer[256];                                                                                         \
+    char buffer[HEARTWIRE_EXPLAIN_SIZE];                                                                      \
     size_t length = 0;                                                                                        \
     int fd = -1;                                                                                              \
     stats.size = sizeof stats, error.size = sizeof error, outcome.size = sizeof outcome;                      \

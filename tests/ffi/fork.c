@@ -104,6 +104,7 @@ static void a_parents_client_is_refused(heartwire_client client, struct seen *se
     REFUSED(heartwire_events_fd(client, &fd));
     REFUSED(heartwire_stats(client, &stats));
     REFUSED(heartwire_response_header(client, "x", buf, &len));
+    REFUSED(heartwire_explain(client, buf, &len));
     REFUSED(heartwire_close(client, 1000, ""));
     REFUSED(heartwire_release(client));
     REFUSED(heartwire_destroy(client));

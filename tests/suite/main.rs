@@ -55,6 +55,7 @@ mod cuts;
 mod deflate;
 mod delivery;
 mod elsewhere;
+mod explain;
 mod faults;
 mod fragments;
 mod heartbeat;

@@ -36,6 +36,7 @@ fn a_brought_stream_has_one_session_and_then_the_client_has_given_up(net: &Net) 
     works(&client);
     let again = client.connect_over(stream_to(server.address()));
     assert!(matches!(again, Err(ConnectError::AlreadyConnected)));
+    assert!(client.explain().contains("idle -> connecting: attempt 1, by connect over a stream\n"));
     server.close(1, 1000, "enough");
     let closed = closed(&client);
     assert_eq!((closed.code(), closed.retry_in(), closed.by()), (1000, None, Initiator::Server));

@@ -216,3 +216,26 @@ fn the_users_close_wins_over_a_message_given_up() {
     let end = "end, closed, close 1001 unclean by Library final, the end: closed";
     assert_eq!(bench.after(Input::StreamEnded), end);
 }
+
+#[test]
+fn why_a_session_is_closing_is_told_by_who_began() {
+    let mut bench = Bench::open(rules());
+    assert_eq!(bench.link.why_closing(), None);
+    bench.after(CLOSE);
+    assert_eq!(bench.link.why_closing().as_deref(), Some("closed by the user, with Close 1000"));
+    // What the server says to it changes nothing.
+    bench.after(Input::PeerClose { code: 1001, reason: "late" });
+    assert_eq!(bench.link.why_closing().as_deref(), Some("closed by the user, with Close 1000"));
+
+    let mut bench = Bench::open(rules());
+    bench.after(Input::PeerClose { code: 1001, reason: "going\naway" });
+    assert_eq!(bench.link.why_closing().as_deref(), Some("the server closed with 1001 (going\\naway)"));
+
+    let mut bench = Bench::open(rules());
+    bench.after(Input::SessionFailed(LinkError::new(Phase::Open, Cause::Protocol(ProtocolFault::Masked))));
+    assert_eq!(bench.link.why_closing().as_deref(), Some("the server broke the protocol: a masked frame"));
+
+    let mut bench = Bench::open(rules());
+    bench.after(Input::CallbackPanicked);
+    assert_eq!(bench.link.why_closing().as_deref(), Some("a callback panicked, with Close 1011"));
+}

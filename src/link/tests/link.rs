@@ -203,3 +203,33 @@ fn inputs_before_connect_and_after_the_end_are_ignored() {
     assert_eq!(bench.after(Input::Connect), "");
     assert_eq!(bench.due(), None);
 }
+
+#[test]
+fn a_wait_that_the_user_cut_short_is_told_from_one_that_was_over() {
+    let io = || Input::DialFailed(LinkError::io(Phase::Connect, io::ErrorKind::ConnectionRefused.into()));
+    let mut bench = Bench::new(rules());
+    bench.after(Input::Connect);
+    assert!(!bench.link.was_hurried());
+    bench.after(io());
+    bench.after(Input::ReconnectNow);
+    assert!(bench.link.was_hurried());
+    bench.after(io());
+    assert!(!bench.link.was_hurried());
+    bench.at_deadline();
+    // Nothing waits any more.
+    bench.after(Input::ReconnectNow);
+    assert!(!bench.link.was_hurried());
+}
+
+#[test]
+fn what_comes_of_a_new_state_follows_right_behind_it() {
+    let mut bench = Bench::new(rules());
+    bench.link.handle(Input::Connect, bench.now);
+    assert!(matches!(bench.link.next_action(), Some(Action::Tell(Event::State(State::Connecting(_))))));
+    assert!(matches!(bench.link.upcoming().next(), Some(Action::Dial { attempt: 1, url: 0 })));
+    bench.wants();
+    let refused = LinkError::io(Phase::Connect, io::ErrorKind::ConnectionRefused.into());
+    bench.link.handle(Input::DialFailed(refused), bench.now);
+    assert!(matches!(bench.link.next_action(), Some(Action::Tell(Event::State(State::Waiting { .. })))));
+    assert!(matches!(bench.link.upcoming().next(), Some(Action::Tell(Event::ConnectFailed(_)))));
+}

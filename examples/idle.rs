@@ -4,9 +4,6 @@
 //! thread that prints them, this one, do not count; everything else is in this process, too, the server included, and
 //! must be quiet: the client's event loop, because its next heartbeat is further away, and its dispatch thread.
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
@@ -14,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
+use heartwire::testing::{Behaviour, Server};
 use heartwire::{Client, Event, Heartbeat, State};
-use support::{Behaviour, Server};
 
 const SOON: Duration = Duration::from_secs(10);
 /// How long threads may take to go to sleep after the last message came through. No event tells of it.

@@ -56,7 +56,7 @@ fn with_ca(proxy: Proxy, _: &Option<String>) -> Proxy {
 fn each_server(examine: impl Fn(&Server)) {
     examine(&Server::start(Behaviour::echo()));
     #[cfg(feature = "native-tls")]
-    examine(&Server::start_tls(Behaviour::echo()));
+    examine(&support::certs::tls_server(Behaviour::echo()));
 }
 
 fn to(server: &Server, proxy: &Proxy) -> Builder {

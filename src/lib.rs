@@ -94,7 +94,8 @@
 //! `native-tls` (default): `wss:` through the platform's TLS. `capi` (default): the C functions of
 //! `include/heartwire.h`; a program in Rust may leave it out. `deflate`: permessage-deflate (RFC 7692), for clients
 //! that ask for it with `Builder::compression`. `vendored`: `native-tls` with OpenSSL built from source, for machines
-//! without its headers. Without default features: `ws:` only, and no C functions.
+//! without its headers. `testing`: the module `testing`, for tests of programs that use the library.
+//! Without default features: `ws:` only, and no C functions.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)] // a library speaks through `log`, or not at all
 
@@ -126,6 +127,8 @@ mod request;
 mod session;
 mod stats;
 mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thread;
 mod user_code;
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use heartwire::{Builder, Cause, Client, End, Event, Heartbeat, OutboxLimits, ProtocolFault, Reconnect};
 use support::crowd::{Crowd, serve_if_asked};
-use support::frames::{FrameReader, Incoming, frame, ping_frame, raw_frame, raw_header};
+use support::frames::{FrameReader, Incoming, frame, message_frame, ping_frame, raw_frame, raw_header};
 use support::heap::{self, Counting};
 use support::upgrade::{read_request_head, switching_protocols};
 use support::watch::{descriptor_count, thread_names};
@@ -38,7 +38,7 @@ fn kinds(behaviour: impl Fn() -> Behaviour) -> Vec<(Server, Builder)> {
     let mut kinds = vec![(plain, builder)];
     #[cfg(feature = "native-tls")]
     {
-        let server = Server::start_tls(behaviour());
+        let server = support::certs::tls_server(behaviour());
         let ca = support::certs::Certs::shared().ca_pem.as_str();
         let tls = heartwire::Tls::new().system_roots(false).ca_pem(ca);
         let builder = Client::builder(&server.url()).tls(tls);
@@ -179,7 +179,7 @@ fn a_hundred_thousand_pings_to_which_nobody_reads_the_pongs_are_bounded_and_the_
                         Incoming::Message(message) => {
                             let last = newest == Some(PINGS - 1);
                             assert!(last, "the newest was answered before what came later: {newest:?}");
-                            let _ = stream.write_all(&message.to_frame()).and_then(|()| stream.flush());
+                            let _ = stream.write_all(&message_frame(&message)).and_then(|()| stream.flush());
                         }
                         _ => return,
                     }

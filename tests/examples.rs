@@ -1,9 +1,12 @@
-//! The examples that people run first do what they say: `demo`, `talk` and `thousand`, run as
+//! The examples that people run first do what they say: `demo`, `talk`, `thousand` and `heartwire-chaos`, run as
 //! programs.
 //!
 //! `cargo test` builds them. `cargo test --test examples` alone does not, and then they may be missing or old.
 #![cfg(unix)]
 
+#[path = "../examples/heartwire-chaos/steps.rs"]
+#[allow(dead_code, reason = "its tables are looked at, and no script is read")]
+mod steps;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -283,8 +286,8 @@ fn talk_passes_its_options_on() {
     let talk = Program::start("talk", &[&[url.as_str()], &options[..]].concat());
     assert!(talk.wait_told("talk: open").contains("subprotocol chat"));
     let (_, request) = server.wait_connected();
-    assert_eq!(request.headers["x-test"], "a: b");
-    assert_eq!(request.headers["origin"], "http://o");
+    assert_eq!(request.header("x-test"), Some("a: b"));
+    assert_eq!(request.header("origin"), Some("http://o"));
 }
 
 #[test]
@@ -351,10 +354,10 @@ fn talk_without_tls_says_so() {
 #[cfg(feature = "native-tls")]
 #[test]
 fn talk_trusts_the_authority_it_is_given() {
-    use support::certs::Certs;
+    use support::certs::{Certs, tls_server};
 
     let _watch = watchdog(60, "talk, TLS");
-    let server = Server::start_tls(Behaviour::echo());
+    let server = tls_server(Behaviour::echo());
     let folder = std::env::temp_dir().join(format!("heartwire-talk-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("ca.pem");
@@ -388,4 +391,229 @@ fn a_server_stops_and_restarts_while_programs_are_started() {
             server.restart();
         }
     });
+}
+
+impl Program {
+    /// Starts heartwire-chaos, and takes the URL that it says first.
+    fn chaos(arguments: &[&str]) -> (Program, String) {
+        let chaos = Program::start("heartwire-chaos", arguments);
+        let url = chaos.next_line();
+        assert!(url.starts_with("ws"), "{url}");
+        (chaos, url)
+    }
+
+    /// Takes lines of the output until one is this.
+    #[track_caller]
+    fn wait_line(&self, wanted: &str) {
+        let deadline = Instant::now() + SOON;
+        let mut others = Vec::new();
+        loop {
+            match self.output.recv_deadline(deadline) {
+                Ok(line) if line == wanted => return,
+                Ok(line) => others.push(line),
+                Err(_) => panic!("no line is {wanted:?}: {others:#?}"),
+            }
+        }
+    }
+}
+
+/// A client that dials again at once whatever happens, and is quick to find a server silent.
+fn stubborn(url: &str) -> heartwire::Client {
+    let ms = Duration::from_millis;
+    let codes = [1002, 1003, 1007, 1008, 1009, 1010];
+    let reconnect =
+        codes.iter().fold(heartwire::Reconnect::fixed(ms(10)), |r, code| r.retry_close_code(*code, true));
+    heartwire::Client::builder(url)
+        .reconnect(reconnect)
+        .heartbeat(heartwire::Heartbeat::ping().after_silence(ms(100)).timeout(ms(100)).max_missed(1))
+        .connect_timeout(ms(300))
+        .connect()
+        .unwrap()
+}
+
+#[test]
+fn chaos_lists_every_step_with_a_line_each_when_asked_for_help() {
+    let _watch = watchdog(60, "chaos, help");
+    let mut chaos = Program::start("heartwire-chaos", &["--help"]);
+    assert_eq!(chaos.status().code(), Some(0));
+    let help: Vec<String> = chaos.output.iter().collect();
+    let of = |begin: &str, end: &str| {
+        let from = help.iter().position(|line| line == begin).expect(begin);
+        let to = help.iter().position(|line| line == end).expect(end);
+        let names = help[from + 1..to].iter().filter(|line| !line.is_empty());
+        names
+            .map(|line| line.trim().split([':', '[', ' ']).next().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let server: Vec<_> = steps::SERVER.iter().map(|step| step.name).collect();
+    assert_eq!(of("Steps of a server:", "Steps of a relay:"), server);
+    let relay: Vec<_> = steps::RELAY.iter().map(|step| step.name).collect();
+    assert_eq!(of("Steps of a relay:", "Commands, a line of the input each:"), relay);
+    assert!(help.iter().all(|line| line.chars().count() <= 120), "{help:#?}");
+}
+
+#[test]
+fn chaos_plays_every_step_of_a_servers_script() {
+    let _watch = watchdog(120, "chaos, every step");
+    // What is not over by itself is cut as soon as it is open.
+    let stays = ["ok", "sink", "greet", "late", "slow", "no-close"];
+    let with_argument = |name: &'static str| match name {
+        "greet" => "greet:hi",
+        "absent" => "absent:30ms",
+        "retry-after" => "retry-after:0",
+        "late" => "late:20ms",
+        "slow" => "slow:20/1ms",
+        "cut-after" => "cut-after:10",
+        "end-after" => "end-after:1msg",
+        "stall-after" => "stall-after:20ms",
+        "silence-after" => "silence-after:1msg",
+        "garbage-after" => "garbage-after:1msg",
+        other => other,
+    };
+    let script: Vec<_> = steps::SERVER.iter().map(|step| with_argument(step.name)).collect();
+    let with_connection: Vec<_> =
+        steps::SERVER.iter().map(|step| step.name).filter(|name| *name != "absent").collect();
+    let last = with_connection.len() + 1;
+    let (mut chaos, url) = Program::chaos(&[
+        "--script",
+        &format!("{},ok", script.join(",")),
+        "--connections",
+        &last.to_string(),
+    ]);
+    let client = stubborn(&url);
+    let sender = client.clone();
+    let _sends = thread::spawn(move || {
+        // So that there is a message in every session, to misbehave after.
+        while let Ok(event) = sender.recv_timeout(SOON) {
+            if matches!(event, heartwire::Event::Open(_)) {
+                let _ = sender.send_text("hello");
+            }
+        }
+    });
+    for (i, name) in with_connection.iter().enumerate() {
+        let n = i + 1;
+        chaos.wait_line(&format!("accepted {n}"));
+        if stays.contains(name) {
+            chaos.wait_line(&format!("connected {n} /"));
+            chaos.type_line(&format!("cut {n}"));
+        }
+    }
+    chaos.wait_line(&format!("connected {last} /"));
+    client.close(1000, "").unwrap();
+    chaos.wait_line("over 0");
+    assert_eq!(chaos.status().code(), Some(0));
+}
+
+#[test]
+fn chaos_obeys_its_input_and_ends_with_it() {
+    let _watch = watchdog(60, "chaos, commands");
+    let (mut chaos, url) = Program::chaos(&[]);
+    let client = stubborn(&url);
+    chaos.wait_line("connected 1 /");
+    client.send_text("one\ntwo \\").unwrap();
+    chaos.wait_line(r"message 1 text one\ntwo \\");
+    for (command, follows) in [
+        ("ping", "pong 1"),
+        ("say hello", "did say hello"),
+        ("cut", "connected 2 /"),
+        ("close 4000", "closed 2 4000"),
+        ("silence", "did silence"),
+        ("resume", "did resume"),
+        ("stall", "did stall"),
+        ("resume", "did resume"),
+        ("refuse", "did refuse"),
+        ("accept", "did accept"),
+        ("end", "did end"),
+        ("dance", "cannot dance: there is no such command; see --help"),
+        ("cut 99", "cannot cut 99: there is no such connection"),
+        ("late 5ms", "cannot late 5ms: a server cannot"),
+    ] {
+        if command == "end" {
+            client.wait_open(SOON).unwrap();
+        }
+        chaos.type_line(command);
+        chaos.wait_line(follows);
+    }
+    chaos.end_input();
+    chaos.wait_line("over 0");
+    assert_eq!(chaos.status().code(), Some(0));
+}
+
+#[test]
+fn chaos_is_a_relay_in_front_of_any_server() {
+    let _watch = watchdog(60, "chaos, relay");
+    let server = Server::start(Behaviour::echo());
+    let script = ["--relay", &server.address().to_string(), "--script", "refuse,cut-after:20,late:5ms"];
+    let (mut chaos, url) = Program::chaos(&script);
+    let client = stubborn(&url);
+    for line in ["ended 1 cut", "ended 2 cut", "accepted 3"] {
+        chaos.wait_line(line);
+    }
+    client.wait_open(SOON).unwrap();
+    for command in ["late 1ms", "slow 100/1ms", "hold", "resume", "cut-after 100000", "cut"] {
+        chaos.type_line(command);
+        chaos.wait_line(&format!("did {command}"));
+    }
+    chaos.wait_line("accepted 4");
+    chaos.type_line("quit");
+    chaos.wait_line("over 0");
+    assert_eq!(chaos.status().code(), Some(0));
+}
+
+#[test]
+fn chaos_says_by_its_status_that_its_script_was_not_used_up() {
+    let _watch = watchdog(60, "chaos, left over");
+    let (mut chaos, _) = Program::chaos(&["--script", "refuse,cut,ok", "--for", "50ms"]);
+    chaos.wait_line("over 3");
+    assert_eq!(chaos.status().code(), Some(1));
+}
+
+#[test]
+#[cfg(feature = "native-tls")]
+fn chaos_speaks_tls_with_a_certificate_that_it_hands_out() {
+    let _watch = watchdog(60, "chaos, TLS");
+    let file = std::env::temp_dir().join(format!("heartwire-chaos-{}.pem", std::process::id()));
+    let (mut chaos, url) = Program::chaos(&["--tls", file.to_str().unwrap()]);
+    assert!(url.starts_with("wss://localhost:"), "{url}");
+    let client =
+        heartwire::Client::builder(&url).tls(heartwire::Tls::new().ca_file(&file)).connect().unwrap();
+    std::fs::remove_file(&file).unwrap();
+    client.wait_open(SOON).unwrap();
+    chaos.end_input();
+    assert_eq!(chaos.status().code(), Some(0));
+}
+
+#[test]
+fn chaos_names_what_is_wrong_with_its_arguments() {
+    let _watch = watchdog(60, "chaos, arguments");
+    for (arguments, problem) in [
+        (&["--script", "ok,jump"][..], "there is no step 'jump'; there are: ok, sink, "),
+        (&["--script", "cut-after"], "'cut-after' wants cut-after:WHEN"),
+        (&["--script", "cut-after:soon"], "'cut-after:soon': 'soon' is neither bytes such as 100, "),
+        (&["--script", "ok:now"], "'ok' takes nothing, but 'now' is given"),
+        (&["--script", "refuse:99"], "'refuse:99': '99' is not a number from 200 to 599"),
+        (&["--script", "close:70000"], "'close:70000': '70000' is not a number from 1000 to 4999"),
+        (&["--script", "slow:0/1s"], "'slow:0/1s': '0' is not a number from 1 to 1048576"),
+        (&["--script", ""], "there is no step ''"),
+        (
+            &["--relay", "127.0.0.1:1", "--script", "stall,wrong-accept"],
+            "there is no step 'wrong-accept'; there are: ok, refuse, ",
+        ),
+        (&["--relay", "nowhere"], "--relay nowhere: "),
+        (&["--relay", "127.0.0.1:1", "--tls", "x"], "--relay and --tls exclude each other"),
+        (&["--for", "ever"], "'ever' is not a time such as 500ms"),
+        (&["--connections", "0"], "--connections 0: "),
+        (&["--connections"], "missing argument for option '--connections'"),
+        (&["--dance"], "invalid option '--dance'"),
+        (&["ok"], "unexpected argument \"ok\""),
+    ] {
+        let mut chaos = Program::start("heartwire-chaos", arguments);
+        assert_eq!(chaos.status().code(), Some(2), "{arguments:?}");
+        let told: Vec<String> = chaos.told.iter().collect();
+        assert!(told[0].starts_with(&format!("heartwire-chaos: {problem}")), "{arguments:?}: {told:#?}");
+        assert!(told[1].starts_with("usage: "), "{told:#?}");
+        assert_eq!(chaos.output.iter().count(), 0);
+    }
+    let nowhere = ["--tls", "/nobody/there.pem"];
+    assert_eq!(Program::start("heartwire-chaos", &nowhere).status().code(), Some(3));
 }

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use compiler::{Compiler, Linked, scratch};
-use support::proxy::{Asked, Lets};
+use support::certs::tls_server;
+use support::proxy::{Asked, Lets, http_proxy, socks_proxy};
 use support::{Behaviour, Server, watchdog};
 
 const BOTH: [Linked; 2] = [Linked::Static, Linked::Shared];
@@ -85,7 +86,7 @@ fn attempts_go_where_the_program_and_servers_send_them() {
     let by_name = Server::start(Behaviour::refuse(302, &[("Location", &name)], ""));
     for linked in BOTH {
         let asked = Asked::default();
-        let proxy = Server::start(Behaviour::http_proxy(Lets::Everyone, &asked));
+        let proxy = Server::start(http_proxy(Lets::Everyone, &asked));
         let refusing = support::Setup::each(|n| {
             if n == 1 { Behaviour::refuse(401, &[("Set-Cookie", "id=1")], "") } else { Behaviour::echo() }
         });
@@ -233,7 +234,7 @@ fn signals_environment_and_exit_are_the_programs() {
     std::fs::write(&authority, &support::certs::Certs::shared().ca_pem).unwrap();
     let mut servers = vec![Arc::new(Server::start(Behaviour::echo()))];
     if cfg!(feature = "native-tls") {
-        servers.push(Arc::new(Server::start_tls(Behaviour::echo())));
+        servers.push(Arc::new(tls_server(Behaviour::echo())));
     }
     let _cutting = Cutting::of(servers.clone());
     let urls: Vec<String> = servers.iter().map(|server| server.url()).collect();
@@ -255,7 +256,7 @@ fn a_pin_from_c_holds_and_the_certificate_is_told() {
     let _watch = watchdog(60, "pins");
     let authority = scratch("pins-authority.pem");
     std::fs::write(&authority, &Certs::shared().ca_pem).unwrap();
-    let server = Server::start_tls(Behaviour::echo());
+    let server = tls_server(Behaviour::echo());
     let own = &Certs::shared().server;
     let key = rcgen::KeyPair::from_pem(&own.key_pem).unwrap();
     let key = Sha256::digest(rcgen::PublicKeyData::subject_public_key_info(&key));
@@ -276,10 +277,10 @@ fn both_styles_tell_everything() {
     let refusing = Server::start(Behaviour::refuse(403, &[("X-Why", "because")], "nope"));
     let asked = Asked::default();
     let proxies = [
-        ("http", Behaviour::http_proxy(Lets::User, &asked)),
+        ("http", http_proxy(Lets::User, &asked)),
         ("http", Behaviour::answers(|_| "HTTP/1.1 407 Who are you?\r\n\r\n".into())),
         ("http", Behaviour::answers(|_| "none of your business".into())),
-        ("socks5h", Behaviour::socks_proxy(Lets::User, &asked)),
+        ("socks5h", socks_proxy(Lets::User, &asked)),
     ]
     .map(|(scheme, behaviour)| (scheme, Server::start(behaviour)));
     let proxies = proxies.each_ref().map(|(scheme, server)| format!("{scheme}://{}", server.address()));

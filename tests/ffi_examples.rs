@@ -139,6 +139,27 @@ fn reconnect_logs_in_again_after_a_cut() {
     }
 }
 
+#[test]
+fn survives_comes_through_a_refusal_a_cut_and_a_stall_of_heartwire_chaos() {
+    let _watch = watchdog(60, "survives.c");
+    // Examples lie beside the folder of this test's own program.
+    let own = std::env::current_exe().unwrap();
+    let chaos = own.parent().and_then(Path::parent).unwrap().join("examples").join("heartwire-chaos");
+    let chaos = chaos.to_str().expect("a path as text");
+    for linked in BOTH {
+        let program = example("survives.c", linked);
+        let out = ends(start(&program, &[chaos]), 0);
+        assert!(out.contains("1 refused, 3 opened, 1 reset, 1 silent, 1 answered"), "{out}");
+        for line in
+            ["server: refused 1 /", "server: ended 2 cut", "server: closed 4 1000 done", "server: over 0"]
+        {
+            assert!(out.lines().any(|told| told == line), "{line} is missing in {out}");
+        }
+        ends(start(&program, &["/nobody/there"]), 1);
+        ends(start(&program, &[]), 2);
+    }
+}
+
 #[cfg(feature = "native-tls")]
 #[test]
 fn tls_shows_its_certificate_and_trusts_one_authority() {
@@ -246,7 +267,7 @@ fn the_cpp_header_keeps_its_promises() {
     let arguments = [server.url(), obedient.url()];
     #[cfg(feature = "native-tls")]
     let (_secure, arguments) = {
-        let secure = Server::start_tls(Behaviour::echo());
+        let secure = support::certs::tls_server(Behaviour::echo());
         let authority = scratch("cpp-authority.pem");
         fs::write(&authority, &support::certs::Certs::shared().ca_pem).unwrap();
         let authority = authority.to_str().unwrap().to_owned();

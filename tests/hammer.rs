@@ -18,7 +18,7 @@ use heartwire::{
     OutboxLimits, Reconnect,
 };
 use support::watch::{descriptor_count, thread_names, within};
-use support::{Behaviour, Relay, Server, watchdog};
+use support::{Behaviour, Direction, Relay, Server, watchdog};
 
 const WORKERS: u64 = 6;
 const PLACES: usize = 12;
@@ -410,7 +410,10 @@ fn hammer(seed: u64, time: Duration) {
                     thread::sleep(Duration::from_millis(5 + random.below(40)));
                     match random.below(3) {
                         0 => relay.cut(),
-                        1 => relay.cut_after(random.below(5000), random.below(5000)),
+                        1 => {
+                            relay.cut_after(Direction::Up, random.below(5000));
+                            relay.cut_after(Direction::Down, random.below(5000));
+                        }
                         _ => server.cut_all(),
                     }
                 }

@@ -32,7 +32,7 @@ fn kinds() -> Vec<Kind> {
     vec![
         (Server::start(Behaviour::echo()), |url| Client::builder(url)),
         #[cfg(feature = "native-tls")]
-        (Server::start_tls(Behaviour::echo()), secure),
+        (support::certs::tls_server(Behaviour::echo()), secure),
     ]
 }
 

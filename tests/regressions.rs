@@ -227,7 +227,7 @@ fn who_waited_for_the_open_session_finds_its_headers() {
 #[test]
 fn bytes_that_came_while_tls_still_had_older_ones_are_read() {
     let _watch = watchdog(60, "bytes behind those read ahead");
-    let server = Server::start_tls(Behaviour::silent());
+    let server = support::certs::tls_server(Behaviour::silent());
     let ca = support::certs::Certs::shared().ca_pem.as_str();
     let tls = heartwire::Tls::new().system_roots(false).ca_pem(ca);
     let client = Client::builder(&server.url()).tls(tls).heartbeat(Heartbeat::off()).build().unwrap();

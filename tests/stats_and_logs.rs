@@ -285,15 +285,15 @@ fn log_lines_have_a_name_and_no_secret_with_tls() {
 
 #[test]
 fn a_proxys_login_is_in_no_log_line_no_event_and_no_debug_output() {
-    use support::proxy::{Asked, Lets};
+    use support::proxy::{Asked, Lets, http_proxy, socks_proxy};
 
     let _watch = watchdog(60, "logs of proxies");
     log_lines::keep();
     let server = Server::start(Behaviour::echo());
     let behaviours = [
-        ("http", Behaviour::http_proxy(Lets::Everyone, &Asked::default())),
-        ("http", Behaviour::http_proxy(Lets::User, &Asked::default())),
-        ("socks5", Behaviour::socks_proxy(Lets::User, &Asked::default())),
+        ("http", http_proxy(Lets::Everyone, &Asked::default())),
+        ("http", http_proxy(Lets::User, &Asked::default())),
+        ("socks5", socks_proxy(Lets::User, &Asked::default())),
         // One that sends all back that it was told.
         (
             "http",

@@ -6,12 +6,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
-use support::certs::{CLIENT_P12_CA_PEM, Certs, ClientCert, RSA_CERT_PEM, RSA_PKCS8_PEM};
+use support::PATIENCE;
+use support::certs::{CLIENT_P12_CA_PEM, Certs, ClientCert, RSA_CERT_PEM, RSA_PKCS8_PEM, tls_server};
 use support::frames::{fragmented, frame, raw_frame};
-use support::server::PATIENCE;
 use support::upgrade::{read_request_head, switching_protocols};
 use support::watch::{descriptor_count, thread_count, thread_names, voluntary_switches, within};
-use support::{Behaviour, Ending, Message, Relay, Server, ServerEvent, Setup, watchdog};
+use support::{Behaviour, Direction, Ending, Message, Relay, Server, ServerEvent, Setup, watchdog};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tungstenite::{Message as Wire, WebSocket, client};
@@ -51,7 +51,7 @@ fn an_echo_server_sends_everything_back_and_tells_what_it_saw() {
     let mut ws = open(&server);
     let (n, request) = server.wait_connected();
     assert_eq!((n, server.connections()), (1, 1));
-    assert_eq!(request.uri.to_string(), "/path?q=1");
+    assert_eq!(request.target(), "/path?q=1");
     assert_eq!(request.header("Upgrade"), Some("websocket"));
 
     ws.send(text("hello")).unwrap();
@@ -373,7 +373,7 @@ fn tls_round_trip(
 #[test]
 fn a_tls_server_is_trusted_through_its_ca() {
     let _watch = watchdog(30, "tls");
-    let server = Server::start_tls(Behaviour::echo());
+    let server = tls_server(Behaviour::echo());
     assert!(server.url().starts_with("wss://localhost:"));
     tls_round_trip(&server, tls_client(None, rustls::ALL_VERSIONS)).unwrap();
     assert_eq!(server.received_texts(), ["secret"]);
@@ -470,7 +470,7 @@ fn a_script_behind_tls_sees_plain_bytes() {
         stream.read_exact(&mut masked).unwrap();
         stream.write_all(&frame(1, b"secret")).unwrap();
     });
-    let server = Server::start_tls(script);
+    let server = tls_server(script);
     tls_round_trip(&server, tls_client(None, rustls::ALL_VERSIONS)).unwrap();
 }
 
@@ -503,7 +503,7 @@ fn a_relay_cuts_both_sides_at_once_or_after_so_many_bytes() {
     let mut ws = open_at(relay.address());
     server.wait_connected();
     let before = relay.bytes_up();
-    relay.cut_after(10, u64::MAX);
+    relay.cut_after(Direction::Up, 10);
     ws.send(Wire::binary(vec![0; 100])).unwrap();
     assert_eq!(server.wait_ended(), Ending::Reset);
     assert_eq!(relay.bytes_up() - before, 10);

@@ -7,17 +7,14 @@
 mod promises;
 mod timeline;
 
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+use heartwire::testing::{Behaviour, Server, ServerEvent};
 use heartwire::{Cause, Client, End, Event, Fate, Heartbeat, Initiator, Message, Reconnect, State};
 use promises::{Promise, Promises};
-use support::{Behaviour, Server, ServerEvent};
 use timeline::{Timeline, milliseconds};
 
 /// The story takes about nine seconds; what has not happened by then will not.

@@ -19,9 +19,9 @@ use balance::{Held, flat};
 use heartwire::{Builder, Client, EventLoop, Heartbeat, Reconnect};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use support::Relay;
 use support::crowd::{Crowd, serve_if_asked};
 use support::heap::Counting;
+use support::{Direction, Relay};
 use traffic::Traffic;
 
 #[global_allocator]
@@ -160,11 +160,11 @@ fn hurt(relay: &Relay, random: &mut SmallRng) -> (&'static str, bool) {
             ("a reset", true)
         }
         2 => {
-            relay.cut_after(random.random_range(0..100_000), 10_000_000);
+            relay.cut_after(Direction::Up, random.random_range(0..100_000));
             ("a reset in the middle of what it sent", false)
         }
         3 => {
-            relay.cut_after(10_000_000, random.random_range(0..100_000));
+            relay.cut_after(Direction::Down, random.random_range(0..100_000));
             ("a reset in the middle of what it was sent", false)
         }
         4 => {

@@ -70,7 +70,7 @@ fn the_url_may_be_another_one_each_time(net: &Net) {
     closed(&client);
     let there = opened(&client);
     assert!(there.url().ends_with("/feed"), "{}", there.url());
-    assert_eq!(second.wait_connected().1.uri, "/feed?token=abc");
+    assert_eq!(second.wait_connected().1.target(), "/feed?token=abc");
     second.cut(1);
     closed(&client);
     opened(&client);

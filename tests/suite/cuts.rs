@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::net::{Net, SOON, ms, opened, outcomes, wait};
-use crate::support::{Behaviour, Message, Relay};
+use crate::support::{Behaviour, Direction, Message, Relay};
 
 /// Takes events until one is `wanted`, and keeps the outcomes among them.
 #[track_caller]
@@ -48,7 +48,7 @@ fn a_message_that_was_cut_in_its_middle_is_sent_again_whole(net: &Net) {
     client.send_text("before").unwrap();
     client.send_binary(&message).unwrap();
     client.send_text("after").unwrap();
-    relay.cut_after(1 << 20, u64::MAX);
+    relay.cut_after(Direction::Up, 1 << 20);
     assert!(client.buffered_amount() > 0);
     relay.flow();
     let mut told = Vec::new();
@@ -99,7 +99,7 @@ fn cuts_at_any_byte_lose_nothing_in_silence_and_double_and_reorder_nothing(net: 
     };
     let mut told = Vec::new();
     for _ in 0..CUTS {
-        relay.cut_after(random.random_range(1..60_000), u64::MAX);
+        relay.cut_after(Direction::Up, random.random_range(1..60_000));
         wait_telling(&client, &mut told, |event| matches!(event, Event::Close(_) | Event::ConnectFailed(_)));
     }
     done.store(true, Ordering::SeqCst);

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::net::{Net, SOON, ms, rest};
-use crate::support::{Behaviour, Relay, Server};
+use crate::support::{Behaviour, Direction, Relay, Server};
 
 const CUTS: usize = 300;
 const SENDERS: u64 = 3;
@@ -72,21 +72,21 @@ fn sender(client: Client, which: u64, seed: u64, done: Arc<AtomicBool>, most: Ar
 fn cut(random: &mut SmallRng, relay: &Relay, server: &Server) {
     match random.random_range(0..10) {
         // In the middle of anything, each way.
-        0..6 => relay.cut_after(random.random_range(1..40_000), u64::MAX),
-        6..8 => relay.cut_after(u64::MAX, random.random_range(1..40_000)),
+        0..6 => relay.cut_after(Direction::Up, random.random_range(1..40_000)),
+        6..8 => relay.cut_after(Direction::Down, random.random_range(1..40_000)),
         // Between two connections this does nothing, hence the other.
         8 => {
             relay.half_close();
-            relay.cut_after(random.random_range(1..40_000), u64::MAX);
+            relay.cut_after(Direction::Up, random.random_range(1..40_000));
         }
         // Its end without a Close, or a Close of its own.
         _ if random.random_bool(0.5) => {
             server.drop_tcp(server.connections());
-            relay.cut_after(random.random_range(1..40_000), u64::MAX);
+            relay.cut_after(Direction::Up, random.random_range(1..40_000));
         }
         _ => {
             server.close(server.connections(), 1012, "");
-            relay.cut_after(random.random_range(1..40_000), u64::MAX);
+            relay.cut_after(Direction::Up, random.random_range(1..40_000));
         }
     }
 }

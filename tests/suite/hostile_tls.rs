@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use heartwire::{Cause, End, Event, Phase, Reconnect, Tls, TlsFault, TlsFaultKind, TlsVersion};
 
 use crate::net::{Net, SOON, close, failed, ms, opened, received, rest, trusting};
-use crate::support::certs::{Certs, ClientCert, Identity};
+use crate::support::certs::{Certs, ClientCert, Identity, tls_server};
 use crate::support::frames::{frame, raw_frame};
 use crate::support::upgrade::{read_request_head, switching_protocols};
 use crate::support::{Behaviour, Point, Relay, Server, Setup, Then};
@@ -148,7 +148,7 @@ fn the_dangerous_switches_switch_off_what_they_name_and_nothing_else(net: &Net) 
         let strict = c.config(&c.server, rustls::ALL_VERSIONS, ClientCert::Required);
         let strict = Setup::new(Behaviour::echo()).tls(strict).start();
         refused(net, &by_name(&strict), tls.clone(), Refused, "certificate required");
-        let cut = Server::start_tls(Behaviour::stops(Point::Requested, Then::End));
+        let cut = tls_server(Behaviour::stops(Point::Requested, Then::End));
         refused(net, &by_name(&cut), tls, Truncated, "without close_notify");
     }
 }

@@ -8,7 +8,7 @@ use heartwire::{
 };
 
 use crate::mode::{Ground, Mode};
-use crate::support::behaviour::Behaviour;
+use crate::support::Behaviour;
 use crate::support::{Relay, Server, Setup};
 
 /// How long a test waits for what has to happen; much longer than it takes.

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::net::{Net, SOON, close, closed, failed, ms, opened, quick, received, trusting};
 use crate::support::certs::{Certs, ClientCert, Identity};
-use crate::support::proxy::{Asked, Lets};
+use crate::support::proxy::{Asked, Lets, http_proxy, socks_proxy};
 use crate::support::{Behaviour, Server, Setup, watchdog};
 
 fn certs() -> &'static Certs {
@@ -221,9 +221,9 @@ fn through_a_proxy_it_is_the_server_that_is_pinned(net: &Net) {
     let server = showing(&certs().server);
     let (own, proxys) = (key(&certs().server), key(&certs().address_only));
     let asked = Asked::default();
-    let http = Server::start(Behaviour::http_proxy(Lets::Everyone, &asked));
-    let socks = Server::start(Behaviour::socks_proxy(Lets::Everyone, &asked));
-    let behaviour = Behaviour::http_proxy(Lets::Everyone, &asked);
+    let http = Server::start(http_proxy(Lets::Everyone, &asked));
+    let socks = Server::start(socks_proxy(Lets::Everyone, &asked));
+    let behaviour = http_proxy(Lets::Everyone, &asked);
     let https = Setup::new(behaviour).tls(certs().config_with(&certs().address_only)).start();
     let proxies = || {
         [
@@ -307,7 +307,7 @@ fn the_certificate_of_the_server_is_told_when_a_session_opens(net: &Net) {
 
     // The server's, not the proxy's.
     changing.show(0);
-    let behaviour = Behaviour::http_proxy(Lets::Everyone, &Asked::default());
+    let behaviour = http_proxy(Lets::Everyone, &Asked::default());
     let proxy = Setup::new(behaviour).tls(certs().config_with(&certs().address_only)).start();
     let proxy = || Proxy::new(format!("https://{}", proxy.address())).tls(trusting());
     let client = net.to(&server).proxy(proxy()).connect().unwrap();

@@ -8,7 +8,7 @@ use heartwire::{Builder, Cause, Client, End, Event, Phase, Proxy, ProxyFault, Re
 
 use crate::hostile::story;
 use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, quick, received, silent_port, wait};
-use crate::support::proxy::{Asked, Lets};
+use crate::support::proxy::{Asked, Lets, http_proxy, socks_proxy};
 use crate::support::upgrade::read_request_head;
 use crate::support::{Behaviour, Point, Server, Setup, Then};
 
@@ -16,8 +16,8 @@ const KINDS: [&str; 3] = ["http", "socks5", "socks5h"];
 
 fn behaviour(kind: &str, lets: Lets, asked: &Asked) -> Behaviour {
     match kind {
-        "http" => Behaviour::http_proxy(lets, asked),
-        _ => Behaviour::socks_proxy(lets, asked),
+        "http" => http_proxy(lets, asked),
+        _ => socks_proxy(lets, asked),
     }
 }
 

@@ -7,7 +7,7 @@ use heartwire::{Builder, Cause, Client, Phase, Proxy, Reconnect, Tls, TlsFaultKi
 use crate::hostile::story;
 use crate::net::{Net, close, closed, failed, ms, opened, received, trusting};
 use crate::support::certs::Certs;
-use crate::support::proxy::{Asked, Lets};
+use crate::support::proxy::{Asked, Lets, http_proxy};
 use crate::support::{Behaviour, Point, Relay, Server, Setup, Then, watchdog};
 
 fn certs() -> &'static Certs {
@@ -16,7 +16,7 @@ fn certs() -> &'static Certs {
 
 /// An HTTP proxy with TLS, by this identity or the sound one.
 fn proxy(lets: Lets) -> Server {
-    Setup::new(Behaviour::http_proxy(lets, &Asked::default())).tls(certs().server_config()).start()
+    Setup::new(http_proxy(lets, &Asked::default())).tls(certs().server_config()).start()
 }
 
 fn through(net: &Net, server: &Server, proxy: &Server) -> Builder {
@@ -65,7 +65,7 @@ fn the_proxys_certificate_is_verified_by_its_own_settings(net: &Net) {
         (&certs().server, Tls::new(), TlsFaultKind::Certificate),
     ];
     for (identity, tls, kind) in cases {
-        let behaviour = Behaviour::http_proxy(Lets::Everyone, &Asked::default());
+        let behaviour = http_proxy(Lets::Everyone, &Asked::default());
         let proxy = Setup::new(behaviour).tls(certs().config_with(identity)).start();
         let url = format!("https://{}", proxy.address());
         let client = net.to(&server).proxy(Proxy::new(url).tls(tls)).connect().unwrap();
@@ -85,7 +85,7 @@ fn the_servers_certificate_is_verified_for_its_own_name(net: &Net) {
         [(&certs().wrong_host, TlsFaultKind::HostName), (&certs().expired, TlsFaultKind::Certificate)]
     {
         let server = Setup::new(Behaviour::echo()).tls(certs().config_with(identity)).start();
-        let plain = Server::start(Behaviour::http_proxy(Lets::Everyone, &Asked::default()));
+        let plain = Server::start(http_proxy(Lets::Everyone, &Asked::default()));
         let secure = proxy(Lets::Everyone);
         let plainly = net.builder(&format!("wss://{}/", server.address())).tls(trusting());
         let plainly = plainly.proxy(format!("http://{}", plain.address()));
@@ -126,7 +126,7 @@ fn a_proxy_with_tls_that_misbehaves_is_told_for_what_it_is(net: &Net) {
                 Then::Garbage => stream.write_all(b"\xFF\xFE garbage").and_then(|()| stream.flush()),
                 Then::Reset => socket2::SockRef::from(stream.tcp()).set_linger(Some(ms(0))),
                 Then::End => stream.tcp().shutdown(std::net::Shutdown::Write),
-                Then::Silence => Ok(()),
+                _ => Ok(()),
             };
             if then != Then::Reset {
                 let _ = stream.read(&mut [0; 64]);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use heartwire::{Cause, Client, End, Phase, ProxyFault};
 
 use crate::net::{Net, SOON, close, closed, ended, failed, ms, opened, quick, received};
-use crate::support::proxy::{Asked, Lets};
+use crate::support::proxy::{Asked, Lets, http_proxy, socks_proxy};
 use crate::support::upgrade::read_request_head;
 use crate::support::{Behaviour, Server, ServerEvent, Setup};
 
@@ -14,8 +14,8 @@ const KINDS: [&str; 3] = ["http", "socks5", "socks5h"];
 
 fn proxy(kind: &str, lets: Lets, asked: &Asked) -> Behaviour {
     match kind {
-        "http" => Behaviour::http_proxy(lets, asked),
-        _ => Behaviour::socks_proxy(lets, asked),
+        "http" => http_proxy(lets, asked),
+        _ => socks_proxy(lets, asked),
     }
 }
 
@@ -247,7 +247,7 @@ fn a_close_and_a_drop_interrupt_tls_with_the_proxy_and_through_it(net: &Net) {
     let (_listener, silent) = silent_port();
     let secure = |behaviour| Setup::new(behaviour).tls(Certs::shared().server_config()).start();
     let mute = secure(Behaviour::raw(|stream, _| while stream.read(&mut [0; 64]).is_ok_and(|n| n > 0) {}));
-    let working = secure(Behaviour::http_proxy(Lets::Everyone, &Asked::default()));
+    let working = secure(http_proxy(Lets::Everyone, &Asked::default()));
     let behind = if net.is_plain() { Phase::Upgrade } else { Phase::Tls };
     for (address, phase) in
         [(silent, Phase::Proxy), (mute.address(), Phase::Proxy), (working.address(), behind)]

@@ -11,11 +11,11 @@ use heartwire::{
 };
 
 use crate::net::{Net, SOON, close, closed, ms, opened, outcomes, received, wait};
-use crate::support::behaviour::RawStream;
+use crate::support::RawStream;
 use crate::support::frames::{FrameReader, close_frame, frame, ping_frame};
 use crate::support::upgrade::{read_request_head, switching_protocols};
 use crate::support::watch::within;
-use crate::support::{Behaviour, Relay, Server, ServerEvent, Setup};
+use crate::support::{Behaviour, Direction, Relay, Server, ServerEvent, Setup};
 
 const WRITTEN: Fate = Fate::Completed(Level::Written);
 
@@ -484,13 +484,13 @@ fn a_large_message_that_is_fragmented_arrives_whole_and_goes_out_again_after_a_c
     let server = net.server(Behaviour::silent());
     let relay = Relay::start(server.address());
     let client = net.through(&relay).fragment_size(1000).report_outcomes(true).build().unwrap();
-    relay.cut_after(300_000, u64::MAX);
+    relay.cut_after(Direction::Up, 300_000);
     let whole = pattern(2_000_000);
     let id = client.send_binary(&whole).unwrap();
     client.send_text("behind").unwrap();
     client.connect().unwrap();
     closed(&client);
-    relay.cut_after(u64::MAX, u64::MAX);
+    relay.cut_after(Direction::Up, u64::MAX);
     assert_eq!(server.wait_message().as_bytes(), whole);
     assert_eq!(server.wait_message().as_text(), Some("behind"));
     assert_eq!(fate(&client, id), WRITTEN);

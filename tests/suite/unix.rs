@@ -16,7 +16,7 @@ fn nowhere(net: &Net) -> String {
 fn asked(server: &Server) -> (String, String) {
     server.wait_for(crate::net::SOON, |event| match event {
         ServerEvent::Connected { request, .. } | ServerEvent::Refused { request, .. } => {
-            Some((request.header("Host").unwrap_or_default().to_owned(), request.uri.to_string()))
+            Some((request.header("Host").unwrap_or_default().to_owned(), request.target().to_owned()))
         }
         _ => None,
     })

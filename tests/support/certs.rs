@@ -1,5 +1,6 @@
 //! Certificates and keys, made in memory while the tests run, and TLS configurations of a server that uses them.
 
+use super::{Behaviour, Server, Setup};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType, date_time_ymd,
@@ -172,6 +173,11 @@ impl Certs {
         let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).expect("a key as PEM");
         Arc::new(builder.with_single_cert(chain, key).expect("a key that fits its certificate"))
     }
+}
+
+/// A TLS server with the certificate of [`Certs::shared`]; its CA is `Certs::shared().ca_pem`.
+pub fn tls_server(behaviour: Behaviour) -> Server {
+    Setup::new(behaviour).tls(Certs::shared().server_config()).start()
 }
 
 /// Whether the server asks clients for a certificate; one that is given must be sound in any case.

@@ -4,9 +4,9 @@ use std::io::{self, Read, Write};
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
-use super::behaviour::{Behaviour, RawStream};
 use super::frames::{FrameReader, close_frame, pong_frame, raw_frame};
 use super::upgrade::{read_request_head, switching_protocols};
+use super::{Behaviour, RawStream};
 
 /// What a flush ends with, which is not sent.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];

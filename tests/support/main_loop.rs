@@ -26,7 +26,7 @@ impl MainLoop {
             run(&turns, &ends)
         };
         let thread = Builder::new().name("test-main-loop".into()).spawn(run).expect("a thread");
-        first_turn.recv_timeout(super::server::PATIENCE).expect("the first turn");
+        first_turn.recv_timeout(super::PATIENCE).expect("the first turn");
         MainLoop { event_loop: event_loop.clone(), over, thread: Some(thread) }
     }
 

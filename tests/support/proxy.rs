@@ -1,9 +1,9 @@
-//! Proxies that do their work, for tests that go through them: `Behaviour::http_proxy()`, `Behaviour::socks_proxy()`.
+//! Proxies that do their work, for tests that go through them: [`http_proxy`], [`socks_proxy`].
 //!
 //! Whatever name they are asked for they connect to 127.0.0.1, so that a test can tell who looked a name up.
 
-use super::behaviour::{Behaviour, RawStream};
 use super::upgrade::{header_of, read_request_head};
+use super::{Behaviour, RawStream};
 use mio::{Events, Interest, Poll, Token};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
@@ -35,44 +35,41 @@ pub enum Lets {
     User,
 }
 
-impl Behaviour {
-    /// An HTTP proxy that knows CONNECT.
-    pub fn http_proxy(lets: Lets, asked: &Asked) -> Behaviour {
-        let asked = asked.clone();
-        Behaviour::raw(move |stream, _| {
-            let Ok(head) = read_request_head(stream) else { return };
-            if lets == Lets::User && header_of(&head, "Proxy-Authorization") != Some(BASIC) {
-                let refusal = "HTTP/1.1 407 Who are you?\r\nProxy-Authenticate: Basic realm=\"test\"\r\n\
-                               Content-Length: 6\r\n\r\nlog in";
-                let _ = stream.write_all(refusal.as_bytes()).and_then(|()| stream.flush());
-                let _ = stream.read(&mut [0; 64]);
-                return;
-            }
-            let to = head.strip_prefix("CONNECT ").and_then(|rest| rest.split_once(' ')).map(|(to, _)| to);
-            let Some((to, port)) = to.and_then(|to| Some((to, to.rsplit_once(':')?.1.parse().ok()?))) else {
-                let _ = stream.write_all(b"HTTP/1.1 405 CONNECT only\r\n\r\n").and_then(|()| stream.flush());
-                return;
-            };
-            asked.note(to.to_owned());
-            let Ok(up) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
-                let _ = stream.write_all(b"HTTP/1.1 502 Nobody there\r\n\r\n").and_then(|()| stream.flush());
-                return;
-            };
-            let yes = b"HTTP/1.0 200 Connection established\r\nServer: test\r\n\r\n";
-            let _ = stream.write_all(yes).and_then(|()| stream.flush()).and_then(|()| pump(stream, up));
-        })
-    }
-
-    /// A SOCKS 5 proxy.
-    pub fn socks_proxy(lets: Lets, asked: &Asked) -> Behaviour {
-        let asked = asked.clone();
-        Behaviour::raw(move |stream, _| {
-            // A client that gives up before is none of our business.
-            let _ = socks(stream, lets, &asked);
-        })
-    }
+/// An HTTP proxy that knows CONNECT.
+pub fn http_proxy(lets: Lets, asked: &Asked) -> Behaviour {
+    let asked = asked.clone();
+    Behaviour::raw(move |stream, _| {
+        let Ok(head) = read_request_head(stream) else { return };
+        if lets == Lets::User && header_of(&head, "Proxy-Authorization") != Some(BASIC) {
+            let refusal = "HTTP/1.1 407 Who are you?\r\nProxy-Authenticate: Basic realm=\"test\"\r\n\
+                           Content-Length: 6\r\n\r\nlog in";
+            let _ = stream.write_all(refusal.as_bytes()).and_then(|()| stream.flush());
+            let _ = stream.read(&mut [0; 64]);
+            return;
+        }
+        let to = head.strip_prefix("CONNECT ").and_then(|rest| rest.split_once(' ')).map(|(to, _)| to);
+        let Some((to, port)) = to.and_then(|to| Some((to, to.rsplit_once(':')?.1.parse().ok()?))) else {
+            let _ = stream.write_all(b"HTTP/1.1 405 CONNECT only\r\n\r\n").and_then(|()| stream.flush());
+            return;
+        };
+        asked.note(to.to_owned());
+        let Ok(up) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
+            let _ = stream.write_all(b"HTTP/1.1 502 Nobody there\r\n\r\n").and_then(|()| stream.flush());
+            return;
+        };
+        let yes = b"HTTP/1.0 200 Connection established\r\nServer: test\r\n\r\n";
+        let _ = stream.write_all(yes).and_then(|()| stream.flush()).and_then(|()| pump(stream, up));
+    })
 }
 
+/// A SOCKS 5 proxy.
+pub fn socks_proxy(lets: Lets, asked: &Asked) -> Behaviour {
+    let asked = asked.clone();
+    Behaviour::raw(move |stream, _| {
+        // A client that gives up before is none of our business.
+        let _ = socks(stream, lets, &asked);
+    })
+}
 fn socks(stream: &mut RawStream, lets: Lets, asked: &Asked) -> io::Result<()> {
     let [_, ways] = take(stream)?;
     let mut offered = vec![0; ways.into()];

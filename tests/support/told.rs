@@ -1,6 +1,6 @@
 //! What a client tells, in its order, through handlers of every kind.
 
-use super::server::PATIENCE;
+use super::PATIENCE;
 use crossbeam_channel::{Receiver, unbounded};
 use heartwire::{Client, Event};
 use std::time::{Duration, Instant};

@@ -42,14 +42,10 @@ const OURS: [&str; 10] = [
 impl Builder {
     pub(crate) fn config(self) -> Result<Config, ConfigError> {
         let addresses = check_urls(&self.urls)?;
-        self.heartbeat.check()?;
-        self.reconnect.check()?;
+        let rules = self.rules()?;
         self.outbox.check()?;
-        check::time_or_zero("url_penalty", self.url_penalty)?;
         check::count("redirects", self.redirects, 0..=20)?;
-        check::time("connect_timeout", self.connect_timeout)?;
         check::time("resolve_timeout", self.resolve_timeout)?;
-        check::time("close_timeout", self.close_timeout)?;
         check::size("max_message_size", self.max_message.unwrap_or(1), 1)?;
         check::size("fragment_size", self.fragment.unwrap_or(usize::MAX), LEAST_FRAGMENT)?;
         self.check_fragments()?;
@@ -93,15 +89,7 @@ impl Builder {
             ground: Arc::new(ground),
             redirects: self.redirects,
             cookies: self.cookies,
-            rules: Arc::new(Rules {
-                heartbeat: self.heartbeat,
-                reconnect: self.reconnect,
-                connect_timeout: self.connect_timeout,
-                close_timeout: self.close_timeout,
-                before_connect: self.before_connect.is_some(),
-                urls: self.urls.len(),
-                url_penalty: self.url_penalty,
-            }),
+            rules: Arc::new(rules),
             before_connect: self.before_connect.map(|hook| BeforeConnect {
                 hook,
                 urls: self.urls,
@@ -125,6 +113,24 @@ impl Builder {
             inbound_bytes: self.inbound_bytes,
             report_outcomes: self.report_outcomes,
             stack_size: self.stack_size,
+        })
+    }
+
+    /// What the link goes by, looked at without the other settings.
+    pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
+        self.heartbeat.check()?;
+        self.reconnect.check()?;
+        check::time_or_zero("url_penalty", self.url_penalty)?;
+        check::time("connect_timeout", self.connect_timeout)?;
+        check::time("close_timeout", self.close_timeout)?;
+        Ok(Rules {
+            heartbeat: self.heartbeat.clone(),
+            reconnect: self.reconnect.clone(),
+            connect_timeout: self.connect_timeout,
+            close_timeout: self.close_timeout,
+            before_connect: self.before_connect.is_some(),
+            urls: self.urls.len(),
+            url_penalty: self.url_penalty,
         })
     }
 

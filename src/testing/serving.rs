@@ -1,10 +1,11 @@
 //! The server's thread: waits for sockets and commands, and lets each connection take its turn.
 
-use super::behaviour::{Behaviour, RawKind, RawStream, Script, Upgrade};
+use super::behaviour::{RawKind, RawStream, Script, Upgrade};
 use super::connection::{Connection, Stream, Switches, Turn};
-use super::frames::Message;
+use super::event::{Ending, ServerEvent};
+use super::plan::Plan;
 use super::port::Port;
-use super::server::{Ending, ServerEvent};
+use crate::Message;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -15,18 +16,18 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections are numbered from 1, so that their numbers serve as tokens.
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(usize::MAX);
 
-type Choose = Arc<dyn Fn(usize) -> Behaviour + Send + Sync>;
-
 /// What the server's owner may look at without asking its thread.
 pub(super) struct Shared {
     pub(super) address: SocketAddr,
     pub(super) accepted: AtomicUsize,
+    /// Steps of the script that have not begun.
+    pub(super) steps_left: AtomicUsize,
     pub(super) received: Mutex<Vec<(usize, Message)>>,
 }
 
@@ -53,7 +54,7 @@ pub(super) enum Command {
     CutAll,
     DropTcp { n: usize },
     Switch(Box<dyn FnOnce(&mut Switches) + Send>),
-    Treat(Choose),
+    Treat(Plan),
     Stop,
     StopListening,
     Restart,
@@ -85,13 +86,14 @@ impl Ask {
 
 type Started = (Arc<Shared>, Ask, Receiver<ServerEvent>, JoinHandle<()>);
 
-pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, choose: Choose) -> Started {
+pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, plan: Plan) -> Started {
     let poll = Poll::new().expect("a poll");
     let waker = Arc::new(Waker::new(poll.registry(), WAKER).expect("a waker"));
     let port = Port::reserve(ip).expect("a free port");
     let shared = Arc::new(Shared {
         address: port.address(),
         accepted: AtomicUsize::new(0),
+        steps_left: AtomicUsize::new(plan.steps_left()),
         received: Mutex::new(Vec::new()),
     });
     let (commands, inbox) = unbounded();
@@ -102,8 +104,9 @@ pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, choose: Choose) 
         port,
         listener: None,
         tls,
-        choose,
-        switches: Switches { muted: false, answers_pings: true, answers_text_pings: false },
+        plan,
+        absence: None,
+        switches: Switches { muted: false, silent: false, answers_pings: true, answers_text_pings: false },
         connections: BTreeMap::new(),
         scripts: BTreeMap::new(),
         scripts_are_sound: true,
@@ -111,6 +114,7 @@ pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, choose: Choose) 
         ask: ask.clone(),
     };
     assert!(serving.listen(), "cannot listen");
+    serving.go_on();
     let name = format!("test-server-{}", shared.address.port());
     let thread = thread::Builder::new().name(name).spawn(move || serving.run(&inbox)).expect("a thread");
     (shared, ask, events, thread)
@@ -119,8 +123,18 @@ pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, choose: Choose) 
 struct RunningScript {
     /// A second handle to the script's socket, to end its reads and writes.
     tcp: TcpStream,
+    /// Dropped when the connection is cut: a script may wait for that alone.
+    uncut: Option<Sender<()>>,
     thread: JoinHandle<()>,
     cut: bool,
+}
+
+/// The port refuses because the script says so.
+struct Absence {
+    /// The connection whose end it begins with.
+    after: usize,
+    time: Duration,
+    until: Option<Instant>,
 }
 
 struct Serving {
@@ -128,7 +142,8 @@ struct Serving {
     port: Port,
     listener: Option<mio::net::TcpListener>,
     tls: Option<Arc<ServerConfig>>,
-    choose: Choose,
+    plan: Plan,
+    absence: Option<Absence>,
     switches: Switches,
     connections: BTreeMap<usize, Connection>,
     scripts: BTreeMap<usize, RunningScript>,
@@ -144,12 +159,19 @@ impl Serving {
         let mut exit = None;
         while exit.is_none() {
             let again = !self.switches.muted && self.connections.values().any(|c| c.again);
-            match self.poll.poll(&mut ready, again.then_some(Duration::ZERO)) {
+            let timeout = if again { Some(Duration::ZERO) } else { self.timeout() };
+            match self.poll.poll(&mut ready, timeout) {
                 Err(e) if e.kind() != ErrorKind::Interrupted => panic!("poll: {e}"),
                 _ => {}
             }
             if ready.iter().any(|event| event.token() == LISTENER) {
                 self.accept();
+            }
+            let now = Instant::now();
+            if self.absence.as_ref().and_then(|absence| absence.until).is_some_and(|until| until <= now) {
+                self.absence = None;
+                self.listen();
+                self.go_on();
             }
             let mut answers = Vec::new();
             for (command, done) in inbox.try_iter() {
@@ -161,7 +183,8 @@ impl Serving {
             // A command may concern any of them: a switch, or something to send.
             let everyone = !answers.is_empty();
             let due: BTreeSet<usize> = ready.iter().map(|event| event.token().0).collect();
-            self.turn(&mut scratch, |c| everyone || c.again || due.contains(&c.number));
+            let is_late = |c: &Connection| c.deadline().is_some_and(|at| at <= now);
+            self.turn(&mut scratch, now, |c| everyone || c.again || due.contains(&c.number) || is_late(c));
             for (done, answer) in answers {
                 let _ = done.send(answer);
             }
@@ -174,18 +197,46 @@ impl Serving {
         let _ = exit.map(|done| done.send(self.scripts_are_sound));
     }
 
-    fn turn(&mut self, scratch: &mut [u8], is_due: impl Fn(&Connection) -> bool) {
+    /// How long until something is due without a socket.
+    fn timeout(&self) -> Option<Duration> {
+        let absence = self.absence.as_ref().and_then(|absence| absence.until);
+        let connections = self.connections.values().filter_map(Connection::deadline);
+        let next = absence.into_iter().chain(connections.filter(|_| !self.switches.muted)).min();
+        next.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    fn turn(&mut self, scratch: &mut [u8], now: Instant, is_due: impl Fn(&Connection) -> bool) {
         let mut ended = Vec::new();
         for (n, connection) in self.connections.iter_mut().filter(|(_, c)| is_due(c)) {
-            let mut io = Turn { switches: self.switches, events: &self.events, scratch };
+            let mut io = Turn { switches: self.switches, events: &self.events, now, scratch };
             if let Some(ending) = connection.turn(&mut io) {
                 ended.push((*n, ending));
             }
         }
         for (n, ending) in ended {
             self.connections.remove(&n);
-            self.publish(ServerEvent::Ended { n, ending });
+            self.ended(n, ending);
         }
+    }
+
+    fn ended(&mut self, n: usize, ending: Ending) {
+        self.publish(ServerEvent::Ended { n, ending });
+        if let Some(absence) = self.absence.as_mut().filter(|absence| absence.after == n) {
+            absence.until.get_or_insert(Instant::now() + absence.time);
+        }
+    }
+
+    /// Lets the script's next step begin, if that is one that needs no connection.
+    fn go_on(&mut self) {
+        let Some(time) = self.plan.absence() else { return };
+        self.stop_listening();
+        let after = self.events.shared.accepted.load(Ordering::SeqCst);
+        // One that is for good has nothing to wait for.
+        self.absence = time.map(|time| {
+            let is_over = !self.connections.contains_key(&after) && !self.scripts.contains_key(&after);
+            Absence { after, time, until: is_over.then(|| Instant::now() + time) }
+        });
+        self.events.shared.steps_left.store(self.plan.steps_left(), Ordering::SeqCst);
     }
 
     fn publish(&self, event: ServerEvent) {
@@ -197,10 +248,21 @@ impl Serving {
             let n = self.events.shared.accepted.fetch_add(1, Ordering::SeqCst) + 1;
             self.publish(ServerEvent::Accepted { n });
             let _ = tcp.set_nodelay(true);
-            let behaviour = (self.choose)(n);
-            if let Upgrade::Script(script) = &behaviour.upgrade {
-                self.start_script(n, tcp.into(), Arc::clone(script));
-                continue;
+            let behaviour = self.plan.next(n);
+            self.events.shared.steps_left.store(self.plan.steps_left(), Ordering::SeqCst);
+            match &behaviour.upgrade {
+                Upgrade::Script(script) => {
+                    self.start_script(n, tcp.into(), Arc::clone(script));
+                    self.go_on();
+                    continue;
+                }
+                Upgrade::Absent(_) => {
+                    let _ = SockRef::from(&tcp).set_linger(Some(Duration::ZERO));
+                    drop(tcp);
+                    self.ended(n, Ending::Cut);
+                    continue;
+                }
+                _ => {}
             }
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut tcp, Token(n), interest).expect("a registration");
@@ -209,16 +271,19 @@ impl Serving {
                 Some(config) => Stream::Tls(Box::new(StreamOwned::new(tls_connection(config), tcp))),
             };
             self.connections.insert(n, Connection::new(n, stream, behaviour));
+            self.go_on();
         }
     }
 
     fn start_script(&mut self, n: usize, tcp: TcpStream, script: Script) {
         tcp.set_nonblocking(false).expect("a blocking socket");
         let handle = tcp.try_clone().expect("a second handle");
-        let stream = RawStream(match &self.tls {
+        let kind = match &self.tls {
             None => RawKind::Plain(tcp),
             Some(config) => RawKind::Tls(Box::new(StreamOwned::new(tls_connection(config), tcp))),
-        });
+        };
+        let (uncut, cut) = bounded(0);
+        let stream = RawStream { kind, uncut: cut };
         let ask = self.ask.clone();
         let run = move || {
             // Told in every case, a panic included, and after the stream was dropped.
@@ -227,7 +292,7 @@ impl Serving {
             script(&mut stream, n);
         };
         let thread = thread::Builder::new().name(format!("test-script-{n}")).spawn(run).expect("a thread");
-        self.scripts.insert(n, RunningScript { tcp: handle, thread, cut: false });
+        self.scripts.insert(n, RunningScript { tcp: handle, uncut: Some(uncut), thread, cut: false });
     }
 
     fn obey(&mut self, command: Command) -> bool {
@@ -241,19 +306,29 @@ impl Serving {
                 change(&mut self.switches);
                 true
             }
-            Command::Treat(choose) => {
-                self.choose = choose;
+            Command::Treat(plan) => {
+                self.plan = plan;
+                if self.absence.take().is_some() {
+                    self.listen();
+                }
+                self.events.shared.steps_left.store(self.plan.steps_left(), Ordering::SeqCst);
+                self.go_on();
                 true
             }
             Command::Stop => {
+                self.absence = None;
                 self.stop_listening();
                 self.cut_all()
             }
             Command::StopListening => {
+                self.absence = None;
                 self.stop_listening();
                 true
             }
-            Command::Restart => self.listen(),
+            Command::Restart => {
+                self.absence = None;
+                self.listen()
+            }
             Command::ScriptEnded { n } => {
                 self.script_ended(n);
                 true
@@ -276,11 +351,12 @@ impl Serving {
         if let Some(mut connection) = self.connections.remove(&n) {
             connection.reset_on_drop();
             drop(connection);
-            self.publish(ServerEvent::Ended { n, ending: Ending::Cut });
+            self.ended(n, Ending::Cut);
             return true;
         }
         let Some(script) = self.scripts.get_mut(&n) else { return false };
         script.cut = true;
+        script.uncut = None;
         let _ = SockRef::from(&script.tcp).set_linger(Some(Duration::ZERO));
         let _ = script.tcp.shutdown(Shutdown::Both);
         true
@@ -322,7 +398,7 @@ impl Serving {
                 Ending::ScriptPanicked
             }
         };
-        self.publish(ServerEvent::Ended { n, ending });
+        self.ended(n, ending);
     }
 }
 

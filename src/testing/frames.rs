@@ -3,66 +3,15 @@
 //! The reader is strict on purpose (RFC 6455 section 5): an unmasked frame, a reserved bit, a wrong order of fragments
 //! or text that is not UTF-8 is reported as the client's fault and ends the connection.
 
+use crate::Message;
 use std::fmt;
 use std::io::Cursor;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
-/// A whole message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
-    Text(String),
-    Binary(Vec<u8>),
-}
-
-impl Message {
-    /// The text, or `None` for a binary message.
-    pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Message::Text(text) => Some(text),
-            Message::Binary(_) => None,
-        }
-    }
-
-    /// The payload's bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Message::Text(text) => text.as_bytes(),
-            Message::Binary(bytes) => bytes,
-        }
-    }
-
-    /// This message as one frame of a server.
-    pub fn to_frame(&self) -> Vec<u8> {
-        match self {
-            Message::Text(text) => frame(1, text.as_bytes()),
-            Message::Binary(bytes) => frame(2, bytes),
-        }
-    }
-}
-
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Message::Text(text.to_owned())
-    }
-}
-
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Message::Text(text)
-    }
-}
-
-impl From<&[u8]> for Message {
-    fn from(bytes: &[u8]) -> Self {
-        Message::Binary(bytes.to_vec())
-    }
-}
-
-impl From<Vec<u8>> for Message {
-    fn from(bytes: Vec<u8>) -> Self {
-        Message::Binary(bytes)
-    }
+/// A whole message as one frame of a server.
+pub fn message_frame(message: &Message) -> Vec<u8> {
+    frame(if message.is_text() { 1 } else { 2 }, message.as_bytes())
 }
 
 /// One final, unmasked frame with the given opcode: what a sound server sends.
@@ -115,11 +64,21 @@ pub fn close_frame(code: u16, reason: &str) -> Vec<u8> {
 
 /// What the client sent, one step at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Incoming {
+    /// A whole message, joined if it came in fragments.
     Message(Message),
+    /// A ping and its payload.
     Ping(Vec<u8>),
+    /// A pong and its payload.
     Pong(Vec<u8>),
-    Close { code: Option<u16>, reason: String },
+    /// A Close.
+    Close {
+        /// Its code, if it has one.
+        code: Option<u16>,
+        /// Its reason, which may be empty.
+        reason: String,
+    },
 }
 
 /// A rule of RFC 6455 that the client broke.
@@ -133,7 +92,17 @@ impl fmt::Display for Violation {
 }
 
 /// Turns the client's bytes into messages and control frames.
-#[derive(Default)]
+///
+/// ```
+/// use heartwire::testing::frames::{FrameReader, Incoming};
+///
+/// let mut reader = FrameReader::default();
+/// reader.push(&[0x81, 0x82, 0, 0, 0, 0, b'h']); // a text of two bytes, masked with zeros
+/// assert_eq!(reader.next(), Ok(None), "one byte is missing");
+/// reader.push(b"i");
+/// assert_eq!(reader.next(), Ok(Some(Incoming::Message("hi".into()))));
+/// ```
+#[derive(Debug, Default)]
 pub struct FrameReader {
     unread: Vec<u8>,
     /// Bytes at the front of `unread` that are already parsed.
@@ -142,6 +111,7 @@ pub struct FrameReader {
 }
 
 impl FrameReader {
+    /// Adds bytes as they came from the client.
     pub fn push(&mut self, bytes: &[u8]) {
         self.unread.drain(..self.parsed);
         self.parsed = 0;
@@ -153,6 +123,7 @@ impl FrameReader {
     /// # Errors
     ///
     /// The client broke the protocol; the reader is of no further use.
+    #[allow(clippy::should_implement_trait, reason = "None means not yet, and not the end")]
     pub fn next(&mut self) -> Result<Option<Incoming>, Violation> {
         while let Some((header, mut payload)) = self.next_frame()? {
             let mask = header.mask.ok_or_else(|| Violation("unmasked frame from the client".into()))?;
@@ -228,10 +199,10 @@ impl FrameReader {
             return Ok(None);
         }
         if matches!(kind, Data::Binary) {
-            return Ok(Some(Message::Binary(whole)));
+            return Ok(Some(Message::binary(whole)));
         }
         let text = String::from_utf8(whole).map_err(|e| Violation(format!("text is not UTF-8: {e}")))?;
-        Ok(Some(Message::Text(text)))
+        Ok(Some(Message::text(text)))
     }
 }
 

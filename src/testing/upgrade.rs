@@ -10,20 +10,34 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// What the client asked for: the target and the headers of its upgrade request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    pub uri: Uri,
-    pub headers: HeaderMap,
+    target: String,
+    headers: HeaderMap,
 }
 
 impl Request {
-    /// A header's value as text, or `None` if it is missing or no text.
+    pub(super) fn of(target: &Uri, headers: &HeaderMap) -> Request {
+        Request { target: target.to_string(), headers: headers.clone() }
+    }
+
+    /// The request's target as it came: the path and the query, such as `/feed?token=1`.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// A header's first value as text, or `None` if it is missing or no text; the name in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// All values of a header, in their order, but for those that are no text.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
+    }
+
     /// The subprotocols offered, in their order.
     pub fn subprotocols(&self) -> Vec<&str> {
-        let values = self.headers.get_all("sec-websocket-protocol").iter();
-        values.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim).collect()
+        let values = self.headers("Sec-WebSocket-Protocol").into_iter();
+        values.flat_map(|value| value.split(',')).map(str::trim).collect()
     }
 }
 

@@ -1,15 +1,17 @@
 //! One connection of the server: bytes in, events and answers out. Knows no other connection and never blocks.
 
-use super::behaviour::{Behaviour, Reply, Upgrade};
-use super::frames::{self, FrameReader, Incoming, Message, Violation};
-use super::server::{Ending, ServerEvent};
+use super::behaviour::{Behaviour, Reply, Upgrade, When};
+use super::event::{Ending, ServerEvent};
+use super::frames::{self, FrameReader, Incoming, Violation};
+use super::misbehaviour::{GARBAGE, Then};
 use super::serving::Publisher;
 use super::upgrade::Request;
+use crate::Message;
 use rustls::{ServerConnection, StreamOwned};
 use socket2::SockRef;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tungstenite::handshake::machine::TryParse;
 use tungstenite::handshake::server as http;
 
@@ -68,6 +70,7 @@ enum Phase {
 #[derive(Clone, Copy)]
 pub(super) struct Switches {
     pub(super) muted: bool,
+    pub(super) silent: bool,
     pub(super) answers_pings: bool,
     pub(super) answers_text_pings: bool,
 }
@@ -77,6 +80,7 @@ pub(super) struct Turn<'a> {
     pub(super) switches: Switches,
     /// Events are told before their answers are sent: who has an answer finds its cause among the events.
     pub(super) events: &'a Publisher,
+    pub(super) now: Instant,
     pub(super) scratch: &'a mut [u8],
 }
 
@@ -93,6 +97,18 @@ pub(super) struct Connection {
     /// End our direction once `unsent` is empty; with TLS's close_notify if true.
     finish: Option<bool>,
     finished: bool,
+    /// The moment of the upgrade, and the length of its answer.
+    open: Option<(Instant, u64)>,
+    /// All that the stream has taken of us.
+    written: u64,
+    /// What the client has sent since the upgrade.
+    received: u64,
+    messages: usize,
+    /// What is done once all is sent that waits.
+    then: Option<Then>,
+    stalled: bool,
+    /// Nothing is sent before.
+    not_before: Option<Instant>,
     /// Whether a read or write stopped before the socket said `WouldBlock`.
     pub(super) again: bool,
 }
@@ -110,6 +126,13 @@ impl Connection {
             sent: 0,
             finish: None,
             finished: false,
+            open: None,
+            written: 0,
+            received: 0,
+            messages: 0,
+            then: None,
+            stalled: false,
+            not_before: None,
             again: false,
         }
     }
@@ -143,11 +166,27 @@ impl Connection {
     /// Moves all bytes that can be moved; `Some` when the connection is over.
     pub(super) fn turn(&mut self, io: &mut Turn<'_>) -> Option<Ending> {
         self.again = false;
-        if io.switches.muted {
+        if io.switches.muted || self.stalled {
             return None;
         }
         let ended = self.receive(io).err();
-        let sent = self.send();
+        if self.until_deadline().is_some_and(|at| at <= io.now) {
+            self.misbehave();
+        }
+        let mut sent = self.send(io.now);
+        if ended.is_none() && self.unsent.is_empty() {
+            match self.then.take() {
+                Some(Then::Reset) => {
+                    self.reset_on_drop();
+                    return Some(Ending::Cut);
+                }
+                Some(Then::End) => self.finish(false),
+                Some(Then::Garbage) => self.queue(GARBAGE),
+                Some(Then::Stall) => self.stalled = true,
+                Some(Then::Silence) | None => {}
+            }
+            sent = sent.and_then(|()| self.send(io.now));
+        }
         if let Some(ending) = ended {
             return Some(ending);
         }
@@ -157,15 +196,57 @@ impl Connection {
         }
     }
 
+    /// When a turn is wanted although the socket is not ready.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let next = self.not_before.filter(|_| !self.unsent.is_empty());
+        if self.stalled { None } else { next.into_iter().chain(self.until_deadline()).min() }
+    }
+
+    fn until_deadline(&self) -> Option<Instant> {
+        match (self.behaviour.until, self.open) {
+            (Some((When::After(time), _)), Some((since, _))) => Some(since + time),
+            _ => None,
+        }
+    }
+
+    fn left_to_receive(&self) -> u64 {
+        match self.behaviour.until {
+            Some((When::Received(bytes), _)) => bytes.saturating_sub(self.received),
+            _ => u64::MAX,
+        }
+    }
+
+    fn left_to_send(&self) -> u64 {
+        match (self.behaviour.until, self.open) {
+            (Some((When::Sent(bytes), _)), Some((_, answer))) => {
+                bytes.saturating_add(answer).saturating_sub(self.written)
+            }
+            _ => u64::MAX,
+        }
+    }
+
+    /// The moment of [`Behaviour::until`] has come: from now on nothing is answered.
+    fn misbehave(&mut self) {
+        if let Some((_, then)) = self.behaviour.until.take() {
+            self.then = Some(then);
+            self.phase = Phase::Ignoring;
+        }
+    }
+
     fn receive(&mut self, io: &mut Turn<'_>) -> Result<(), Ending> {
         for _ in 0..READS_PER_TURN {
             if self.unsent.len() - self.sent > UNSENT_LIMIT {
                 // The socket says when it can be written again, and then reading goes on.
                 return Ok(());
             }
-            match self.stream.read(io.scratch) {
+            if self.then == Some(Then::Stall) {
+                return Ok(());
+            }
+            let most =
+                usize::try_from(self.left_to_receive()).unwrap_or(usize::MAX).clamp(1, io.scratch.len());
+            match self.stream.read(&mut io.scratch[..most]) {
                 Ok(0) => return Err(Ending::Fin),
-                Ok(n) => self.take(&io.scratch[..n], io.switches, io.events)?,
+                Ok(n) => self.take(n, io)?,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 // TLS without close_notify: the TCP stream ended, and that is what the test wants to know.
@@ -177,43 +258,57 @@ impl Connection {
         Ok(())
     }
 
-    fn take(&mut self, bytes: &[u8], switches: Switches, events: &Publisher) -> Result<(), Ending> {
+    fn take(&mut self, bytes: usize, io: &Turn<'_>) -> Result<(), Ending> {
         match self.phase {
             Phase::Ignoring => return Ok(()),
-            Phase::Open | Phase::Closing => self.reader.push(bytes),
+            Phase::Open | Phase::Closing => {
+                self.received += bytes as u64;
+                self.reader.push(&io.scratch[..bytes]);
+            }
             Phase::Head => {
-                self.head.extend_from_slice(bytes);
-                self.answer_head(events)?;
+                self.head.extend_from_slice(&io.scratch[..bytes]);
+                self.answer_head(io)?;
             }
         }
         while matches!(self.phase, Phase::Open | Phase::Closing) {
             match self.reader.next() {
-                Ok(Some(incoming)) => self.answer(incoming, switches, events),
+                Ok(Some(incoming)) => self.answer(incoming, io.switches, io.events),
                 Ok(None) => break,
                 Err(Violation(rule)) => return Err(Ending::Violation(rule)),
             }
         }
+        if self.open.is_some() && self.left_to_receive() == 0 {
+            self.misbehave();
+        }
         Ok(())
     }
 
-    fn answer_head(&mut self, events: &Publisher) -> Result<(), Ending> {
+    fn answer_head(&mut self, io: &Turn<'_>) -> Result<(), Ending> {
+        let events = io.events;
         let parsed = http::Request::try_parse(&self.head).map_err(|e| Ending::Violation(e.to_string()))?;
         let Some((length, request)) = parsed else { return Ok(()) };
         let n = self.number;
-        let seen = Request { uri: request.uri().clone(), headers: request.headers().clone() };
+        let delay = self.behaviour.upgrade_delay;
+        self.not_before = (!delay.is_zero()).then(|| io.now + delay);
+        let seen = Request::of(request.uri(), request.headers());
         match self.behaviour.upgrade.clone() {
             Upgrade::Accept => {
                 let answer = self.accept(&request).map_err(|e| Ending::Violation(e.to_string()))?;
                 self.queue(&answer);
                 self.phase = Phase::Open;
+                self.open = Some((io.now, answer.len() as u64));
                 events.publish(ServerEvent::Connected { n, request: seen });
                 let early = self.head.split_off(length);
+                self.received = early.len() as u64;
                 self.reader.push(&early);
                 for greeting in std::mem::take(&mut self.behaviour.greetings) {
-                    self.queue(&greeting.to_frame());
+                    self.queue(&frames::message_frame(&greeting));
                 }
                 if let Some((code, reason)) = self.behaviour.close_on_open.take() {
                     self.close(code, &reason);
+                }
+                if matches!(self.behaviour.until, Some((When::Open, _))) {
+                    self.misbehave();
                 }
             }
             Upgrade::Refuse { status, headers, body } => {
@@ -221,7 +316,7 @@ impl Connection {
                 events.publish(ServerEvent::Refused { n, request: seen });
                 self.finish(true);
             }
-            Upgrade::Never | Upgrade::Script(_) => {
+            Upgrade::Never | Upgrade::Script(_) | Upgrade::Absent(_) => {
                 events.publish(ServerEvent::Refused { n, request: seen });
                 self.phase = Phase::Ignoring;
             }
@@ -244,7 +339,11 @@ impl Connection {
         let n = self.number;
         match incoming {
             Incoming::Ping(data) => {
-                if switches.answers_pings && self.is_open() {
+                if switches.answers_pings
+                    && !switches.silent
+                    && self.behaviour.answers_pings
+                    && self.is_open()
+                {
                     self.queue(&frames::pong_frame(&data));
                 }
                 events.publish(ServerEvent::Ping { n, data });
@@ -252,6 +351,7 @@ impl Connection {
             Incoming::Pong(data) => events.publish(ServerEvent::Pong { n, data }),
             Incoming::Close { code, reason } => {
                 match self.phase {
+                    Phase::Open if switches.silent => self.phase = Phase::Ignoring,
                     Phase::Open if !self.behaviour.answers_close => self.phase = Phase::Ignoring,
                     Phase::Open => {
                         let payload = code.map(u16::to_be_bytes).unwrap_or_default();
@@ -264,21 +364,25 @@ impl Connection {
                 events.publish(ServerEvent::Closed { n, code, reason });
             }
             Incoming::Message(message) => {
-                if self.is_open() {
+                if self.is_open() && !switches.silent {
                     self.reply(&message, switches);
                 }
                 events.publish(ServerEvent::Message { n, message });
+                self.messages += 1;
+                if matches!(self.behaviour.until, Some((When::Messages(most), _)) if self.messages >= most) {
+                    self.misbehave();
+                }
             }
         }
     }
 
     fn reply(&mut self, message: &Message, switches: Switches) {
         if message.as_text() == Some("ping") && switches.answers_text_pings {
-            return self.queue(&Message::from("pong").to_frame());
+            return self.queue(&frames::frame(1, b"pong"));
         }
         match self.behaviour.reply {
             Reply::Nothing => {}
-            Reply::Echo => self.queue(&message.to_frame()),
+            Reply::Echo => self.queue(&frames::message_frame(message)),
             Reply::Commands => self.obey(message),
         }
     }
@@ -288,20 +392,36 @@ impl Connection {
         match words[..] {
             ["flood", count, size] => {
                 let (count, size): (usize, usize) = (count.parse().unwrap_or(0), size.parse().unwrap_or(0));
-                let one = Message::Binary(vec![0x55; size]).to_frame();
+                let one = frames::frame(2, &vec![0x55; size]);
                 self.unsent.reserve(one.len() * count);
                 (0..count).for_each(|_| self.queue(&one));
             }
             ["close", code, reason] => self.close(code.parse().unwrap_or(1000), reason),
             ["close", code] => self.close(code.parse().unwrap_or(1000), ""),
-            _ => self.queue(&message.to_frame()),
+            _ => self.queue(&frames::message_frame(message)),
         }
     }
 
-    fn send(&mut self) -> io::Result<()> {
+    fn send(&mut self, now: Instant) -> io::Result<()> {
         while self.sent < self.unsent.len() {
-            match self.stream.write(&self.unsent[self.sent..]) {
-                Ok(n) => self.sent += n,
+            if self.not_before.is_some_and(|at| now < at) {
+                return self.stream.flush();
+            }
+            let left = usize::try_from(self.left_to_send()).unwrap_or(usize::MAX);
+            if left == 0 {
+                // Not a byte more: what waits is not sent any more.
+                self.unsent.truncate(self.sent);
+                self.misbehave();
+                break;
+            }
+            let most = self.behaviour.trickle.map_or(usize::MAX, |(bytes, _)| bytes).min(left);
+            let end = self.unsent.len().min(self.sent.saturating_add(most));
+            match self.stream.write(&self.unsent[self.sent..end]) {
+                Ok(n) => {
+                    self.sent += n;
+                    self.written += n as u64;
+                    self.not_before = self.behaviour.trickle.map(|(_, every)| now + every);
+                }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }

@@ -5,13 +5,16 @@
 //! [`Server::connections`] is both their count and the number of the latest.
 
 use super::behaviour::Behaviour;
-use super::certs::Certs;
 use super::connection::Switches;
-use super::frames::{self, Message};
+use super::event::{Ending, ServerEvent};
+use super::frames;
+use super::plan::Plan;
 use super::serving::{self, Ask, Command, Shared};
+use super::tls::ServerTls;
 use super::upgrade::Request;
+use crate::Message;
 use crossbeam_channel::Receiver;
-use std::io::{self, ErrorKind};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,88 +24,12 @@ use std::time::{Duration, Instant};
 /// How long the `wait_…` calls wait for an event before they fail the test.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the server saw, in the order in which it happened on each connection.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ServerEvent {
-    /// A TCP connection came; nothing was read from it yet.
-    Accepted {
-        n: usize,
-    },
-    /// The upgrade was accepted.
-    Connected {
-        n: usize,
-        request: Request,
-    },
-    /// The upgrade was read, and refused or left without an answer.
-    Refused {
-        n: usize,
-        request: Request,
-    },
-    Message {
-        n: usize,
-        message: Message,
-    },
-    Ping {
-        n: usize,
-        data: Vec<u8>,
-    },
-    Pong {
-        n: usize,
-        data: Vec<u8>,
-    },
-    /// The client's Close frame came.
-    Closed {
-        n: usize,
-        code: Option<u16>,
-        reason: String,
-    },
-    /// The TCP connection is over.
-    Ended {
-        n: usize,
-        ending: Ending,
-    },
-}
-
-/// How a TCP connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ending {
-    /// The client ended its direction.
-    Fin,
-    /// The client reset the connection.
-    Reset,
-    /// The test cut it, or stopped the server.
-    Cut,
-    /// The client broke RFC 6455; the rule is named.
-    Violation(String),
-    /// TLS failed, with the reason that rustls gives.
-    Tls(String),
-    /// Another error of the socket.
-    Io(String),
-    /// The script of [`Behaviour::raw`] returned.
-    Script,
-    /// The script panicked; dropping the server panics, too.
-    ScriptPanicked,
-}
-
-impl Ending {
-    pub(super) fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
-                Ending::Reset
-            }
-            _ if error.get_ref().is_some_and(|e| e.is::<rustls::Error>()) => Ending::Tls(error.to_string()),
-            _ => Ending::Io(error.to_string()),
-        }
-    }
-}
-
 /// Everything about a server that is settled before it starts.
+#[must_use = "a setup does nothing until it is started"]
 pub struct Setup {
     ip: IpAddr,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    behaviour: Arc<dyn Fn(usize) -> Behaviour + Send + Sync>,
+    tls: Option<ServerTls>,
+    plan: Plan,
 }
 
 impl Setup {
@@ -113,12 +40,40 @@ impl Setup {
 
     /// Connection `n`, counted from 1, is treated as `choose(n)` says.
     pub fn each(choose: impl Fn(usize) -> Behaviour + Send + Sync + 'static) -> Self {
-        Setup { ip: Ipv4Addr::LOCALHOST.into(), tls: None, behaviour: Arc::new(choose) }
+        Setup::planned(Plan::Each(Arc::new(choose)))
     }
 
-    /// Speaks TLS; see [`Certs`] for configurations.
-    pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
-        self.tls = Some(config);
+    /// The first connection is treated as the first of `steps` says, the next one as the second, and so on; those after
+    /// the last one as the last one says.
+    ///
+    /// ```
+    /// use heartwire::testing::{Behaviour, Setup, Then, When};
+    ///
+    /// let server = Setup::script([
+    ///     Behaviour::refuse(503, &[("Retry-After", "1")], "not yet"),
+    ///     Behaviour::echo().until(When::Messages(1), Then::Reset),
+    ///     Behaviour::echo(),
+    /// ])
+    /// .start();
+    /// assert_eq!(server.steps_left(), 3);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If there is no step.
+    pub fn script(steps: impl IntoIterator<Item = Behaviour>) -> Self {
+        let steps: Vec<Behaviour> = steps.into_iter().collect();
+        assert!(!steps.is_empty(), "a script without a step");
+        Setup::planned(Plan::Script { steps, next: 0 })
+    }
+
+    fn planned(plan: Plan) -> Self {
+        Setup { ip: Ipv4Addr::LOCALHOST.into(), tls: None, plan }
+    }
+
+    /// Speaks TLS; see [`Authority`](super::Authority).
+    pub fn tls(mut self, tls: impl Into<ServerTls>) -> Self {
+        self.tls = Some(tls.into());
         self
     }
 
@@ -135,12 +90,37 @@ impl Setup {
     /// If the system gives no socket, port or thread.
     pub fn start(self) -> Server {
         let has_tls = self.tls.is_some();
-        let (shared, ask, events, thread) = serving::start(self.ip, self.tls, self.behaviour);
+        let (shared, ask, events, thread) =
+            serving::start(self.ip, self.tls.map(|tls| tls.config), self.plan);
         Server { address: shared.address, has_tls, shared, ask, events, thread: Some(thread) }
     }
 }
 
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("ip", &self.ip).field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
 /// A running server; dropping it cuts all connections and joins its threads.
+///
+/// ```
+/// use heartwire::testing::{Behaviour, Server};
+/// use heartwire::{Client, Event};
+/// use std::time::Duration;
+///
+/// let server = Server::start(Behaviour::echo());
+/// let client = Client::builder(&server.url()).connect().unwrap();
+/// client.send_text("hello").unwrap();
+/// assert_eq!(server.wait_message().as_text(), Some("hello"));
+///
+/// client.close(1000, "done").unwrap();
+/// assert_eq!(server.wait_closed(), (Some(1000), "done".to_owned()));
+/// ```
+///
+/// # Panics
+///
+/// A drop panics if the script of a [`Behaviour::raw`] has panicked, so that no test passes in spite of it.
 pub struct Server {
     address: SocketAddr,
     has_tls: bool,
@@ -156,11 +136,6 @@ impl Server {
         Setup::new(behaviour).start()
     }
 
-    /// Starts a TLS server with the certificate of [`Certs::shared`]; its CA is `Certs::shared().ca_pem`.
-    pub fn start_tls(behaviour: Behaviour) -> Self {
-        Setup::new(behaviour).tls(Certs::shared().server_config()).start()
-    }
-
     /// `ws://127.0.0.1:PORT/` or `wss://localhost:PORT/`.
     pub fn url(&self) -> String {
         match (self.has_tls, self.address) {
@@ -169,10 +144,12 @@ impl Server {
         }
     }
 
+    /// The port it listens on, which it keeps for good.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -180,6 +157,11 @@ impl Server {
     /// How many connections were accepted so far, and so the number of the latest.
     pub fn connections(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many steps of the script of [`Setup::script`] have not begun; 0 without a script.
+    pub fn steps_left(&self) -> usize {
+        self.shared.steps_left.load(Ordering::SeqCst)
     }
 
     /// All messages received so far, with their connection's number.
@@ -256,7 +238,7 @@ impl Server {
 
     /// Sends a message on connection `n`; false if that is not open.
     pub fn send(&self, n: usize, message: impl Into<Message>) -> bool {
-        self.send_raw(n, message.into().to_frame())
+        self.send_raw(n, frames::message_frame(&message.into()))
     }
 
     /// Sends these bytes as they are on connection `n`; false if that is not open.
@@ -299,6 +281,12 @@ impl Server {
         self.switch(|s| s.muted = false);
     }
 
+    /// Takes everything and answers nothing, on all connections, new ones included, the upgrade aside: no echo, no pong, no
+    /// Close; or answers again. What came meanwhile is never answered. Scripts are not affected.
+    pub fn silence(&self, silent: bool) {
+        self.switch(move |s| s.silent = silent);
+    }
+
     /// Whether protocol pings are answered by pongs, from now on and everywhere; they are unless told otherwise.
     pub fn answer_pings(&self, answer: bool) {
         self.switch(move |s| s.answers_pings = answer);
@@ -311,7 +299,7 @@ impl Server {
 
     /// Treats connections that come from now on as `choose` says.
     pub fn treat_new_connections(&self, choose: impl Fn(usize) -> Behaviour + Send + Sync + 'static) {
-        self.ask.ask(Command::Treat(Arc::new(choose)));
+        self.ask.ask(Command::Treat(Plan::Each(Arc::new(choose))));
     }
 
     /// Stops listening and resets all connections; the port stays reserved and refuses.
@@ -324,13 +312,23 @@ impl Server {
         self.ask.ask(Command::StopListening);
     }
 
-    /// Listens again on the same port.
+    /// Listens again on the same port. It does nothing while it listens.
+    ///
+    /// # Panics
+    ///
+    /// If the system has given the port to someone else, which it has no reason to.
     pub fn restart(&self) {
         assert!(self.ask.ask(Command::Restart), "the port was lost");
     }
 
     fn switch(&self, change: impl FnOnce(&mut Switches) + Send + 'static) {
         self.ask.ask(Command::Switch(Box::new(change)));
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("url", &self.url()).finish_non_exhaustive()
     }
 }
 

@@ -9,25 +9,25 @@ use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
 
 /// A reserved loopback address, either listening or refusing.
-pub struct Port {
+pub(super) struct Port {
     address: SocketAddr,
     held: Option<Socket>,
 }
 
 impl Port {
     /// Reserves a free port on `ip`; it refuses connections until [`Port::listen`].
-    pub fn reserve(ip: IpAddr) -> io::Result<Self> {
+    pub(super) fn reserve(ip: IpAddr) -> io::Result<Self> {
         let socket = bind(SocketAddr::new(ip, 0))?;
         let address = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
         Ok(Port { address, held: Some(socket) })
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Begins to listen and hands out the listener, which is non-blocking.
-    pub fn listen(&mut self) -> io::Result<mio::net::TcpListener> {
+    pub(super) fn listen(&mut self) -> io::Result<mio::net::TcpListener> {
         let socket = match self.held.take() {
             Some(socket) => socket,
             None => bind(self.address)?,
@@ -38,7 +38,7 @@ impl Port {
     }
 
     /// Closes `listener` and keeps its port; from now on connections to it are refused.
-    pub fn refuse(&mut self, listener: mio::net::TcpListener) -> io::Result<()> {
+    pub(super) fn refuse(&mut self, listener: mio::net::TcpListener) -> io::Result<()> {
         // A child of this process that is between fork and exec has a copy of the listener: the drop alone would leave
         // that listening, and the port in use. Where a listener cannot be shut down this fails, and nothing is lost.
         let _ = SockRef::from(&listener).shutdown(Shutdown::Both);

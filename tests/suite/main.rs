@@ -46,6 +46,7 @@ macro_rules! stamp_mode {
 }
 
 mod absent;
+mod again;
 mod before_connect;
 mod close;
 mod connect;
@@ -56,11 +57,13 @@ mod deflate;
 mod delivery;
 mod elsewhere;
 mod faults;
+mod flushing;
 mod fragments;
 mod heartbeat;
 mod hostile;
 #[cfg(feature = "native-tls")]
 mod hostile_tls;
+mod levels;
 mod lifecycle;
 mod mode;
 mod net;

@@ -65,6 +65,18 @@ fn ping(script: &mut Script<'_>) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Skips all up to this text; answers the last ping among it.
+fn until(script: &mut Script<'_>, text: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut last = None;
+    loop {
+        match script.next()? {
+            (PING, payload) => last = Some(payload),
+            (TEXT, payload) if payload == text => return Ok(last),
+            _ => {}
+        }
+    }
+}
+
 fn each_level_is_reached_and_told_of_once_in_few_ranges(net: &Net) {
     const COUNT: u64 = 1000;
     let server = net.server(Behaviour::silent());
@@ -124,9 +136,7 @@ fn what_a_full_buffer_holds_is_written_only(net: &Net) {
     let payload = vec![7; 64 << 10];
     for i in 0..COUNT {
         let level = if i % 2 == 0 { Level::Acked } else { Level::Processed };
-        client
-            .send_with(MessageRef::Binary(&payload), SendOptions::new().complete_at(level))
-            .unwrap();
+        client.send_with(MessageRef::Binary(&payload), SendOptions::new().complete_at(level)).unwrap();
     }
     let mut last = None;
     within(SOON, "the buffers are full", || {
@@ -139,10 +149,10 @@ fn what_a_full_buffer_holds_is_written_only(net: &Net) {
     relay.cut();
     relay.flow();
     let (fates, _) = fates(&client, COUNT);
-    let got_through = |fate: &Fate| matches!(fate, Fate::Completed(Level::Acked) | Fate::Unknown(Level::Acked));
+    let got_through =
+        |fate: &Fate| matches!(fate, Fate::Completed(Level::Acked) | Fate::Unknown(Level::Acked));
     let through = fates.iter().take_while(|fate| got_through(fate)).count();
-    let written =
-        fates[through..].iter().take_while(|fate| **fate == Fate::Unknown(Level::Written)).count();
+    let written = fates[through..].iter().take_while(|fate| **fate == Fate::Unknown(Level::Written)).count();
     assert!(through > 0 && written > 0, "{through}, {written}");
     for (i, fate) in fates.iter().enumerate() {
         let expected = match (i % 2, i) {
@@ -188,7 +198,6 @@ fn a_heartbeat_that_takes_the_pings_place_costs_no_proof(net: &Net) {
     let beat = Heartbeat::ping().every(ms(50)).timeout(SOON);
     let client = builder.heartbeat(beat).complete_at(Level::Processed).connect().unwrap();
     assert_eq!(fate(&client, client.send_text("x").unwrap()), Fate::Completed(Level::Processed));
-    close(&client);
 }
 
 /// With the key of a ping, another number.
@@ -212,15 +221,19 @@ fn pongs_that_answer_no_ping_prove_nothing(net: &Net) {
         }
         script.say(&frame(1, b"nothing proven"))?;
         // What the client may have asked meanwhile stays without an answer.
+        until(&mut script, b"go on")?;
         script.say(&pong_frame(&asked))?;
         script.say(&frame(1, b"proven"))?;
-        while script.next()? != (TEXT, b"second".to_vec()) {}
+        until(&mut script, b"second")?;
         // The pong that was good for the first message, doubled.
         for _ in 0..2 {
             script.say(&pong_frame(&asked))?;
         }
         script.say(&frame(1, b"nothing proven"))?;
-        let asked = ping(&mut script)?;
+        let asked = match until(&mut script, b"go on")? {
+            Some(asked) => asked,
+            None => ping(&mut script)?,
+        };
         script.say(&pong_frame(&asked))?;
         loop {
             script.next()?;
@@ -231,13 +244,14 @@ fn pongs_that_answer_no_ping_prove_nothing(net: &Net) {
     client.send_text("first").unwrap();
     assert_eq!(received(&client).as_text(), Some("nothing proven"));
     assert_eq!(client.stats().unconfirmed(), 1);
+    send_at(&client, "go on", Level::Written);
     assert_eq!(received(&client).as_text(), Some("proven"));
-    assert_eq!((client.stats().unconfirmed(), client.stats().messages_sent()), (0, 1));
+    assert_eq!(client.stats().unconfirmed(), 0);
     let second = client.send_text("second").unwrap();
     assert_eq!(received(&client).as_text(), Some("nothing proven"));
     assert_eq!(client.stats().unconfirmed(), 1);
+    send_at(&client, "go on", Level::Written);
     assert_eq!(fate(&client, second), Fate::Completed(Level::Processed));
-    close(&client);
 }
 
 /// Some servers send pongs of their own as a heartbeat (RFC 6455 section 5.5.3). Where many of them come while an
@@ -257,7 +271,6 @@ fn many_pongs_on_their_own_do_not_keep_the_answer_from_counting(net: &Net) {
     });
     let client = builder.complete_at(Level::Processed).connect().unwrap();
     assert_eq!(fate(&client, client.send_text("x").unwrap()), Fate::Completed(Level::Processed));
-    close(&client);
 }
 
 fn a_message_in_pieces_reaches_its_level(net: &Net) {

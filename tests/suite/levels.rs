@@ -304,6 +304,7 @@ fn a_message_in_pieces_reaches_its_level(net: &Net) {
         ServerEvent::Message { message, .. } => (message.as_bytes() == b"all of it").then_some(()),
         _ => None,
     });
+    client.flush_to(Level::Acked, SOON).unwrap();
     server.cut_all();
     assert_eq!(fate(&client, id), Fate::Unknown(Level::Acked));
     close(&client);

@@ -102,7 +102,9 @@ impl fmt::Debug for Replay {
 }
 
 /// The program's closure that stamps repetitions.
-pub(crate) struct Stamp(Kept<Box<dyn Fn(&mut Replay) + Send + Sync>>);
+pub(crate) struct Stamp(Kept<Box<See>>);
+
+type See = dyn Fn(&mut Replay) + Send + Sync;
 
 impl Stamp {
     pub(crate) fn new(stamp: impl Fn(&mut Replay) + Send + Sync + 'static) -> Stamp {

@@ -81,6 +81,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    #[inline]
     fn refresh(&mut self, handlers: &Handlers) {
         let version = handlers.version();
         if self.version != Some(version) {

@@ -148,6 +148,7 @@ impl Beats {
     }
 
     /// A message came; tells whether to deliver it, and the round-trip time if it answers a beat.
+    #[inline]
     pub(crate) fn message(&mut self, message: MessageRef<'_>, now: Instant) -> (bool, Option<Duration>) {
         let BeatKind::Text { reply, deliver, .. } = &self.settings.kind else { return (true, None) };
         let (answers, deliver) = match (reply, message.as_text()) {

@@ -121,6 +121,7 @@ impl Link {
     }
 
     /// A message came: whether it is to be delivered, which replies to text beats may not be.
+    #[inline]
     pub(crate) fn message(&mut self, message: MessageRef<'_>, now: Instant) -> bool {
         let At::Open { beats, .. } = &mut self.at else { return true };
         let (deliver, round_trip) = beats.message(message, now);

@@ -32,7 +32,8 @@ impl Mailbox {
         self.lock().outbox.begin_session(key, taken, tells);
     }
 
-    /// A pong came. `true` if that leaves the loop something to write or to tell.
+    /// A pong came, which is rare next to messages. `true` if that leaves the loop something to write or to tell.
+    #[cold]
     pub(crate) fn pong(&self, payload: &[u8]) -> bool {
         let mut telling = self.telling();
         let mut inner = self.lock();

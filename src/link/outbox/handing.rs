@@ -53,6 +53,7 @@ impl Outbox {
         }
     }
 
+    #[inline]
     pub(super) fn hand(&mut self, id: MessageId, len: usize, terms: Terms) {
         self.handed_messages += 1;
         self.handed_bytes += len;

@@ -15,6 +15,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
+    #[inline]
     pub(super) fn push_back(&mut self, entry: Entry) {
         self.count(&entry);
         self.lane(entry.record.terms.priority).push_back(entry);
@@ -26,10 +27,12 @@ impl Lanes {
         self.lane(entry.record.terms.priority).push_front(entry);
     }
 
+    #[inline]
     pub(super) fn front(&self) -> Option<&Entry> {
         self.high.front().or_else(|| self.normal.front())
     }
 
+    #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Entry> {
         let entry = self.high.pop_front().or_else(|| self.normal.pop_front())?;
         self.discount(&entry);
@@ -49,6 +52,7 @@ impl Lanes {
     }
 
     /// What [`pop_oldest`](Lanes::pop_oldest) cannot give: so many messages, places apart, and bytes.
+    #[inline]
     pub(super) fn fixed(&self, room_for: Priority) -> (usize, usize) {
         match room_for {
             Priority::Normal => (self.high.len(), self.high_bytes),
@@ -111,6 +115,7 @@ impl Lanes {
         [&mut self.high, &mut self.normal]
     }
 
+    #[inline]
     fn lane(&mut self, priority: Priority) -> &mut VecDeque<Entry> {
         match priority {
             Priority::High => &mut self.high,
@@ -118,6 +123,7 @@ impl Lanes {
         }
     }
 
+    #[inline]
     fn count(&mut self, entry: &Entry) {
         self.bytes += entry.payload.len();
         if entry.record.terms.priority == Priority::High {
@@ -125,6 +131,7 @@ impl Lanes {
         }
     }
 
+    #[inline]
     fn discount(&mut self, entry: &Entry) {
         self.bytes -= entry.payload.len();
         if entry.record.terms.priority == Priority::High {

@@ -93,16 +93,19 @@ impl Ledger {
     }
 
     /// Whether somebody waits for an acknowledgement.
+    #[inline]
     pub(super) fn awaits_acknowledgement(&self) -> bool {
         !self.for_acked.is_empty()
     }
 
     /// Whether something waits that a pong is to prove.
+    #[inline]
     pub(super) fn is_unprocessed(&self) -> bool {
         !self.for_processed.is_empty()
     }
 
     /// Nothing more may come before some were completed.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         self.len() > MOST
     }
@@ -111,6 +114,7 @@ impl Ledger {
         self.len() <= MOST / 2
     }
 
+    #[inline]
     fn len(&self) -> usize {
         self.for_acked.len() + self.for_processed.len()
     }
@@ -119,6 +123,7 @@ impl Ledger {
         self.messages
     }
 
+    #[inline]
     pub(super) fn kept(&self) -> (usize, usize) {
         (self.kept.len(), self.kept_bytes)
     }

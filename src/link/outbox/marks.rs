@@ -62,6 +62,7 @@ impl Marks {
     }
 
     /// Messages that end at this offset are complete with this level.
+    #[inline]
     pub(super) fn completed(&mut self, at: Level, end: u64) {
         for level in [Level::Acked, Level::Processed].into_iter().filter(|level| at < *level) {
             self.loose[index(level)] = self.loose[index(level)].max(Some(end));
@@ -140,6 +141,7 @@ impl Marks {
             .any(|mark| mark.level == Level::Processed && matches!(mark.state, State::Placed { .. }))
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.marks.is_empty()
     }

@@ -32,6 +32,7 @@ impl Outbox {
     }
 
     /// Whether something waits that only the kernel's count of acknowledged bytes can prove.
+    #[inline]
     pub(crate) fn awaits_acknowledgement(&self) -> bool {
         !self.mute && (self.ledger.awaits_acknowledgement() || self.marks.awaits_acknowledgement())
     }
@@ -52,6 +53,7 @@ impl Outbox {
     }
 
     /// Whether [`fence`](Self::fence) has one.
+    #[inline]
     pub(crate) fn needs_fence(&self) -> bool {
         self.is_unprocessed() && self.session.is_some() && self.fences.may_send()
     }
@@ -74,6 +76,7 @@ impl Outbox {
     }
 
     /// Whether something waits that only a pong can prove.
+    #[inline]
     fn is_unprocessed(&self) -> bool {
         self.ledger.is_unprocessed() || self.marks.is_unprocessed()
     }

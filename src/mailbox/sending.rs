@@ -30,11 +30,18 @@ impl Mailbox {
             return Err(SendError::Closed);
         }
         if !inner.may_write_directly(now) {
-            let id = inner.outbox.accept(kind, payload, terms, time_to_live, now)?;
-            let home = inner.list_for_sending();
+            let mut telling = self.telling();
+            let before = inner.outbox.unfinished();
+            let accepted = inner.outbox.accept(kind, payload, terms, time_to_live, now);
+            if inner.outbox.unfinished() < before + usize::from(accepted.is_ok()) {
+                // Others were dropped to make room for it.
+                telling.announce(&inner, News::Outbox);
+            }
+            let home = if accepted.is_ok() { inner.list_for_sending() } else { None };
             drop(inner);
+            drop(telling);
             wake(home);
-            return Ok(id);
+            return accepted;
         }
         let id = inner.outbox.pass(payload.len(), terms)?;
         let Some(mut wire) = inner.wire.take() else { unreachable!("a direct write has the wire") };

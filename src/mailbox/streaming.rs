@@ -16,11 +16,17 @@ impl Mailbox {
         terms: Terms,
         now: Instant,
     ) -> Result<MessageId, SendError> {
+        let mut telling = self.telling();
         self.with_pieces(|inner| {
             if inner.closing || inner.destroyed || inner.end.is_some() {
                 return Err(SendError::Closed);
             }
-            inner.outbox.accept_pieces(kind, terms, now)
+            let before = inner.outbox.unfinished();
+            let accepted = inner.outbox.accept_pieces(kind, terms, now);
+            if inner.outbox.unfinished() < before + usize::from(accepted.is_ok()) {
+                telling.announce(inner, News::Outbox);
+            }
+            accepted
         })
     }
 

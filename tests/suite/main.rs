@@ -46,6 +46,7 @@ macro_rules! stamp_mode {
 }
 
 mod absent;
+mod again;
 mod before_connect;
 mod close;
 mod connect;
@@ -57,6 +58,7 @@ mod delivery;
 mod elsewhere;
 mod explain;
 mod faults;
+mod flushing;
 mod fragments;
 mod heartbeat;
 mod hostile;
@@ -69,6 +71,7 @@ mod net;
 mod outbox;
 #[cfg(feature = "native-tls")]
 mod pins;
+mod proven;
 mod proxy;
 #[cfg(feature = "native-tls")]
 mod proxy_tls;

@@ -24,26 +24,26 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 /// A session of a script: frames as they come, with their first byte.
-struct Script<'a> {
+pub(crate) struct Script<'a> {
     stream: &'a mut RawStream,
     reader: FrameReader,
 }
 
 impl<'a> Script<'a> {
-    fn open(stream: &'a mut RawStream) -> io::Result<Script<'a>> {
+    pub(crate) fn open(stream: &'a mut RawStream) -> io::Result<Script<'a>> {
         let head = read_request_head(stream)?;
         let mut script = Script { stream, reader: FrameReader::default() };
         script.say(switching_protocols(&head, "").as_bytes())?;
         Ok(script)
     }
 
-    fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)?;
         self.stream.flush()
     }
 
     /// The next frame; the stream's end is an error.
-    fn next(&mut self) -> io::Result<(u8, Vec<u8>)> {
+    pub(crate) fn next(&mut self) -> io::Result<(u8, Vec<u8>)> {
         loop {
             if let Some(frame) = self.reader.next_unmasked().map_err(|v| io::Error::other(v.to_string()))? {
                 return Ok(frame);

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-/// So many are waited for; only pongs that answer none make them more than one.
+/// So many are remembered; only pongs that answer none make them more than one.
 const MOST: usize = 8;
 
 pub(super) const PAYLOAD: usize = 16;
@@ -16,7 +16,8 @@ pub(super) struct Fences {
     /// What no other session and no other ping has.
     key: u64,
     number: u64,
-    /// Their numbers, and the offsets before which everything is proven by their pongs.
+    /// Their numbers, and the offsets before which everything is proven by their pongs. The oldest stays, which is the
+    /// next to be answered, however many were sent since; and the newest.
     out: VecDeque<(u64, u64)>,
     repeat: bool,
 }
@@ -35,7 +36,8 @@ impl Fences {
     /// The payload of the next one, which is written behind so many bytes.
     pub(super) fn send(&mut self, end: u64) -> [u8; PAYLOAD] {
         if self.out.len() == MOST {
-            self.out.pop_front();
+            // The one behind it proves the same, and more.
+            self.out.pop_back();
         }
         self.repeat = false;
         self.number += 1;
@@ -52,13 +54,13 @@ impl Fences {
             return None;
         }
         let number = payload.strip_prefix(&self.key.to_be_bytes()).and_then(|number| number.try_into().ok());
-        let number = number.map(u64::from_be_bytes);
-        let Some(at) = self.out.iter().position(|(out, _)| Some(*out) == number) else {
+        let number = number.map(u64::from_be_bytes).filter(|number| *number <= self.number).unwrap_or(0);
+        // The pong of one that is not remembered proves what those before it would.
+        let before = self.out.iter().take_while(|(out, _)| *out <= number).count();
+        let Some((_, end)) = self.out.drain(..before).next_back() else {
             self.repeat = true;
             return None;
         };
-        let (_, end) = self.out[at];
-        self.out.drain(..=at);
         Some(end)
     }
 }

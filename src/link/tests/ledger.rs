@@ -160,18 +160,24 @@ fn pongs_that_answer_no_fence_prove_nothing_but_make_a_further_one() {
 }
 
 #[test]
-fn a_server_that_answers_no_fence_is_sent_a_bounded_number_of_them() {
-    let mut bench = Bench::open(OutboxLimits::new());
-    bench.send(PROCESSED);
-    let first = bench.fence();
-    let others: Vec<_> = (0..100)
-        .map(|_| {
-            bench.outbox.pong(b"unasked");
-            bench.fence()
-        })
-        .collect();
-    assert!(!bench.outbox.pong(&first), "forgotten");
-    assert!(bench.outbox.pong(others.last().unwrap()));
+fn of_many_fences_the_oldest_and_the_newest_count_and_those_between_as_the_oldest() {
+    for (answered, complete) in [(0, 1), (5, 6), (50, 7), (100, 101)] {
+        let mut bench = Bench::open(OutboxLimits::new());
+        bench.send(PROCESSED);
+        let fences: Vec<_> = (0..=100)
+            .map(|i| {
+                if i > 0 {
+                    // Each covers one message more than the one before.
+                    bench.send(PROCESSED);
+                    bench.outbox.pong(b"unasked");
+                }
+                bench.fence()
+            })
+            .collect();
+        assert!(bench.outbox.pong(&fences[answered]));
+        let told: u64 = bench.fates().iter().map(|(from, to, _)| to - from + 1).sum();
+        assert_eq!(told, complete, "the pong of fence {}", answered + 1);
+    }
 }
 
 #[test]

@@ -42,8 +42,11 @@ impl Port {
         // A child of this process that is between fork and exec has a copy of the listener: the drop alone would leave
         // that listening, and the port in use. Where a listener cannot be shut down this fails, and nothing is lost.
         let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
+        // Shut down it has the port still, but does not listen, so that another one can be bound to it; let go of first,
+        // the port could be anybody's. Where that is not so, there is a moment in which it is free.
+        let held = bind(self.address);
         drop(listener);
-        self.held = Some(bind(self.address)?);
+        self.held = Some(held.or_else(|_| bind(self.address))?);
         Ok(())
     }
 }

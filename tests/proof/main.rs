@@ -147,9 +147,9 @@ fn sweep(network: Network, up: bool) {
         let plan = Plan {
             up: if up { offset + 1 } else { u64::MAX },
             down: if up { u64::MAX } else { offset + 1 },
-            how: if offset % 2 == 0 { How::Reset } else { How::End },
+            how: if offset.is_multiple_of(2) { How::Reset } else { How::End },
             // What TLS has of a record in part nobody can read: there every second one.
-            generous: offset / 2 % 2 == 0,
+            generous: (offset / 2).is_multiple_of(2),
         };
         let was_cut = cut_at(network, &server, plan);
         if !was_cut {

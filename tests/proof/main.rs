@@ -143,16 +143,20 @@ fn cut_at(network: Network, server: &Server, plan: Plan) -> bool {
 fn sweep(network: Network, up: bool) {
     let server = network.server(Behaviour::echo());
     let mut offset = 0_u64;
+    let kinds = [How::Hold(Duration::from_millis(3)), How::Reset, How::End];
+    // Until none of them comes to it any more: how many pings are asked and answered is not always the same.
     loop {
-        let plan = Plan {
-            up: if up { offset + 1 } else { u64::MAX },
-            down: if up { u64::MAX } else { offset + 1 },
-            how: if offset.is_multiple_of(2) { How::Reset } else { How::End },
-            // What TLS has of a record in part nobody can read: there every second one.
-            generous: (offset / 2).is_multiple_of(2),
-        };
-        let was_cut = cut_at(network, &server, plan);
-        if !was_cut {
+        let was_cut = kinds.map(|how| {
+            let plan = Plan {
+                up: if up { offset + 1 } else { u64::MAX },
+                down: if up { u64::MAX } else { offset + 1 },
+                how,
+                // What TLS has of a record in part nobody can read: there every second one.
+                generous: offset.is_multiple_of(2),
+            };
+            cut_at(network, &server, plan)
+        });
+        if !was_cut.contains(&true) {
             break;
         }
         offset += 1;
@@ -209,8 +213,9 @@ fn run(seed: u64, shared: &Arc<EventLoop>) {
     let client = builder.connect().expect("a client");
     let mut claims = Claims::default();
     let plan = |random: &mut SmallRng| {
-        let how = match random.random_range(0..5) {
+        let how = match random.random_range(0..6) {
             0 => How::End,
+            5 => How::Hold(Duration::from_millis(random.random_range(1..30))),
             1 => How::Stall(Duration::from_millis(random.random_range(1..30))),
             _ => How::Reset,
         };

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -27,6 +27,8 @@ pub(crate) enum How {
     End,
     /// Nothing is taken, and nothing acknowledged, until a reset so much later.
     Stall(Duration),
+    /// The same, but what the server answers still gets through until then: it proves no more than what passed.
+    Hold(Duration),
 }
 
 /// Where the next cut is.
@@ -218,11 +220,13 @@ impl Connection {
                 let limit = Some(Duration::from_secs(5));
                 SockRef::from(&self.client).set_read_timeout(limit).expect("a limit");
             }
-            How::Reset | How::Stall(_) => self.filter(),
+            How::Reset | How::Stall(_) | How::Hold(_) => self.filter(),
         }
         let rest = self.drain();
-        if let How::Stall(time) = plan.how {
-            thread::sleep(time);
+        match plan.how {
+            How::Stall(time) => thread::sleep(time),
+            How::Hold(time) => self.answer(Instant::now() + time),
+            How::Reset | How::End => {}
         }
         if plan.how != How::End {
             SockRef::from(&self.client).set_linger(Some(Duration::ZERO)).expect("a reset");
@@ -237,6 +241,27 @@ impl Connection {
         SockRef::from(&self.server).set_read_timeout(Some(Duration::from_secs(5))).expect("a limit");
         let mut some = [0; 4096];
         while self.server.read(&mut some).is_ok_and(|read| read > 0) {}
+    }
+
+    /// Passes on what the server answers, and nothing else.
+    fn answer(&mut self, until: Instant) {
+        let (mut events, mut some) = (Events::with_capacity(8), [0; 16 * 1024]);
+        loop {
+            match self.server.read(&mut some) {
+                Ok(read) if read > 0 => {
+                    if write(&mut self.client, &some[..read]).is_err() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() || self.poll.poll(&mut events, Some(left)).is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            }
+        }
     }
 
     /// From here on this kernel takes nothing more from the client.

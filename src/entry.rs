@@ -50,8 +50,6 @@ pub(crate) struct Record {
     pub(crate) reached: Option<Level>,
     /// How often it goes once more.
     pub(crate) replays: u32,
-    /// The program has not seen it before this repetition.
-    pub(crate) unstamped: bool,
 }
 
 /// A message with its payload, as it waits; or a piece of one.

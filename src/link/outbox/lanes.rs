@@ -75,18 +75,23 @@ impl Lanes {
         self.high_bytes = self.high.iter().map(|entry| entry.payload.len()).sum();
     }
 
-    /// Changes an entry where it waits.
-    pub(super) fn change(&mut self, which: impl Fn(&Entry) -> bool, change: impl FnOnce(&mut Entry)) {
-        let mut all = self.high.iter_mut().chain(&mut self.normal);
-        let Some(entry) = all.find(|entry| which(entry)) else { return };
+    /// Changes an entry where it waits, if it does.
+    pub(super) fn change<T>(&mut self, id: MessageId, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        // The first message of all is at the head of its lane, whatever its id.
+        let at_head = self.high.front().is_some_and(|entry| entry.id == id);
+        let entry = match at_head {
+            true => self.high.front_mut(),
+            false => find(&mut self.high, id).or_else(|| find(&mut self.normal, id)),
+        }?;
         let high = entry.record.terms.priority == Priority::High;
         let before = entry.payload.len();
-        change(entry);
+        let result = change(entry);
         let after = entry.payload.len();
         self.bytes = self.bytes - before + after;
         if high {
             self.high_bytes = self.high_bytes - before + after;
         }
+        Some(result)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
@@ -138,4 +143,15 @@ impl Lanes {
             self.high_bytes -= entry.payload.len();
         }
     }
+}
+
+/// In a lane, which is in order but for its head.
+fn find(lane: &mut VecDeque<Entry>, id: MessageId) -> Option<&mut Entry> {
+    let skip = usize::from(lane.len() > 1 && lane[0].id > lane[1].id);
+    let (mut from, mut to) = (skip, lane.len());
+    while from < to {
+        let middle = from.midpoint(to);
+        if lane[middle].id < id { from = middle + 1 } else { to = middle }
+    }
+    lane.get_mut(from).filter(|entry| entry.id == id)
 }

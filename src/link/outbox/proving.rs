@@ -15,11 +15,13 @@ pub(super) struct Proofs {
     pub(super) ledger: Ledger,
     pub(super) fences: Fences,
     pub(super) marks: Marks,
+    /// What goes again and the program has not seen before that.
+    unstamped: VecDeque<MessageId>,
 }
 
 impl Proofs {
     pub(super) fn are_empty(&self) -> bool {
-        self.ledger.messages() == 0 && self.marks.is_empty()
+        self.ledger.messages() == 0 && self.marks.is_empty() && self.unstamped.is_empty()
     }
 }
 
@@ -53,6 +55,8 @@ impl Outbox {
         self.key = key;
         if let Some(proofs) = &mut self.proofs {
             proofs.fences.begin_session(key);
+            // Those who want to see them have.
+            proofs.unstamped = VecDeque::new();
         }
         self.session = Some(taken);
         self.mute = !tells;
@@ -112,7 +116,7 @@ impl Outbox {
 
     /// A pong came. `true` if it has completed something.
     pub(crate) fn pong(&mut self, payload: &[u8]) -> bool {
-        let Some(Proofs { ledger, fences, marks }) = self.proofs.as_deref_mut() else { return false };
+        let Some(Proofs { ledger, fences, marks, .. }) = self.proofs.as_deref_mut() else { return false };
         let Some(end) = fences.answered(payload) else { return false };
         self.loose.proven(Level::Processed, end);
         let before = ledger.messages();
@@ -167,28 +171,25 @@ impl Outbox {
     /// The next message that goes again and that the program is to see before: its payload is taken out until
     /// [`stamped`](Self::stamped).
     pub(crate) fn next_unstamped(&mut self) -> Option<(MessageId, Kind, u32, Vec<u8>)> {
-        let entry = self.waiting.iter().find(|entry| entry.record.unstamped)?;
-        let (id, kind, number) = (entry.id, entry.kind, entry.record.replays);
-        let mut payload = Vec::new();
-        self.waiting.change(
-            |entry| entry.id == id,
-            |entry| {
-                entry.record.unstamped = false;
-                payload = std::mem::take(&mut entry.payload);
-            },
-        );
-        Some((id, kind, number, payload))
+        let proofs = self.proofs.as_mut()?;
+        while let Some(id) = proofs.unstamped.pop_front() {
+            let taken = self.waiting.change(id, |entry| {
+                (id, entry.kind, entry.record.replays, std::mem::take(&mut entry.payload))
+            });
+            // One that is not there went meanwhile.
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
     }
 
     /// The program has seen it; it may be gone meanwhile.
     pub(crate) fn stamped(&mut self, id: MessageId, kind: Kind, payload: Vec<u8>) {
-        self.waiting.change(
-            |entry| entry.id == id,
-            |entry| {
-                entry.kind = kind;
-                entry.payload = payload;
-            },
-        );
+        self.waiting.change(id, |entry| {
+            entry.kind = kind;
+            entry.payload = payload;
+        });
     }
 
     /// The session is over, or the client: what goes again, and the fates of the others.
@@ -197,12 +198,12 @@ impl Outbox {
         let Some(proofs) = &mut self.proofs else { return VecDeque::new() };
         let mut again =
             proofs.ledger.end_session(|line, reached| unknown.push((line.from, line.to, reached)));
-        for (from, to, reached) in unknown {
-            self.lose(from, to, reached);
-        }
         for entry in &mut again {
             entry.record.replays += 1;
-            entry.record.unstamped = true;
+        }
+        proofs.unstamped.extend(again.iter().map(|entry| entry.id));
+        for (from, to, reached) in unknown {
+            self.lose(from, to, reached);
         }
         again
     }

@@ -358,6 +358,23 @@ fn the_program_sees_each_message_once_before_each_repetition() {
 }
 
 #[test]
+fn a_great_many_repetitions_are_seen_in_no_time() {
+    let mut bench = Bench::open(OutboxLimits::new().messages(200_000).bytes(1 << 30));
+    bench.send_many(50_000, AGAIN);
+    bench.send_many(50_000, Terms { priority: Priority::High, ..AGAIN });
+    bench.die(None);
+    let begun = Instant::now();
+    let mut seen = 0;
+    while let Some((id, kind, _, payload)) = bench.outbox.next_unstamped() {
+        bench.outbox.stamped(id, kind, payload);
+        seen += 1;
+    }
+    assert_eq!((seen, bench.outbox.buffered()), (100_000, 1_000_000));
+    // One that looked through all of them for each would take minutes.
+    assert!(begun.elapsed() < 5 * SEC, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_stamp_for_a_message_that_went_meanwhile_is_for_nobody() {
     let mut bench = Bench::open(OutboxLimits::new().messages(1).evict_oldest_when_full());
     bench.send(AGAIN);

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use heartwire::{Client, Event, Heartbeat, State};
+use heartwire::{Client, Delivery, Event, Heartbeat, Level, MessageRef, SendOptions, State};
 use support::watch::{voluntary_switches, within};
 use support::{Behaviour, Server, watchdog};
 
@@ -62,6 +62,28 @@ fn an_idle_client_does_not_wake_between_heartbeats() {
     assert_eq!(client.state(), State::Open);
     client.send_text("still there").unwrap();
     wait_for(&events, |event| matches!(event, Event::Message(m) if m.as_text() == Some("still there")));
+}
+
+/// Who wants proof pays while something is to be proven, and then no more.
+#[test]
+fn a_client_does_not_wake_once_all_is_proven() {
+    let _watch = watchdog(60, "proven");
+    let server = Server::start(Behaviour::echo());
+    let (client, events) = open(&server, "sure", Heartbeat::ping());
+    for level in [Level::Acked, Level::Processed] {
+        for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
+            let options = SendOptions::new().complete_at(level).delivery(delivery);
+            client.send_with(MessageRef::Text("sure"), options).unwrap();
+            wait_for(&events, |event| matches!(event, Event::Message(_)));
+        }
+    }
+    client.flush_to(Level::Processed, SOON).unwrap();
+    assert_eq!(client.stats().unconfirmed(), 0);
+    let before = switches_at_rest("heartwire-sure");
+
+    thread::sleep(QUIET);
+
+    assert_eq!(voluntary_switches("heartwire-sure") - before, 0, "wake-ups in {QUIET:?}");
 }
 
 #[test]

@@ -4,15 +4,16 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use heartwire::{Cause, Client, Deflate, Phase, ProtocolFault, UpgradeFault};
+use heartwire::{Cause, Client, Deflate, Delivery, Fate, Level, Phase, ProtocolFault, UpgradeFault};
 
 use crate::fragments::{joined, pulled};
 use crate::net::{Net, close, closed, failed, opened, received, wait};
+use crate::proven::{fate, send_at};
 use crate::support::deflate::{Compressing, agreeing, compressed, echo};
 use crate::support::frames::raw_frame;
 use crate::support::upgrade::read_request_head;
 use crate::support::watch::within;
-use crate::support::{Behaviour, Server};
+use crate::support::{Behaviour, Relay, Server};
 
 fn json(n: usize) -> String {
     format!(r#"{{"event":"trade","id":{n},"symbol":"心跳","price":{}.5,"side":"buy"}},"#, n % 70).repeat(30)
@@ -48,6 +49,30 @@ fn messages_come_and_go_compressed(net: &Net) {
         assert!(seen[1..].iter().all(|(_, on_wire, payload)| on_wire * 4 < *payload), "{seen:?}");
         assert_eq!(seen[2].1 * 2 < seen[1].1, takeover, "{seen:?}");
     }
+}
+
+fn what_is_compressed_reaches_its_level_and_goes_again_whole(net: &Net) {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seeing = seen.clone();
+    let server = net.server(echo("", move |received| {
+        seeing.lock().unwrap().push(String::from_utf8(received.payload.clone()).unwrap());
+    }));
+    let relay = Relay::start(server.address());
+    let client = net.through(&relay).compression(Deflate::new()).report_outcomes(true);
+    let client = client.delivery(Delivery::AtLeastOnce).connect().unwrap();
+    opened(&client);
+    for level in [Level::Acked, Level::Processed] {
+        let id = send_at(&client, &json(1), level);
+        assert_eq!(fate(&client, id), Fate::Completed(level));
+    }
+    // It gets nowhere on this session.
+    relay.stall_up();
+    let id = send_at(&client, &json(2), Level::Processed);
+    relay.cut();
+    relay.flow();
+    assert_eq!(fate(&client, id), Fate::Completed(Level::Processed));
+    close(&client);
+    assert_eq!(*seen.lock().unwrap(), [json(1), json(1), json(2)]);
 }
 
 fn messages_from_many_threads_are_read_in_the_order_of_the_wire(net: &Net) {
@@ -248,6 +273,7 @@ fn a_bomb_comes_in_small_parts_and_is_cut_off_at_its_limit(net: &Net) {
 
 stamp! {
     messages_come_and_go_compressed,
+    what_is_compressed_reaches_its_level_and_goes_again_whole,
     messages_from_many_threads_are_read_in_the_order_of_the_wire,
     what_a_cut_left_unwritten_is_compressed_anew,
     a_server_may_decline,

@@ -5,6 +5,7 @@ mod handlers;
 mod message_stream;
 mod pull;
 mod send_options;
+mod sending;
 mod unfinished;
 
 use std::fmt;
@@ -21,10 +22,9 @@ use crate::config::builder::Builder;
 use crate::core::Core;
 use crate::dispatch::Dispatcher;
 use crate::entry::Kind;
-use crate::error::{CloseError, ConnectError, SendError, WaitError};
-use crate::event::{End, Level, Message, MessageId, MessageRef, Opened, State};
+use crate::error::{CloseError, ConnectError, WaitError};
+use crate::event::{End, Message, Opened, State};
 use crate::event_loop::shared::SharedLoop;
-use crate::link::outbox::{Marked, Outbox};
 use crate::mailbox::{CLOSING, News, Orders};
 #[cfg(unix)]
 use crate::net::socket::Socket;
@@ -163,7 +163,8 @@ impl Client {
 
     /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
     ///
-    /// All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
+    /// Before the Close it waits for what is to be proven of messages, by the level that was asked for each and by
+    /// [`drain_to`](Builder::drain_to). All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
     /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what
     /// waits behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
     /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver can
@@ -222,121 +223,6 @@ impl Client {
     ) -> Result<T, WaitError> {
         let deadline = Instant::now().checked_add(timeout);
         self.core.wait_until(news, deadline, |inner| done(inner.state, inner.end.as_ref()))
-    }
-
-    // ---- sending -------------------------------------------------------------------------
-
-    /// Sends a text message: at once on this thread if the session is free, else from the outbox. It never
-    /// waits for the network, unless the outbox is full and set to block.
-    ///
-    /// While the link is down the message waits in the outbox and goes out after the next reconnect, oldest first.
-    /// `Ok` therefore means *accepted*; what became of the message is told by an [`Outcome`](crate::Outcome).
-    ///
-    /// # Errors
-    ///
-    /// Nothing was queued when it fails:
-    /// - [`SendError::Full`]: the outbox is at its limit. Wait for `writable`, or drop something.
-    /// - [`SendError::TooBig`]: longer than the outbox may ever hold.
-    /// - [`SendError::Closed`]: the client was closed, or gave up.
-    /// - [`SendError::WouldDeadlock`]: the outbox is set to block, and this is the thread that empties it.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), heartwire::Error> {
-    /// let client = heartwire::Client::builder("ws://127.0.0.1:9000/feed").connect()?;
-    /// client.send_text("hello").ok(); // best effort
-    /// # Ok(()) }
-    /// ```
-    pub fn send_text(&self, text: &str) -> Result<MessageId, SendError> {
-        self.core.send(Kind::Text, text.as_bytes(), self.core.config.terms, None)
-    }
-
-    /// Sends a binary message; everything else is as with [`send_text`](Client::send_text).
-    ///
-    /// # Errors
-    ///
-    /// As [`send_text`](Client::send_text).
-    pub fn send_binary(&self, data: &[u8]) -> Result<MessageId, SendError> {
-        self.core.send(Kind::Binary, data, self.core.config.terms, None)
-    }
-
-    /// Sends a message with settings of its own; everything else is as with [`send_text`](Client::send_text).
-    ///
-    /// # Errors
-    ///
-    /// As [`send_text`](Client::send_text).
-    pub fn send_with(&self, message: MessageRef<'_>, options: SendOptions) -> Result<MessageId, SendError> {
-        let kind = if message.is_text() { Kind::Text } else { Kind::Binary };
-        let terms = options.terms(self.core.config.terms);
-        self.core.send(kind, message.as_bytes(), terms, options.time_to_live)
-    }
-
-    /// Sends a ping of your own, of at most 125 bytes; it is not queued and has no outcome. Does not wait.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::PingTooLong`]; [`SendError::NotOpen`] while no session is open; [`SendError::Full`] while 16 others
-    /// wait; [`SendError::Closed`].
-    pub fn ping(&self, payload: &[u8]) -> Result<(), SendError> {
-        if payload.len() > 125 {
-            return Err(SendError::PingTooLong);
-        }
-        self.core.mailbox.ping(payload)
-    }
-
-    /// Waits until every message that was accepted before this call is written, or was dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError::TimedOut`]: some are still queued. [`WaitError::Closed`]: the client ended with some of them
-    /// unwritten. [`WaitError::WouldDeadlock`] in a turn of any event loop.
-    pub fn flush(&self, timeout: Duration) -> Result<(), WaitError> {
-        let mut target = None;
-        self.wait_for_outbox(timeout, |outbox| {
-            let last = *target.get_or_insert_with(|| outbox.last_accepted());
-            let oldest = outbox.oldest_unfinished();
-            (oldest.is_none() || oldest > last).then_some(())
-        })
-    }
-
-    /// Waits until every message that was accepted before this call has reached this level, or was dropped, whatever
-    /// level completes it.
-    ///
-    /// While it waits it costs what [`Builder::complete_at`] says. Messages that were complete when their session
-    /// ended, before this call, are not asked about: nothing can be found out of them any more.
-    ///
-    /// # Errors
-    ///
-    /// As [`flush`](Client::flush), and [`WaitError::Unknown`]: a session died under some of them, which do not go
-    /// again, and how far they got nobody can tell. [`Level::Acked`] is never reached where the kernel does not tell.
-    pub fn flush_to(&self, level: Level, timeout: Duration) -> Result<(), WaitError> {
-        if level == Level::Written {
-            return self.flush(timeout);
-        }
-        let mark = self.core.mailbox.order(|inner| inner.outbox.mark(level));
-        let waited = self.wait_for_outbox(timeout, |outbox| match outbox.marked(mark) {
-            Marked::Waiting => None,
-            Marked::Reached => Some(Ok(())),
-            Marked::Lost => Some(Err(WaitError::Unknown)),
-        });
-        self.core.mailbox.lock().outbox.unmark(mark);
-        waited?
-    }
-
-    fn wait_for_outbox<T>(
-        &self,
-        timeout: Duration,
-        mut done: impl FnMut(&Outbox) -> Option<T>,
-    ) -> Result<T, WaitError> {
-        let deadline = Instant::now().checked_add(timeout);
-        self.core.wait_until(News::Outbox, deadline, |inner| {
-            // Only the end drops them so; whether it came before this call or during it, they are not written.
-            if inner.outbox.tally().closed > 0 {
-                return None;
-            }
-            done(&inner.outbox)
-        })
     }
 
     // ---- receiving -----------------------------------------------------------------------

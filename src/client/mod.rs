@@ -287,9 +287,9 @@ impl Client {
     /// # Examples
     ///
     /// ```
-    /// let client = heartwire::Client::builder("wss://example.com/feed?token=1").name("feed").build()?;
+    /// let client = heartwire::Client::builder("ws://example.com/feed?token=1").name("feed").build()?;
     /// let text = client.explain();
-    /// let first = "client \"feed\" to wss://example.com/feed: idle; connect was not called";
+    /// let first = "client \"feed\" to ws://example.com/feed: idle; connect was not called";
     /// assert!(text.lines().next().unwrap().ends_with(first));
     /// # Ok::<(), heartwire::ConfigError>(())
     /// ```

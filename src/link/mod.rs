@@ -103,8 +103,14 @@ impl Link {
         self.told
     }
 
+    #[inline]
     pub(crate) fn next_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let next = self.actions.pop_front();
+        if next.is_none() && self.actions.capacity() > 0 {
+            // The list of an open session is seldom used, and nearly a tenth of what an idle client has.
+            self.actions = VecDeque::new();
+        }
+        next
     }
 
     /// What [`next_action`](Link::next_action) will give, for whoever tells why a state has changed: what has led to

@@ -70,7 +70,8 @@ pub(crate) struct Wire<S> {
     pong: Option<Control>,
     /// Where the last pong ends: a second one waits until the first is gone.
     pong_end: u64,
-    closing: Option<Closing>,
+    /// Boxed: it would be an eighth of an idle wire.
+    closing: Option<Box<Closing>>,
     beat_end: Option<u64>,
     written: Written,
     spare: Spare,
@@ -335,7 +336,7 @@ impl<S: Read + Write> Wire<S> {
                 }
                 None => Control::new([&[], &[]]),
             };
-            self.closing = Some(Closing { frame, ahead, framed: false });
+            self.closing = Some(Box::new(Closing { frame, ahead, framed: false }));
         }
         self.frame();
     }

@@ -12,13 +12,16 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use heartwire::{Client, Event, Fate, Heartbeat, Level, MessageRef, Reconnect, SendOptions};
+use heartwire::{
+    Client, Delivery, Event, Fate, Heartbeat, Level, MessageRef, Reconnect, SendOptions, WaitError,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 /// How late a timer may be on a busy machine.
 const LATE: Duration = Duration::from_secs(1);
 /// That nothing is told can only be seen by waiting.
 const LONG: Duration = Duration::from_secs(2);
+const BRIEF: Duration = Duration::from_millis(200);
 const ONE_WAY: Duration = Duration::from_millis(300);
 
 fn main() {
@@ -127,24 +130,36 @@ fn nothing_is_told(client: &Client) {
 }
 
 fn lost_acknowledgements(url: &str, wire: &mut Wire, read: &Receiver<String>) {
-    let client = connect(url, Heartbeat::off());
-    send(&client, "there and back", Level::Acked);
-    assert_eq!(fate(&client), Fate::Completed(Level::Acked));
-    assert_eq!(read.recv_timeout(SOON).as_deref(), Ok("there and back"));
-    wire.set("down off");
-    send(&client, "written", Level::Written);
-    assert_eq!(fate(&client), Fate::Completed(Level::Written));
-    send(&client, "acknowledged in vain", Level::Acked);
-    for text in ["written", "acknowledged in vain"] {
-        assert_eq!(read.recv_timeout(SOON).as_deref(), Ok(text));
+    let levels = [Level::Acked, Level::Processed];
+    let clients = levels.map(|level| (connect(url, Heartbeat::off()), level));
+    for (client, level) in &clients {
+        send(client, "there and back", *level);
+        assert_eq!(fate(client), Fate::Completed(*level));
+        assert_eq!(read.recv_timeout(SOON).as_deref(), Ok("there and back"));
     }
-    nothing_is_told(&client);
-    assert_eq!(client.stats().unconfirmed(), 1);
-    println!("the server has read it, its acknowledgements are lost: nothing is told for {LONG:?}");
+    wire.set("down off");
+    for (client, level) in &clients {
+        send(client, "written", Level::Written);
+        assert_eq!(fate(client), Fate::Completed(Level::Written));
+        send(client, "in vain", *level);
+        for text in ["written", "in vain"] {
+            assert_eq!(read.recv_timeout(SOON).as_deref(), Ok(text));
+        }
+        client.flush_to(Level::Written, SOON).expect("it is written");
+        assert!(matches!(client.flush_to(*level, BRIEF), Err(WaitError::TimedOut)));
+        nothing_is_told(client);
+        assert_eq!(client.stats().unconfirmed(), 1);
+        println!("the server has read it, its acknowledgements are lost: {level:?} is not told for {LONG:?}");
+    }
     let began = Instant::now();
     wire.set("down on");
-    assert_eq!(fate(&client), Fate::Completed(Level::Acked));
-    println!("acknowledgements come through again: told after {:?}", began.elapsed());
+    for (client, level) in &clients {
+        assert_eq!(fate(client), Fate::Completed(*level));
+        client.flush_to(*level, SOON).expect("it has come through");
+        assert_eq!(client.stats().unconfirmed(), 0);
+        println!("acknowledgements come through again: {level:?} told after {:?}", began.elapsed());
+    }
+    assert!(read.try_recv().is_err(), "nothing twice");
 }
 
 fn delayed(url: &str, wire: &mut Wire, read: &Receiver<String>) {
@@ -172,15 +187,23 @@ fn dead(url: &str, wire: &mut Wire, read: &Receiver<String>) {
     let client = connect(url, Heartbeat::ping().after_silence(beat).timeout(beat).max_missed(2));
     for level in [Level::Acked, Level::Processed] {
         wire.set("up off");
+        wire.set("down off");
         send(&client, "lost", level);
+        let again = SendOptions::new().complete_at(level).delivery(Delivery::AtLeastOnce);
+        client.send_with(MessageRef::Text("goes again"), again).expect("an open link");
         assert_eq!(fate(&client), Fate::Unknown(Level::Written));
+        assert!(read.try_recv().is_err(), "the wire is dead");
+        wire.set("down on");
         wire.set("up on");
         wait(&client, |event| matches!(event, Event::Open(_)).then_some(()));
+        assert_eq!(fate(&client), Fate::Completed(level));
         send(&client, "after it", level);
         assert_eq!(fate(&client), Fate::Completed(level));
-        assert_eq!(read.recv_timeout(SOON).as_deref(), Ok("after it"), "nothing came late, nothing twice");
+        for text in ["goes again", "after it"] {
+            assert_eq!(read.recv_timeout(SOON).as_deref(), Ok(text), "nothing came late, nothing twice");
+        }
         println!(
-            "a dead network: {level:?} was not reached, and nobody can tell; a message after it reaches it"
+            "a dead network: {level:?} was not reached, and nobody can tell; what has to arrive reaches it afterwards"
         );
     }
 }

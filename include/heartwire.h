@@ -1809,7 +1809,7 @@ heartwire_status heartwire_options_set_reconnect_retry_status(struct heartwire_o
                                                               bool yes);
 
 /**
- * Sets whether to dial again after a TLS failure. Default: yes, after 30 to 45 s with the default delays:
+ * Sets whether to dial again after a TLS failure. Default: yes, after 30.25 to 45.25 s with the default delays:
  * clocks are wrong at boot.
  *
  * Ownership: nothing changes hands.

@@ -204,7 +204,7 @@ impl Reconnect {
     }
 
     /// Whether to dial again after a TLS failure. Default: yes, after floor + max and up to half of max
-    /// more (30 to 45 s), the longest of a list, or what `custom` says: clocks are wrong at boot.
+    /// more (30.25 to 45.25 s), the longest of a list, or what `custom` says: clocks are wrong at boot.
     pub fn retry_tls(mut self, yes: bool) -> Reconnect {
         self.tls_failures = yes;
         self

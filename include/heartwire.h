@@ -1817,7 +1817,8 @@ heartwire_status heartwire_options_set_reconnect_retry_status(struct heartwire_o
  *
  * Returns HEARTWIRE_OK or HEARTWIRE_ERR_ARGUMENT.
  */
-heartwire_status heartwire_options_set_reconnect_retry_tls(struct heartwire_options *options, bool yes);
+heartwire_status heartwire_options_set_reconnect_retry_tls(struct heartwire_options *options,
+                                                           bool yes);
 
 /**
  * Sets whether to dial again after failures of the network and of name lookups. Default: yes.

@@ -55,7 +55,7 @@ pub(crate) struct Outbox {
     /// Only while somebody wants proof of something.
     proofs: Option<Box<Proofs>>,
     loose: Loose,
-    /// Random, for the fences of this session.
+    /// For the fences of this session: random, and another one each time that they are counted anew.
     key: u64,
     /// What the socket had taken when it was last looked at; `None` without a session.
     session: Option<u64>,
@@ -301,7 +301,7 @@ impl Outbox {
         self.waiting.lists().into_iter().for_each(shrink);
         shrink(&mut self.handed);
         shrink(self.outcomes.list());
-        self.proofs.take_if(|proofs| proofs.are_empty());
+        self.drop_proofs();
     }
 
     /// Whether a message of this length would be taken, or refused for another reason than want of room.

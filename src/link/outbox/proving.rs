@@ -34,6 +34,14 @@ impl Outbox {
         })
     }
 
+    /// Gives back their memory if nobody wants proof of anything.
+    pub(super) fn drop_proofs(&mut self) {
+        if self.proofs.take_if(|proofs| proofs.are_empty()).is_some() {
+            // A ping that nobody waits for any more may still be answered, and the next ones begin at its number.
+            self.key = self.key.wrapping_add(1);
+        }
+    }
+
     /// Messages that are kept to go again, and their bytes.
     #[inline]
     pub(super) fn kept(&self) -> (usize, usize) {

@@ -527,3 +527,21 @@ fn where_the_kernel_does_not_tell_nobody_waits_for_it() {
     bench.die(None);
     assert_eq!(bench.fates(), [(3, 3, Fate::Unknown(Level::Written))]);
 }
+
+#[test]
+fn a_late_pong_of_a_ping_that_nobody_waits_for_any_more_proves_nothing_of_what_came_after() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.send(of_level(Level::Written));
+    let mark = bench.outbox.mark(Level::Processed);
+    let late = bench.fence();
+    // The flush ran out of time, the client fell quiet, and gave its memory back.
+    bench.outbox.unmark(mark);
+    bench.outbox.shrink();
+    let id = bench.send(PROCESSED);
+    let fence = bench.fence();
+    bench.fates();
+    assert!(!bench.outbox.pong(&late), "the server has not read the message");
+    assert_eq!(bench.fates(), []);
+    assert!(bench.outbox.pong(&fence));
+    assert_eq!(bench.fates(), [(id, id, done(Level::Processed))]);
+}

@@ -99,10 +99,11 @@ impl Ledger {
     }
 
     /// Whether something waits that a pong is to prove. Where the kernel is `mute` that is also what has to arrive: it
-    /// would go again for ever else.
+    /// would go again for ever else; and what waits for the kernel, before there is so much that nothing is accepted.
     #[inline]
     pub(super) fn is_unprocessed(&self, mute: bool) -> bool {
-        !self.for_processed.is_empty() || (mute && !self.kept.is_empty())
+        let for_kernel = !self.kept.is_empty() || self.for_acked.len() > MANY;
+        !self.for_processed.is_empty() || (mute && for_kernel)
     }
 
     /// Nothing more may come before some were completed.

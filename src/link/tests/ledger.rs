@@ -545,3 +545,19 @@ fn a_late_pong_of_a_ping_that_nobody_waits_for_any_more_proves_nothing_of_what_c
     assert!(bench.outbox.pong(&fence));
     assert_eq!(bench.fates(), [(id, id, done(Level::Processed))]);
 }
+
+#[test]
+fn where_the_kernel_does_not_tell_messages_that_wait_for_that_do_not_stop_all_others_for_ever() {
+    let mut bench = Bench::new(OutboxLimits::new());
+    bench.outbox.begin_session(7, 0, false);
+    for _ in 0..10_000 {
+        bench.send(ACKED);
+        // No neighbour of the next one that is told of.
+        bench.send(of_level(Level::Written));
+        bench.fates();
+        if bench.outbox.needs_fence() {
+            let fence = bench.fence();
+            bench.outbox.pong(&fence);
+        }
+    }
+}

@@ -79,13 +79,21 @@ impl Ledger {
         let lines: Vec<_> = self.for_acked.drain(..).chain(self.for_processed.drain(..)).collect();
         let mut again = std::mem::take(&mut self.kept);
         (self.messages, self.kept_bytes) = (0, 0);
+        let mut kept = Vec::new();
         for line in lines {
             let reached = if line.end <= acknowledged { Level::Acked } else { Level::Written };
-            if !line.again {
+            if line.again {
+                kept.push((line, reached));
+            } else {
                 unknown(line, reached);
-                continue;
             }
-            for entry in again.iter_mut().filter(|entry| (line.from..=line.to).contains(&entry.id.0)) {
+        }
+        // Each line is looked up: there may be thousands of them, and many times as many messages.
+        kept.sort_unstable_by_key(|(line, _)| line.from);
+        for entry in &mut again {
+            let after = kept.partition_point(|(line, _)| line.from <= entry.id.0);
+            let of = after.checked_sub(1).map(|at| kept[at]).filter(|(line, _)| entry.id.0 <= line.to);
+            if let Some((_, reached)) = of {
                 entry.record.reached = entry.record.reached.max(Some(reached));
             }
         }

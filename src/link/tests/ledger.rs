@@ -561,3 +561,14 @@ fn where_the_kernel_does_not_tell_messages_that_wait_for_that_do_not_stop_all_ot
         }
     }
 }
+
+#[test]
+fn a_session_dies_in_no_time_with_a_great_many_messages_to_go_again() {
+    let mut bench = Bench::open(OutboxLimits::new().messages(500_000).bytes(1 << 30));
+    bench.send_many(400_000, AGAIN);
+    let begun = Instant::now();
+    bench.die(Some(0));
+    // One that looked through all of them for each line would take several times as long.
+    assert!(begun.elapsed() < 2 * SEC, "{:?}", begun.elapsed());
+    assert_eq!(bench.outbox.waiting(), 400_000);
+}

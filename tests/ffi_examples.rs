@@ -145,6 +145,7 @@ fn survives_comes_through_a_refusal_a_cut_and_a_stall_of_heartwire_chaos() {
     // Examples lie beside the folder of this test's own program.
     let own = std::env::current_exe().unwrap();
     let chaos = own.parent().and_then(Path::parent).unwrap().join("examples").join("heartwire-chaos");
+    assert!(chaos.exists(), "{} is missing; 'cargo build --examples' makes it", chaos.display());
     let chaos = chaos.to_str().expect("a path as text");
     for linked in BOTH {
         let program = example("survives.c", linked);

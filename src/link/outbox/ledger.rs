@@ -17,14 +17,22 @@ const MOST: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Ledger {
-    for_acked: VecDeque<Line>,
-    for_processed: VecDeque<Line>,
+    for_acked: Shelf,
+    for_processed: Shelf,
     messages: usize,
-    /// Payloads of those that go again, in the order of writing.
-    kept: VecDeque<Entry>,
     kept_bytes: usize,
+    /// So many were ever kept: their order over both shelves.
+    order: u64,
     /// How far the stream is known to be acknowledged.
     acknowledged: u64,
+}
+
+/// What waits for one of the levels, in the order of writing.
+#[derive(Default)]
+struct Shelf {
+    lines: VecDeque<Line>,
+    /// The messages of those lines that go again, with their places in the order over both shelves.
+    kept: VecDeque<(u64, Entry)>,
 }
 
 /// Messages with consecutive ids.
@@ -36,24 +44,33 @@ pub(super) struct Line {
     again: bool,
 }
 
+impl Line {
+    fn messages(self) -> usize {
+        (self.to - self.from + 1) as usize
+    }
+}
+
 impl Ledger {
     /// Adds messages that were written after all the others.
     pub(super) fn add(&mut self, from: u64, to: u64, level: Level, again: bool, end: u64) {
-        self.messages += (to - from + 1) as usize;
-        let lines = self.lines(level);
+        let line = Line { from, to, end, again };
+        self.messages += line.messages();
+        let lines = &mut self.shelf(level).lines;
         let crowded = lines.len() >= MANY;
         match lines.back_mut() {
             Some(last) if last.to + 1 == from && last.again == again && (crowded || last.end == end) => {
                 (last.to, last.end) = (to, end);
             }
-            _ => lines.push_back(Line { from, to, end, again }),
+            _ => lines.push_back(line),
         }
     }
 
-    /// Keeps the payload of one that was added and goes again.
+    /// Keeps the payload of one that was added and goes again, in the order of adding.
     pub(super) fn keep(&mut self, entry: Entry) {
         self.kept_bytes += entry.payload.len();
-        self.kept.push_back(entry);
+        self.order += 1;
+        let place = self.order;
+        self.shelf(entry.record.terms.level()).kept.push_back((place, entry));
     }
 
     /// The peer's TCP has acknowledged so many bytes: gives the next line that is complete with that.
@@ -64,54 +81,53 @@ impl Ledger {
 
     /// The next line of this level that ends within so many bytes.
     pub(super) fn complete(&mut self, level: Level, bytes: u64) -> Option<Line> {
-        let line = *self.lines(level).front().filter(|line| line.end <= bytes)?;
-        self.lines(level).pop_front();
-        self.messages -= (line.to - line.from + 1) as usize;
-        if line.again {
-            self.let_go(line);
-        }
+        let shelf = self.shelf(level);
+        let line = *shelf.lines.front().filter(|line| line.end <= bytes)?;
+        shelf.lines.pop_front();
+        let kept = if line.again { line.messages() } else { 0 };
+        debug_assert!(kept <= shelf.kept.len(), "each that goes again is kept before it is proven");
+        let kept = kept.min(shelf.kept.len());
+        let let_go: usize = shelf.kept.drain(..kept).map(|(_, entry)| entry.payload.len()).sum();
+        self.kept_bytes -= let_go;
+        self.messages -= line.messages();
         Some(line)
     }
 
     /// The session is gone. Gives what goes again, in the order of writing, and says of the others how far they got.
     pub(super) fn end_session(&mut self, mut unknown: impl FnMut(Line, Level)) -> VecDeque<Entry> {
         let acknowledged = std::mem::take(&mut self.acknowledged);
-        let lines: Vec<_> = self.for_acked.drain(..).chain(self.for_processed.drain(..)).collect();
-        let mut again = std::mem::take(&mut self.kept);
+        let mut again = Vec::new();
+        for shelf in [&mut self.for_acked, &mut self.for_processed] {
+            let mut kept = std::mem::take(&mut shelf.kept).into_iter();
+            for line in std::mem::take(&mut shelf.lines) {
+                let reached = if line.end <= acknowledged { Level::Acked } else { Level::Written };
+                if !line.again {
+                    unknown(line, reached);
+                    continue;
+                }
+                again.extend(kept.by_ref().take(line.messages()).map(|(place, mut entry)| {
+                    entry.record.reached = entry.record.reached.max(Some(reached));
+                    (place, entry)
+                }));
+            }
+        }
         (self.messages, self.kept_bytes) = (0, 0);
-        let mut kept = Vec::new();
-        for line in lines {
-            let reached = if line.end <= acknowledged { Level::Acked } else { Level::Written };
-            if line.again {
-                kept.push((line, reached));
-            } else {
-                unknown(line, reached);
-            }
-        }
-        // Each line is looked up: there may be thousands of them, and many times as many messages.
-        kept.sort_unstable_by_key(|(line, _)| line.from);
-        for entry in &mut again {
-            let after = kept.partition_point(|(line, _)| line.from <= entry.id.0);
-            let of = after.checked_sub(1).map(|at| kept[at]).filter(|(line, _)| entry.id.0 <= line.to);
-            if let Some((_, reached)) = of {
-                entry.record.reached = entry.record.reached.max(Some(reached));
-            }
-        }
-        again
+        again.sort_by_key(|(place, _)| *place);
+        again.into_iter().map(|(_, entry)| entry).collect()
     }
 
     /// Whether somebody waits for an acknowledgement.
     #[inline]
     pub(super) fn awaits_acknowledgement(&self) -> bool {
-        !self.for_acked.is_empty()
+        !self.for_acked.lines.is_empty()
     }
 
     /// Whether something waits that a pong is to prove. Where the kernel is `mute` that is also what has to arrive: it
     /// would go again for ever else; and what waits for the kernel, before there is so much that nothing is accepted.
     #[inline]
     pub(super) fn is_unprocessed(&self, mute: bool) -> bool {
-        let for_kernel = !self.kept.is_empty() || self.for_acked.len() > MANY;
-        !self.for_processed.is_empty() || (mute && for_kernel)
+        let for_kernel = !self.for_acked.kept.is_empty() || self.for_acked.lines.len() > MANY;
+        !self.for_processed.lines.is_empty() || (mute && for_kernel)
     }
 
     /// Nothing more may come before some were completed.
@@ -126,38 +142,20 @@ impl Ledger {
 
     #[inline]
     fn len(&self) -> usize {
-        self.for_acked.len() + self.for_processed.len()
+        self.for_acked.lines.len() + self.for_processed.lines.len()
     }
 
     pub(super) fn messages(&self) -> usize {
         self.messages
     }
 
+    /// Messages that are kept to go again, and their bytes.
     #[inline]
     pub(super) fn kept(&self) -> (usize, usize) {
-        (self.kept.len(), self.kept_bytes)
+        (self.for_acked.kept.len() + self.for_processed.kept.len(), self.kept_bytes)
     }
 
-    fn lines(&mut self, level: Level) -> &mut VecDeque<Line> {
+    fn shelf(&mut self, level: Level) -> &mut Shelf {
         if level == Level::Acked { &mut self.for_acked } else { &mut self.for_processed }
-    }
-
-    /// Drops the payloads of a line that is complete.
-    fn let_go(&mut self, line: Line) {
-        let mut left = line.to - line.from + 1;
-        let bytes = &mut self.kept_bytes;
-        let is_of = |entry: &Entry| (line.from..=line.to).contains(&entry.id.0);
-        while left > 0 && self.kept.front().is_some_and(is_of) {
-            *bytes -= self.kept.pop_front().map_or(0, |entry| entry.payload.len());
-            left -= 1;
-        }
-        // Others of another level were written between.
-        if left > 0 {
-            self.kept.retain(|entry| {
-                let goes = is_of(entry);
-                *bytes -= if goes { entry.payload.len() } else { 0 };
-                !goes
-            });
-        }
     }
 }

@@ -284,6 +284,27 @@ impl Mailbox {
         inner.outbox.taken(taken);
         telling.announce(inner, News::Outbox);
     }
+
+    /// Moves waiting messages into the wire, as many as there is room for. `true` if it got any.
+    fn line_up(
+        inner: &mut Inner,
+        wire: &mut Wire<Stream>,
+        room: usize,
+        now: Instant,
+        telling: &mut Telling<'_>,
+    ) -> bool {
+        let before = inner.outbox.unfinished();
+        let mut any = false;
+        inner.outbox.hand_out(room, now, |entry| {
+            any = true;
+            wire.line_up(entry);
+        });
+        // An expiry on the way is an answer to those who wait.
+        if inner.outbox.unfinished() < before || inner.outbox.take_room_for_pieces() {
+            telling.announce(inner, News::Outbox);
+        }
+        any
+    }
 }
 
 impl Inner {

@@ -132,10 +132,8 @@ impl Mailbox {
             }
             // What others queued meanwhile: one batch on this thread, the rest is the loop's.
             batch_left = false;
-            inner.outbox.hand_out(wire.room(), now, |entry| wire.line_up(entry));
-            if inner.outbox.take_room_for_pieces() {
-                telling.announce(&inner, News::Outbox);
-            }
+            let room = wire.room();
+            Mailbox::line_up(&mut inner, &mut wire, room, now, &mut telling);
             drop(inner);
             let _: Flush = wire.flush();
             inner = self.lock();

@@ -82,15 +82,7 @@ impl Mailbox {
             any = true;
             wire.ping(&fence);
         }
-        let before = inner.outbox.unfinished();
-        inner.outbox.hand_out(room, now, |entry| {
-            any = true;
-            wire.line_up(entry);
-        });
-        if inner.outbox.unfinished() < before || inner.outbox.take_room_for_pieces() {
-            telling.announce(&inner, News::Outbox);
-        }
-        any
+        any | Mailbox::line_up(&mut inner, wire, room, now, &mut telling)
     }
 
     /// Gives the wire back after the loop's work. `direct`: senders may write by themselves from now on.

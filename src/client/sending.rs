@@ -115,8 +115,8 @@ impl Client {
     ) -> Result<T, WaitError> {
         let deadline = Instant::now().checked_add(timeout);
         self.core.wait_until(News::Outbox, deadline, |inner| {
-            // Only the end drops them so; whether it came before this call or during it, they are not written.
-            if inner.outbox.tally().closed > 0 {
+            // Whether the end came before this call or during it, they are not written.
+            if inner.outbox.has_left_some_behind() {
                 return None;
             }
             done(&inner.outbox)

@@ -5,7 +5,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use heartwire::{
-    Client, Delivery, End, Event, Fate, Level, MessageRef, OutboxLimits, SendOptions, WaitError,
+    Client, Delivery, End, Event, Fate, Level, MessageRef, OutboxLimits, SendOptions, State, WaitError,
 };
 
 use crate::net::{Net, SOON, close, closed, failed, ms, opened, outcomes, received, wait};
@@ -205,6 +205,25 @@ fn at_the_end_a_flush_says_so(net: &Net) {
     }
 }
 
+fn a_flush_during_a_close_does_not_mind_a_message_in_pieces_that_nobody_can_finish(net: &Net) {
+    let server = net.server(Behaviour::silent());
+    server.answer_pings(false);
+    let client = net.to(&server).drain_to(Level::Processed).close_timeout(SOON / 2).connect().unwrap();
+    opened(&client);
+    client.send_text("whole").unwrap();
+    let stream = client.stream_binary().unwrap();
+    client.close(1000, "").unwrap();
+    // The close waits for a pong, and what was whole is written meanwhile.
+    for level in [Level::Written, Level::Acked] {
+        assert_eq!(flush(&client, level, SOON), Flushed::Reached, "{level:?}");
+    }
+    assert_ne!(client.state(), State::Closed, "told at the end only");
+    server.stop();
+    client.wait_closed(SOON).unwrap();
+    assert_eq!(flush(&client, Level::Written, SOON), Flushed::Reached);
+    drop(stream);
+}
+
 fn a_flush_in_a_handler_says_that_it_would_deadlock(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).build().unwrap();
@@ -327,6 +346,7 @@ stamp! {
     a_flush_ends_with_the_expiry_of_the_last_message_that_it_waits_for,
     a_flush_ends_when_the_last_message_that_it_waits_for_makes_room,
     at_the_end_a_flush_says_so,
+    a_flush_during_a_close_does_not_mind_a_message_in_pieces_that_nobody_can_finish,
     a_flush_in_a_handler_says_that_it_would_deadlock,
     a_close_waits_for_the_levels_that_were_asked_for_and_no_others,
     a_close_waits_no_longer_than_its_deadline_for_a_level,

@@ -68,6 +68,7 @@ pub(crate) struct Outbox {
     outcomes: Outcomes,
     was_full: bool,
     closed: bool,
+    left_behind: bool,
 }
 
 impl Outbox {
@@ -90,6 +91,7 @@ impl Outbox {
             outcomes: Outcomes::default(),
             was_full: false,
             closed: false,
+            left_behind: false,
         }
     }
 
@@ -161,6 +163,7 @@ impl Outbox {
 
     /// The client has ended: all that is left is dropped, and nothing more is accepted.
     pub(crate) fn close(&mut self) {
+        let dropped_before = self.outcomes.tally.closed;
         self.closed = true;
         self.was_full = false;
         self.earliest = None;
@@ -177,6 +180,13 @@ impl Outbox {
             self.fail(entry, DropReason::Closed);
         }
         (self.handed_messages, self.handed_bytes) = (0, 0);
+        self.left_behind |= self.outcomes.tally.closed > dropped_before;
+    }
+
+    /// The client has ended with unwritten messages. One in pieces that nobody can finish any more, since the client is
+    /// being closed, is none of them.
+    pub(crate) fn has_left_some_behind(&self) -> bool {
+        self.left_behind
     }
 
     /// The next range of messages whose fate is known.

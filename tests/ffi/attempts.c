@@ -10,18 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "check.h"
-
-static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
-    for (;;) {
-        heartwire_event *event;
-        OK(heartwire_next_event(client, SOON_MS, &event));
-        if (heartwire_event_kind(event) == kind) {
-            return event;
-        }
-        heartwire_event_free(event);
-    }
-}
+#include "events.h"
 
 static heartwire_client connected(const char *url, heartwire_options *options) {
     heartwire_client client;

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "check.h"
+#include "events.h"
 
 enum { FIRST_SIZE = offsetof(heartwire_send_options, level) };
 
@@ -26,26 +26,6 @@ static heartwire_client created(const char *url, heartwire_options *options) {
     OK(heartwire_create(url, options, &client));
     heartwire_options_free(options);
     return client;
-}
-
-static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
-    for (;;) {
-        heartwire_event *event;
-        OK(heartwire_next_event(client, SOON_MS, &event));
-        if (heartwire_event_kind(event) == kind) {
-            return event;
-        }
-        heartwire_event_free(event);
-    }
-}
-
-static heartwire_outcome_info outcome(heartwire_client client) {
-    heartwire_event *event = next(client, HEARTWIRE_EVENT_OUTCOME);
-    heartwire_outcome_info info;
-    info.size = sizeof info;
-    OK(heartwire_event_outcome(event, &info));
-    heartwire_event_free(event);
-    return info;
 }
 
 static void expect_message(heartwire_client client, const char *expected, heartwire_message_kind kind) {
@@ -83,19 +63,19 @@ static void levels(const char *url) {
         client = created(url, options);
         OK(heartwire_connect(client));
         OK(heartwire_send_text(client, "hello", 5, NULL));
-        told = outcome(client);
+        told = next_outcome(client);
         CHECK(told.first == 1 && told.last == 1 && told.fate == HEARTWIRE_FATE_COMPLETED);
         CHECK(told.level == asked[client_level] && told.dropped == HEARTWIRE_DROPPED_NOT);
         for (level = 0; level < 3; level++) {
             send_with(client, "hello", asked[level], 0, HEARTWIRE_PRIORITY_NORMAL);
-            told = outcome(client);
+            told = next_outcome(client);
             CHECK(told.first == level + 2 && told.fate == HEARTWIRE_FATE_COMPLETED && told.level == asked[level]);
         }
         /* One that has to arrive is not complete when it is written, but for the one that says so. */
         send_with(client, "hello", HEARTWIRE_LEVEL_WRITTEN, HEARTWIRE_DELIVERY_AT_LEAST_ONCE, 0);
-        CHECK(outcome(client).level == HEARTWIRE_LEVEL_PROCESSED);
+        CHECK(next_outcome(client).level == HEARTWIRE_LEVEL_PROCESSED);
         send_with(client, "hello", HEARTWIRE_LEVEL_ACKED, HEARTWIRE_DELIVERY_AT_LEAST_ONCE, 0);
-        CHECK(outcome(client).level == HEARTWIRE_LEVEL_ACKED);
+        CHECK(next_outcome(client).level == HEARTWIRE_LEVEL_ACKED);
         for (level = 0; level < 3; level++) {
             OK(heartwire_send_text(client, "hello", 5, NULL));
             OK(heartwire_flush(client, asked[level], SOON_MS));
@@ -121,7 +101,7 @@ static void unproven(const char *url) {
     CHECK(stats_of(client).unconfirmed == 1 && stats_of(client).queued_messages == 0);
     CHECK(stats_of(client).messages_sent == 0);
     OK(heartwire_close(client, 1000, NULL));
-    told = outcome(client);
+    told = next_outcome(client);
     CHECK(told.first == 1 && told.fate == HEARTWIRE_FATE_UNKNOWN && told.level == HEARTWIRE_LEVEL_ACKED);
     OK(heartwire_wait_closed(client, SOON_MS));
     CHECK(stats_of(client).unconfirmed == 0 && stats_of(client).unknown == 1);
@@ -140,7 +120,7 @@ static void lost(const char *url) {
     send_with(client, "close 4000 bye", HEARTWIRE_LEVEL_PROCESSED, 0, 0);
     CHECK(heartwire_flush(client, HEARTWIRE_LEVEL_PROCESSED, SOON_MS) == HEARTWIRE_ERR_UNKNOWN);
     CHECK(strstr(heartwire_last_error(), "session") != NULL);
-    told = outcome(client);
+    told = next_outcome(client);
     CHECK(told.first == 1 && told.fate == HEARTWIRE_FATE_UNKNOWN);
     CHECK(told.level == HEARTWIRE_LEVEL_WRITTEN || told.level == HEARTWIRE_LEVEL_ACKED);
     OK(heartwire_send_text(client, "hello", 5, NULL));
@@ -194,7 +174,7 @@ static void replay(const char *url) {
     OK(heartwire_connect(client));
     expect_message(client, "for the fourth time", HEARTWIRE_BINARY);
     OK(heartwire_flush(client, HEARTWIRE_LEVEL_PROCESSED, SOON_MS));
-    told = outcome(client);
+    told = next_outcome(client);
     CHECK(told.first == 1 && told.fate == HEARTWIRE_FATE_COMPLETED && told.level == HEARTWIRE_LEVEL_PROCESSED);
     CHECK(atomic_load(&replays.calls) == 3 && stats_of(client).replayed == 3 && stats_of(client).sessions == 4);
     CHECK(stats_of(client).accepted == 1 && stats_of(client).messages_sent == 1);

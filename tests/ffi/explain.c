@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "check.h"
+#include "events.h"
 
 static char text[HEARTWIRE_EXPLAIN_SIZE];
 
@@ -74,18 +74,12 @@ static void a_life(const char *url) {
 static void a_failure(const char *url) {
     heartwire_options *options = heartwire_options_new();
     heartwire_client client;
-    heartwire_event *event = NULL;
-    int failed = 0;
     OK(heartwire_options_set_name(options, "feed"));
     OK(heartwire_options_set_reconnect_fixed(options, 3600 * 1000));
     OK(heartwire_create(url, options, &client));
     heartwire_options_free(options);
     OK(heartwire_connect(client));
-    while (!failed) {
-        OK(heartwire_next_event(client, SOON_MS, &event));
-        failed = heartwire_event_kind(event) == HEARTWIRE_EVENT_CONNECT_FAILED;
-        heartwire_event_free(event);
-    }
+    heartwire_event_free(next(client, HEARTWIRE_EVENT_CONNECT_FAILED));
     explained(client, " for attempt 2, due in 59 min ");
     explained(client, "client \"feed\" to ws://");
     explained(client, " s: attempt 1 failed: connect failed: ");

@@ -7,20 +7,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include <string.h>
 
-#include "check.h"
+#include "events.h"
 
 static const char *nobodys = "0000000000000000000000000000000000000000000000000000000000000000";
-
-static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
-    for (;;) {
-        heartwire_event *event;
-        OK(heartwire_next_event(client, SOON_MS, &event));
-        if (heartwire_event_kind(event) == kind) {
-            return event;
-        }
-        heartwire_event_free(event);
-    }
-}
 
 static void what_is_no_hash_is_refused(void) {
     heartwire_options *options = heartwire_options_new();

@@ -14,20 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "events.h"
 
 static const char NOWHERE[] = "ws://127.0.0.1:1/feed";
-
-static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
-    for (;;) {
-        heartwire_event *event;
-        OK(heartwire_next_event(client, SOON_MS, &event));
-        if (heartwire_event_kind(event) == kind) {
-            return event;
-        }
-        heartwire_event_free(event);
-    }
-}
 
 static heartwire_client created(const char *url, heartwire_options *options) {
     heartwire_client client;

@@ -6,22 +6,11 @@
 #define _POSIX_C_SOURCE 200809L
 #include <string.h>
 
-#include "check.h"
+#include "events.h"
 
 enum { WHOLE = 1000000, BUFFER = 256 * 1024 };
 
 static char whole[WHOLE];
-
-static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
-    for (;;) {
-        heartwire_event *event;
-        OK(heartwire_next_event(client, SOON_MS, &event));
-        if (heartwire_event_kind(event) == kind) {
-            return event;
-        }
-        heartwire_event_free(event);
-    }
-}
 
 static void expect_message(heartwire_client client, const void *expected, size_t len) {
     heartwire_event *event = next(client, HEARTWIRE_EVENT_MESSAGE);
@@ -29,15 +18,6 @@ static void expect_message(heartwire_client client, const void *expected, size_t
     const uint8_t *data = heartwire_event_data(event, &got);
     CHECK(got == len && memcmp(data, expected, len) == 0);
     heartwire_event_free(event);
-}
-
-static heartwire_outcome_info outcome(heartwire_client client) {
-    heartwire_event *event = next(client, HEARTWIRE_EVENT_OUTCOME);
-    heartwire_outcome_info info;
-    info.size = sizeof info;
-    OK(heartwire_event_outcome(event, &info));
-    heartwire_event_free(event);
-    return info;
 }
 
 static heartwire_client created(const char *url) {
@@ -156,7 +136,7 @@ static void aborted(const char *url) {
     OK(heartwire_event_error(event, &error));
     CHECK(error.kind == HEARTWIRE_CAUSE_ABANDONED && error.close_code == 1001 && error.will_retry == 1);
     heartwire_event_free(event);
-    told = outcome(client);
+    told = next_outcome(client);
     CHECK(told.first == id && told.fate == HEARTWIRE_FATE_DROPPED && told.dropped == HEARTWIRE_DROPPED_ABANDONED);
     expect_message(client, "behind", 6);
 

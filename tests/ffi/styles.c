@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "check.h"
+#include "events.h"
 
 struct seen {
     atomic_int opens, messages, closes, states, outcomes, ends, freed;
@@ -135,19 +135,6 @@ static void callbacks(const char *url) {
     CHECK(strcmp(value, "yes") == 0);
     OK(heartwire_destroy(client));
     CHECK(seen.freed == 7);
-}
-
-/* Takes events until one of this kind comes, and returns that. */
-static heartwire_event *next(heartwire_client client, heartwire_event_type kind) {
-    for (;;) {
-        heartwire_event *event = NULL;
-        OK(heartwire_next_event(client, SOON_MS, &event));
-        CHECK(*heartwire_event_text(event) != '\0');
-        if (heartwire_event_kind(event) == kind) {
-            return event;
-        }
-        heartwire_event_free(event);
-    }
 }
 
 static void pulled(const char *url) {

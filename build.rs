@@ -16,12 +16,14 @@ mod header {
 
     /// The header's order. The files are read one by one: asking cargo for the crate's modules would need the network
     /// where not every platform's dependencies are at hand.
-    const FILES: [&str; 32] = [
+    const FILES: [&str; 34] = [
         "handles.rs",
         "stream_handles.rs",
         "status.rs",
         "numbers.rs",
         "options.rs",
+        "options_request.rs",
+        "options_limits.rs",
         "options_heartbeat.rs",
         "options_reconnect.rs",
         "options_outbox.rs",

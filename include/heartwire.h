@@ -1434,17 +1434,6 @@ heartwire_status heartwire_options_add_subprotocol(struct heartwire_options *opt
                                                    const char *name);
 
 /**
- * Sets the local address to connect from, "192.0.2.1" or "2001:db8::1". Default: the system chooses.
- *
- * Ownership: `address` is copied.
- * Threads:   any thread; one at a time for one object.
- *
- * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if it is no IP address.
- */
-heartwire_status heartwire_options_set_local_address(struct heartwire_options *options,
-                                                     const char *address);
-
-/**
  * Sets the deadline of a whole attempt to connect, from heartwire_options_set_before_connect(), or else the name
  * lookup, to the upgrade's answer, redirects and a proxy's answer included. Default: 15 s.
  *
@@ -2053,6 +2042,17 @@ heartwire_status heartwire_options_set_interface(struct heartwire_options *optio
  */
 heartwire_status heartwire_options_set_ip_version(struct heartwire_options *options,
                                                   heartwire_ip_version version);
+
+/**
+ * Sets the local address to connect from, "192.0.2.1" or "2001:db8::1". Default: the system chooses.
+ *
+ * Ownership: `address` is copied.
+ * Threads:   any thread; one at a time for one object.
+ *
+ * Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if it is no IP address.
+ */
+heartwire_status heartwire_options_set_local_address(struct heartwire_options *options,
+                                                     const char *address);
 
 /**
  * Connects to the Unix socket at this path, for every URL and for redirects, too. NULL, the default: TCP.

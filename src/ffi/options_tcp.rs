@@ -1,8 +1,9 @@
-//! The settings of TCP sockets.
+//! The settings of TCP sockets, and where they connect from.
 
 use std::ffi::c_char;
 
 use crate::config::tcp::{IpVersion, Tcp};
+use crate::error::ConfigError;
 use crate::ffi::guard::{Failure, Result, borrow_mut, guard, text};
 use crate::ffi::options::{heartwire_options, millis};
 use crate::ffi::status::heartwire_status;
@@ -120,6 +121,27 @@ pub unsafe extern "C" fn heartwire_options_set_ip_version(
             HEARTWIRE_IP_V6 => Some(IpVersion::V6),
             other => return Err(Failure::unknown("IP version", other)),
         };
+        Ok(())
+    })
+}
+
+/// Sets the local address to connect from, "192.0.2.1" or "2001:db8::1". Default: the system chooses.
+///
+/// Ownership: `address` is copied.
+/// Threads:   any thread; one at a time for one object.
+///
+/// Returns HEARTWIRE_OK, HEARTWIRE_ERR_ARGUMENT, HEARTWIRE_ERR_UTF8, or HEARTWIRE_ERR_CONFIG if it is no IP address.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn heartwire_options_set_local_address(
+    options: *mut heartwire_options,
+    address: *const c_char,
+) -> heartwire_status {
+    guard(|| {
+        // SAFETY: the header asks for an options object and a terminated string.
+        let (options, address) = unsafe { (borrow_mut("options", options)?, text("address", address)?) };
+        let address =
+            address.parse().map_err(|_| ConfigError::new("local_address", "it is not an IP address"))?;
+        options.local_address = Some(address);
         Ok(())
     })
 }

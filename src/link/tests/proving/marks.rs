@@ -1,0 +1,78 @@
+//! What flushes wait for.
+
+use super::*;
+
+#[test]
+fn a_mark_is_reached_when_all_before_it_are_proven_whatever_was_asked_for_them() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.send(Terms::default());
+    let sent = bench.put(Terms::default());
+    let (acked, processed) = (bench.outbox.mark(Level::Acked), bench.outbox.mark(Level::Processed));
+    bench.put(Terms::default());
+    bench.outbox.taken(10);
+    bench.outbox.acknowledged(10);
+    assert!(!bench.outbox.awaits_proof(), "message {sent} is not written");
+    bench.hand_out();
+    bench.write(2);
+    assert_eq!(bench.outbox.marked(acked), Marked::Waiting);
+    assert!(bench.outbox.acknowledged(30));
+    assert_eq!(
+        (bench.outbox.marked(acked), bench.outbox.marked(processed)),
+        (Marked::Reached, Marked::Waiting)
+    );
+    let fence = bench.fence();
+    assert!(bench.outbox.pong(&fence));
+    assert_eq!(bench.outbox.marked(processed), Marked::Reached);
+    assert!(!bench.outbox.awaits_proof() && !bench.outbox.needs_fence());
+}
+
+#[test]
+fn a_mark_is_lost_where_a_session_dies_with_something_nobody_can_tell_of() {
+    for (terms, acknowledged, after) in [
+        (Terms::default(), None, Marked::Lost),
+        (Terms::default(), Some(9), Marked::Lost),
+        // All of it had arrived there.
+        (Terms::default(), Some(10), Marked::Reached),
+        (PROCESSED, Some(9), Marked::Lost),
+        // It goes again.
+        (AGAIN, Some(9), Marked::Waiting),
+    ] {
+        let mut bench = Bench::open(OutboxLimits::new());
+        bench.send(terms);
+        let mark = bench.outbox.mark(Level::Acked);
+        bench.outbox.taken(bench.taken);
+        bench.die(acknowledged);
+        assert_eq!(bench.outbox.marked(mark), after, "{terms:?}, {acknowledged:?}");
+    }
+}
+
+#[test]
+fn a_mark_waits_for_what_goes_again() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.send(AGAIN);
+    let mark = bench.outbox.mark(Level::Processed);
+    bench.outbox.taken(10);
+    bench.die(None);
+    bench.begin();
+    bench.hand_out();
+    bench.write(1);
+    assert_eq!(bench.outbox.marked(mark), Marked::Waiting);
+    let fence = bench.fence();
+    bench.outbox.pong(&fence);
+    assert_eq!(bench.outbox.marked(mark), Marked::Reached);
+}
+
+#[test]
+fn a_mark_without_a_session_waits_for_what_waits_and_for_nothing_else() {
+    let mut bench = Bench::new(OutboxLimits::new().time_to_live(SEC));
+    let nothing = bench.outbox.mark(Level::Processed);
+    assert_eq!(bench.outbox.marked(nothing), Marked::Reached);
+    bench.put(Terms::default());
+    let mark = bench.outbox.mark(Level::Processed);
+    assert_eq!(bench.outbox.marked(mark), Marked::Waiting);
+    bench.outbox.expire(bench.now + SEC);
+    assert_eq!(bench.outbox.marked(mark), Marked::Reached, "what was dropped is waited for no more");
+    bench.outbox.unmark(mark);
+    bench.outbox.unmark(nothing);
+    assert!(!bench.outbox.has_marks());
+}

@@ -4,6 +4,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
 use crate::config::deflate::Deflate;
 use crate::session::deflate::Agreed;
+use crate::session::tests::frames::server;
 
 /// What comes of this answer to an offer that compresses everything.
 pub(super) fn agreed(parameters: &str) -> Agreed {
@@ -42,7 +43,21 @@ impl Peer {
         payload
     }
 
-    /// The same with the flush's end.
+    /// A binary message, compressed, in frames that carry so many bytes at most.
+    pub(super) fn binary(&mut self, message: &[u8], fragment: usize) -> Vec<u8> {
+        let payload = self.compress(message);
+        let mut bytes = Vec::new();
+        let mut first = 0x42;
+        let mut pieces = payload.chunks(fragment).peekable();
+        while let Some(piece) = pieces.next() {
+            let fin = if pieces.peek().is_none() { 0x80 } else { 0 };
+            bytes.extend(server(first | fin, piece));
+            first = 0;
+        }
+        bytes
+    }
+
+    /// What [`compress`](Self::compress) gives, with the flush's end.
     pub(super) fn compress_part(&mut self, message: &[u8]) -> Vec<u8> {
         let mut payload = Vec::with_capacity(message.len() + message.len() / 100 + 1000);
         self.compress.compress_vec(message, &mut payload, FlushCompress::Sync).unwrap();

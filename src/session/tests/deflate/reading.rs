@@ -207,17 +207,7 @@ proptest! {
     ) {
         let parameters = if takeover { "" } else { "; server_no_context_takeover" };
         let mut peer = Peer::new(parameters);
-        let mut bytes = Vec::new();
-        for message in &messages {
-            let payload = peer.compress(message);
-            let mut first = 0x42;
-            let mut pieces = payload.chunks(fragment).peekable();
-            while let Some(piece) = pieces.next() {
-                let fin = if pieces.peek().is_none() { 0x80 } else { 0 };
-                bytes.extend(server(first | fin, piece));
-                first = 0;
-            }
-        }
+        let bytes: Vec<u8> = messages.iter().flat_map(|message| peer.binary(message, fragment)).collect();
         let mut inbound = inbound(parameters, MAX);
         let mut got = Vec::new();
         for piece in bytes.chunks(size) {

@@ -61,9 +61,9 @@ impl Builder {
     ///
     /// An absent socket, or one that refuses, fails the attempt in the phase [`Connect`](crate::Phase::Connect), and
     /// the next one comes after the usual delay; so does one whose queue is full. A path that is empty, has a NUL or is
-    /// longer than an address takes (107 bytes on Linux) is a [`ConfigError`], as is a socket together with a
-    /// [`proxy`](Builder::proxy) that is not the environment's, or with settings of TCP. Abstract sockets, and systems
-    /// that are not Unix, are not supported.
+    /// longer than an address takes (107 bytes on Linux) is a [`ConfigError`](crate::ConfigError), as is a socket
+    /// together with a [`proxy`](Builder::proxy) that is not the environment's, or with settings of TCP. Abstract
+    /// sockets, and systems that are not Unix, are not supported.
     pub fn unix_socket(mut self, path: impl AsRef<Path>) -> Builder {
         self.unix = Some(path.as_ref().into());
         self
@@ -80,8 +80,9 @@ impl Builder {
     /// network is; a panic closes the client.
     ///
     /// For `wss:` URLs TLS runs over the stream. What the stream has to be is said at
-    /// [`Client::connect_over`], which is for a stream that there is only once. A [`proxy`](Builder::proxy) that is not
-    /// the environment's, a Unix socket and settings of TCP contradict it: [`ConfigError`].
+    /// [`Client::connect_over`](crate::Client::connect_over), which is for a stream that there is only once. A
+    /// [`proxy`](Builder::proxy) that is not the environment's, a Unix socket and settings of TCP contradict it:
+    /// [`ConfigError`](crate::ConfigError).
     ///
     /// # Examples
     ///

@@ -10,7 +10,7 @@ impl Builder {
     /// Adds a further URL of the same service; may be called repeatedly, for up to 64 in all.
     ///
     /// They are of equal rank and take turns: one that works is kept, and after a failed attempt, or a session
-    /// that was not [stable](Reconnect::stable_after), the next one is tried. Delays and limits of
+    /// that was not [stable](crate::Reconnect::stable_after), the next one is tried. Delays and limits of
     /// [`reconnect`](Builder::reconnect) count over all of them, but a failure that is not worth another attempt, a TLS
     /// failure and a server's `Retry-After` concern the one URL only as long as there is another to try.
     /// [`Opened::url`](crate::Opened::url) tells which one it is.
@@ -64,7 +64,7 @@ impl Builder {
     ///
     /// With it the HTTP statuses 401, 403 and 407, what a SOCKS proxy says instead of the last two, and the close code
     /// 1008, are not fatal at once: it gets one chance to do something about them. They are when they come again, a
-    /// status before a session has opened, the close code before one was [stable](Reconnect::stable_after).
+    /// status before a session has opened, the close code before one was [stable](crate::Reconnect::stable_after).
     ///
     /// A panic in it closes the client. The last one given counts.
     ///

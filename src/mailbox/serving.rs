@@ -128,6 +128,8 @@ impl Mailbox {
 
     /// Accounts for what the wire has written while a session ends, and takes back what it has not.
     pub(crate) fn unload(&self, mut wire: Box<Wire<Stream>>) -> Stream {
+        let settled = wire.stream.take_settled();
+        wire.accepted_since(settled);
         let mut telling = self.telling();
         let mut inner = self.lock();
         self.account(&mut inner, &mut wire, &mut telling);

@@ -58,7 +58,7 @@ impl Gather {
     }
 
     /// The payload of the records that the socket has taken whole since the last call.
-    fn settled(&mut self) -> usize {
+    pub(crate) fn settled(&mut self) -> usize {
         let mut settled = 0;
         while let Some((_, payload)) = self.records.front().filter(|(end, _)| *end <= self.at) {
             settled += payload;

@@ -92,6 +92,16 @@ impl Stream {
         self.tap().sent()
     }
 
+    /// How much of what was offered last, and was refused, the kernel has taken since: what TLS writes of itself takes
+    /// the records before it along.
+    pub(crate) fn take_settled(&mut self) -> usize {
+        match &mut self.bytes {
+            #[cfg(feature = "native-tls")]
+            Bytes::Tls(engine) => engine.get_mut().gather_mut().settled(),
+            _ => 0,
+        }
+    }
+
     /// The direction in which the last `read`, `write` or `close_write` was stopped below TLS; TLS may want to write
     /// in order to read, and the reverse.
     pub(crate) fn blocked(&self) -> Option<Direction> {

@@ -296,6 +296,17 @@ impl<S: Read + Write> Wire<S> {
         self.sending.is_empty() && self.sending.capacity() > 16
     }
 
+    /// The stream has accepted so many bytes that it refused when they were offered; no write will tell of them when the
+    /// session ends.
+    pub(crate) fn accepted_since(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.out.len());
+        if bytes > 0 {
+            self.out.accepted(bytes);
+            self.accepted += bytes as u64;
+            self.settle();
+        }
+    }
+
     /// Ends the session: the stream, and the messages that were not written whole, in order.
     pub(crate) fn into_unsent(self) -> (S, VecDeque<Entry>) {
         (self.stream, self.sending.into_iter().filter_map(Sending::into_entry).collect())

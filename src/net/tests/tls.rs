@@ -490,3 +490,35 @@ fn settings_that_cannot_be_are_told_by_their_name() {
         assert!(!error.to_string().contains("secret"));
     }
 }
+
+/// As in a read in which TLS has to answer something, and that finds the end of the stream behind it.
+#[test]
+fn a_message_that_went_out_before_bytes_of_tls_itself_is_not_given_to_the_next_session() {
+    use crate::entry::{Entry, Kind, Part, Record};
+    use crate::session::wire::{Flush, Wire};
+
+    const SIZE: usize = 60_000;
+    let authority = Authority::new();
+    let (address, server, go) = reads_when_told(&authority);
+    let mut turn = Loop::new();
+    let mut wire = Wire::new(turn.dial(secured(address, &trusting(&authority))).unwrap());
+    let mut given = 0;
+    loop {
+        given += 1;
+        let (id, payload) = (crate::event::MessageId(given), vec![0; SIZE]);
+        let (part, expires, record) = (Part::Whole, None, Record::default());
+        wire.push(Entry { id, kind: Kind::Binary, part, payload, expires, record });
+        if wire.flush() == Flush::Blocked {
+            break;
+        }
+    }
+    go.send(()).unwrap();
+    turn.until_done(|| wire.stream.flush_gathered()).unwrap();
+    let settled = wire.stream.take_settled();
+    wire.accepted_since(settled);
+    let written: usize = wire.take_written().iter().map(|run| run.messages).sum();
+    let (mut stream, unsent) = wire.into_unsent();
+    turn.until_done(|| stream.close_write()).unwrap();
+    let arrived = server.join().unwrap().0.len() / (SIZE + 8);
+    assert_eq!((written, unsent.len()), (arrived, given as usize - arrived));
+}

@@ -124,9 +124,12 @@ impl Marks {
     pub(super) fn proven(&mut self, at: Level, offset: u64) -> bool {
         let mut any = false;
         for mark in self.marks.iter_mut().filter(|mark| mark.level <= at) {
-            if matches!(mark.state, State::Placed { end, .. } if end <= offset) {
+            let State::Placed { end, loose } = &mut mark.state else { continue };
+            if *end <= offset {
                 mark.state = State::Reached;
                 any = true;
+            } else if *loose <= Some(offset) {
+                *loose = None;
             }
         }
         any

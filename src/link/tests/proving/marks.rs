@@ -76,3 +76,26 @@ fn a_mark_without_a_session_waits_for_what_waits_and_for_nothing_else() {
     bench.outbox.unmark(nothing);
     assert!(!bench.outbox.has_marks());
 }
+
+#[test]
+fn a_flush_is_not_lost_with_a_message_that_was_proven_meanwhile() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.send(of_level(Level::Written));
+    bench.send(PROCESSED);
+    let fence = bench.fence();
+    bench.send(AGAIN);
+    let mark = bench.outbox.mark(Level::Processed);
+    assert!(bench.outbox.pong(&fence));
+    bench.die(None);
+    assert_eq!(
+        bench.outbox.marked(mark),
+        Marked::Waiting,
+        "the first two were read, and the third goes again"
+    );
+    bench.begin();
+    assert_eq!(bench.hand_out(), [3]);
+    bench.write(1);
+    let fence = bench.fence();
+    assert!(bench.outbox.pong(&fence));
+    assert_eq!(bench.outbox.marked(mark), Marked::Reached);
+}

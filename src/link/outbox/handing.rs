@@ -90,7 +90,7 @@ impl Outbox {
             self.handed_messages -= done as usize;
             match terms.level() {
                 Level::Written => {
-                    self.completed(Level::Written, end);
+                    self.completed(from, Level::Written, end);
                     self.outcomes.finish(from, to, Fate::Completed(Level::Written));
                 }
                 level => self.proofs().ledger.add(from, to, level, terms.goes_again(), end),
@@ -119,7 +119,7 @@ impl Outbox {
         }
         self.session = None;
         if let Some(proofs) = &mut self.proofs {
-            proofs.marks.end_session(self.loose, acknowledged);
+            proofs.marks.end_session(acknowledged);
         }
         self.loose = Loose::default();
         let mut restored = self.end_ledger();

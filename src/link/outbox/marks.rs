@@ -56,9 +56,11 @@ struct Mark {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Some of the messages are not written.
-    Waiting,
-    /// They end at this offset; and the last of those among them that were complete at less.
+    /// Some of the messages are not written. The last of those among them that were complete at less ends there.
+    Waiting {
+        loose: Option<u64>,
+    },
+    /// They end at this offset; and the same.
     Placed {
         end: u64,
         loose: Option<u64>,
@@ -76,9 +78,11 @@ pub(crate) enum Marked {
 }
 
 impl Marks {
-    pub(super) fn add(&mut self, upto: Option<MessageId>, level: Level) -> u64 {
+    /// `loose`: of all messages up to now.
+    pub(super) fn add(&mut self, upto: Option<MessageId>, level: Level, loose: Loose) -> u64 {
         self.last += 1;
-        self.marks.push(Mark { number: self.last, upto, level, state: State::Waiting });
+        let state = State::Waiting { loose: loose.of(level) };
+        self.marks.push(Mark { number: self.last, upto, level, state });
         self.last
     }
 
@@ -89,32 +93,36 @@ impl Marks {
     pub(super) fn get(&self, number: u64) -> Marked {
         match self.marks.iter().find(|mark| mark.number == number).map(|mark| mark.state) {
             Some(State::Reached) => Marked::Reached,
-            Some(State::Waiting | State::Placed { .. }) => Marked::Waiting,
+            Some(State::Waiting { .. } | State::Placed { .. }) => Marked::Waiting,
             Some(State::Lost) | None => Marked::Lost,
         }
     }
 
-    /// Messages that end at this offset are complete with this level.
+    /// Messages from this one on, which end at this offset, are complete with this level. What came after a mark and
+    /// overtook is none of its own.
     #[inline]
-    pub(super) fn completed(&mut self, at: Level, end: u64) {
-        for mark in self.marks.iter_mut().filter(|mark| at < mark.level) {
-            if let State::Placed { end: placed, loose } = &mut mark.state
-                && end <= *placed
-            {
-                *loose = (*loose).max(Some(end));
+    pub(super) fn completed(&mut self, from: u64, at: Level, end: u64) {
+        let concerned = |mark: &&mut Mark| at < mark.level && mark.upto.is_some_and(|upto| from <= upto.0);
+        for mark in self.marks.iter_mut().filter(concerned) {
+            match &mut mark.state {
+                State::Waiting { loose } => *loose = (*loose).max(Some(end)),
+                State::Placed { end: placed, loose } if end <= *placed => *loose = (*loose).max(Some(end)),
+                State::Placed { .. } | State::Reached | State::Lost => {}
             }
         }
     }
 
     /// Places those whose messages are all written, if the first that is not is `unwritten`; without a session there is
     /// nothing that could be proven, nor lost.
-    pub(super) fn place(&mut self, unwritten: Option<MessageId>, session: Option<u64>, loose: Loose) {
+    pub(super) fn place(&mut self, unwritten: Option<MessageId>, session: Option<u64>) {
         for mark in &mut self.marks {
             let written = unwritten.is_none_or(|unwritten| mark.upto.is_none_or(|upto| unwritten > upto));
-            if mark.state == State::Waiting && written {
+            if let State::Waiting { loose } = mark.state
+                && written
+            {
                 mark.state = match (mark.level, session) {
                     (Level::Written, _) | (_, None) => State::Reached,
-                    (level, Some(end)) => State::Placed { end, loose: loose.of(level) },
+                    (_, Some(end)) => State::Placed { end, loose },
                 };
             }
         }
@@ -124,12 +132,15 @@ impl Marks {
     pub(super) fn proven(&mut self, at: Level, offset: u64) -> bool {
         let mut any = false;
         for mark in self.marks.iter_mut().filter(|mark| mark.level <= at) {
-            let State::Placed { end, loose } = &mut mark.state else { continue };
-            if *end <= offset {
-                mark.state = State::Reached;
-                any = true;
-            } else if *loose <= Some(offset) {
-                *loose = None;
+            match &mut mark.state {
+                State::Placed { end, .. } if *end <= offset => {
+                    mark.state = State::Reached;
+                    any = true;
+                }
+                State::Waiting { loose } | State::Placed { loose, .. } if *loose <= Some(offset) => {
+                    *loose = None
+                }
+                _ => {}
             }
         }
         any
@@ -145,16 +156,15 @@ impl Marks {
         }
     }
 
-    pub(super) fn end_session(&mut self, loose: Loose, acknowledged: Option<u64>) {
+    pub(super) fn end_session(&mut self, acknowledged: Option<u64>) {
         for mark in &mut self.marks {
             let loose = match mark.state {
-                State::Waiting => loose.of(mark.level),
-                State::Placed { loose, .. } => loose,
+                State::Waiting { loose } | State::Placed { loose, .. } => loose,
                 State::Reached | State::Lost => continue,
             };
             let proven = mark.level == Level::Acked && loose <= acknowledged;
             let lost = mark.level > Level::Written && loose.is_some() && !proven;
-            mark.state = if lost { State::Lost } else { State::Waiting };
+            mark.state = if lost { State::Lost } else { State::Waiting { loose: None } };
         }
     }
 

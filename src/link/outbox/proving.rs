@@ -48,12 +48,12 @@ impl Outbox {
         self.proofs.as_ref().map_or((0, 0), |proofs| proofs.ledger.kept())
     }
 
-    /// Messages that end at this offset are complete with this level.
+    /// Messages from this one on, which end at this offset, are complete with this level.
     #[inline]
-    pub(super) fn completed(&mut self, at: Level, end: u64) {
+    pub(super) fn completed(&mut self, from: u64, at: Level, end: u64) {
         self.loose.completed(at, end);
         if let Some(proofs) = &mut self.proofs {
-            proofs.marks.completed(at, end);
+            proofs.marks.completed(from, at, end);
         }
     }
 
@@ -82,7 +82,7 @@ impl Outbox {
     pub(super) fn place_marks(&mut self) {
         let unwritten = if self.has_marks() { self.oldest_unfinished() } else { return };
         if let Some(proofs) = &mut self.proofs {
-            proofs.marks.place(unwritten, self.session, self.loose);
+            proofs.marks.place(unwritten, self.session);
         }
     }
 
@@ -101,7 +101,7 @@ impl Outbox {
         let before = ledger.messages();
         while let Some(line) = ledger.acknowledged(bytes) {
             self.loose.completed(Level::Acked, line.end);
-            marks.completed(Level::Acked, line.end);
+            marks.completed(line.from, Level::Acked, line.end);
             self.outcomes.finish(line.from, line.to, Fate::Completed(Level::Acked));
         }
         marks.proven(Level::Acked, bytes) || ledger.messages() < before
@@ -157,7 +157,8 @@ impl Outbox {
     /// Begins to wait until all that was accepted so far has reached this level.
     pub(crate) fn mark(&mut self, level: Level) -> u64 {
         let last = self.last_accepted();
-        let number = self.proofs().marks.add(last, level);
+        let loose = self.loose;
+        let number = self.proofs().marks.add(last, level, loose);
         self.place_marks();
         number
     }

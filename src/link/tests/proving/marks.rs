@@ -99,3 +99,38 @@ fn a_flush_is_not_lost_with_a_message_that_was_proven_meanwhile() {
     assert!(bench.outbox.pong(&fence));
     assert_eq!(bench.outbox.marked(mark), Marked::Reached);
 }
+
+#[test]
+fn a_flush_is_not_lost_with_a_message_that_came_after_it_and_overtook() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.put(AGAIN);
+    let mark = bench.outbox.mark(Level::Processed);
+    bench.put(HIGH);
+    bench.hand_out();
+    bench.write(1);
+    assert_eq!(bench.fates(), [(2, 2, done(Level::Written))]);
+    bench.die(None);
+    assert_eq!(
+        bench.outbox.marked(mark),
+        Marked::Waiting,
+        "the one it waits for was never sent, and goes yet"
+    );
+    bench.begin();
+    assert_eq!(bench.hand_out(), [1]);
+    bench.write(1);
+    let fence = bench.fence();
+    assert!(bench.outbox.pong(&fence));
+    assert_eq!(bench.outbox.marked(mark), Marked::Reached);
+}
+
+#[test]
+fn a_flush_is_lost_with_a_message_of_its_own_that_was_complete_at_less_while_another_waited() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.put(AGAIN);
+    bench.put(HIGH);
+    let mark = bench.outbox.mark(Level::Processed);
+    bench.hand_out();
+    bench.write(1);
+    bench.die(None);
+    assert_eq!(bench.outbox.marked(mark), Marked::Lost);
+}

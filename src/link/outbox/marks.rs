@@ -146,10 +146,10 @@ impl Marks {
         any
     }
 
-    /// A message ended, and nobody can tell how far it got.
-    pub(super) fn unknown(&mut self, from: u64) {
+    /// Messages from this one on ended, and nobody can tell whether they got further than this.
+    pub(super) fn unknown(&mut self, from: u64, reached: Level) {
         for mark in &mut self.marks {
-            let concerned = mark.upto.is_some_and(|upto| upto.0 >= from) && mark.level > Level::Written;
+            let concerned = mark.upto.is_some_and(|upto| upto.0 >= from) && mark.level > reached;
             if concerned && mark.state != State::Reached {
                 mark.state = State::Lost;
             }

@@ -220,7 +220,7 @@ impl Outbox {
     /// Nobody can tell how far these got, but that it was so far at least.
     pub(super) fn lose(&mut self, from: u64, to: u64, reached: Level) {
         if let Some(proofs) = &mut self.proofs {
-            proofs.marks.unknown(from);
+            proofs.marks.unknown(from, reached);
         }
         self.outcomes.finish(from, to, Fate::Unknown(reached));
     }

@@ -134,3 +134,19 @@ fn a_flush_is_lost_with_a_message_of_its_own_that_was_complete_at_less_while_ano
     bench.die(None);
     assert_eq!(bench.outbox.marked(mark), Marked::Lost);
 }
+
+#[test]
+fn a_flush_for_acked_is_not_lost_with_a_message_that_was_acked() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.send(PROCESSED);
+    bench.send(AGAIN);
+    let mark = bench.outbox.mark(Level::Acked);
+    bench.die(Some(10));
+    assert_eq!(bench.fates(), [(1, 1, Fate::Unknown(Level::Acked))]);
+    assert_eq!(bench.outbox.marked(mark), Marked::Waiting, "the first got so far, and the second goes again");
+    bench.begin();
+    assert_eq!(bench.hand_out(), [2]);
+    bench.write(1);
+    bench.outbox.acknowledged(10);
+    assert_eq!(bench.outbox.marked(mark), Marked::Reached);
+}

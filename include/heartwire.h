@@ -1195,7 +1195,7 @@ typedef struct heartwire_stats_info {
      */
     uint64_t unconfirmed;
     /**
-     * How often a message went once more, because the session before had died under it.
+     * How often a message was written whole once more, because the session before had died under it.
      */
     uint64_t replayed;
 } heartwire_stats_info;
@@ -1919,7 +1919,8 @@ heartwire_status heartwire_options_set_on_replay(struct heartwire_options *optio
                                                  heartwire_free_fn free_user_data);
 
 /**
- * Writes this instead, now and at further repetitions, inside a heartwire_replay_fn; the last one counts.
+ * Writes this instead, now and at further repetitions, inside a heartwire_replay_fn; the last one counts. It may be
+ * longer than the outbox has room for; then nothing more is accepted until there is room again.
  *
  * Ownership: the bytes are copied.
  * Threads:   the thread of the callback that got `replay`.

@@ -75,7 +75,7 @@ getters! {
     interrupted: u64,
     /// Messages of unknown fate.
     unknown: u64,
-    /// How often a message went once more, because the session before had died under it.
+    /// How often a message was written whole once more, because the session before had died under it.
     replayed: u64,
     /// Events that were discarded because nobody had asked for any yet.
     events_discarded: u64,

@@ -88,7 +88,8 @@ impl Replay {
         self.message.as_ref()
     }
 
-    /// Writes this instead, now and at further repetitions.
+    /// Writes this instead, now and at further repetitions. It may be longer than the outbox has room for; then nothing
+    /// more is accepted until there is room again.
     pub fn replace(&mut self, message: impl Into<Message>) {
         self.message = message.into();
     }

@@ -58,7 +58,7 @@ pub struct heartwire_stats_info {
     pub interrupted: u64,
     /// Messages written whole that have not reached the level that was asked for yet.
     pub unconfirmed: u64,
-    /// How often a message went once more, because the session before had died under it.
+    /// How often a message was written whole once more, because the session before had died under it.
     pub replayed: u64,
 }
 

@@ -202,7 +202,8 @@ pub unsafe extern "C" fn heartwire_options_set_on_replay(
     })
 }
 
-/// Writes this instead, now and at further repetitions, inside a heartwire_replay_fn; the last one counts.
+/// Writes this instead, now and at further repetitions, inside a heartwire_replay_fn; the last one counts. It may be
+/// longer than the outbox has room for; then nothing more is accepted until there is room again.
 ///
 /// Ownership: the bytes are copied.
 /// Threads:   the thread of the callback that got `replay`.

@@ -44,7 +44,6 @@ impl Outbox {
             if expired {
                 self.drop_waiting(&entry, DropReason::Expired);
             } else {
-                self.outcomes.tally.replayed += u64::from(entry.record.reached.is_some());
                 self.hand(entry.id, len, entry.record.terms);
                 to(entry);
             }
@@ -104,6 +103,7 @@ impl Outbox {
     /// The payload of one that was [`written`](Self::written) and goes again if the session dies.
     pub(crate) fn keep(&mut self, entry: Entry) {
         if !self.closed {
+            self.outcomes.tally.replayed += u64::from(entry.record.reached.is_some());
             self.proofs().ledger.keep(entry);
         }
     }

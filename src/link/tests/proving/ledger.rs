@@ -51,8 +51,8 @@ fn what_has_to_arrive_goes_again_in_its_order_before_what_was_not_written_and_wh
     assert_eq!(bench.fates(), [(2, 2, done(Level::Acked))]);
     bench.begin();
     assert_eq!(bench.hand_out(), [1, 3, 4, 5, 6, 7]);
-    assert_eq!(bench.outbox.tally().replayed, 3);
     bench.write(6);
+    assert_eq!(bench.outbox.tally().replayed, 3);
     let fence = bench.fence();
     bench.outbox.pong(&fence);
     let fates = bench.fates();
@@ -266,4 +266,18 @@ fn each_level_lets_go_of_its_own_and_the_rest_goes_again_in_its_order() {
     bench.die(None);
     let left: Vec<u64> = (1..=200).filter(|id| id % 2 == 0 || *id > 100).collect();
     assert_eq!(bench.hand_out(), left);
+}
+
+#[test]
+fn a_repetition_counts_once_it_is_written_whole() {
+    let mut bench = Bench::open(OutboxLimits::new());
+    bench.send(AGAIN);
+    for _ in 0..3 {
+        bench.die(None);
+        bench.begin();
+        assert_eq!(bench.hand_out(), [1]);
+    }
+    assert_eq!(bench.outbox.tally().replayed, 0, "no session lived until it was written");
+    bench.write(1);
+    assert_eq!(bench.outbox.tally().replayed, 1);
 }

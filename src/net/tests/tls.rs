@@ -8,11 +8,16 @@ use socket2::SockRef;
 
 use super::authority::{Authority, Made, echo, serve, serve_plain, shake_hands};
 use super::*;
+use crate::client::Client;
+use crate::config::delivery::Terms;
 use crate::config::tls::{Tls, TlsVersion};
+use crate::entry::Kind;
 use crate::error::{Phase, TlsFault, TlsFaultKind};
+use crate::mailbox::Mailbox;
 use crate::net::client_key;
 use crate::net::tap::Direction;
 use crate::net::tls::{Connector, connector};
+use crate::session::wire::{Flush, Wire};
 
 fn secured(address: SocketAddr, tls: &Tls) -> Target {
     Target { tls: Some((connector(tls).unwrap(), "localhost".into())), ..to(address) }
@@ -494,31 +499,28 @@ fn settings_that_cannot_be_are_told_by_their_name() {
 /// As in a read in which TLS has to answer something, and that finds the end of the stream behind it.
 #[test]
 fn a_message_that_went_out_before_bytes_of_tls_itself_is_not_given_to_the_next_session() {
-    use crate::entry::{Entry, Kind, Part, Record};
-    use crate::session::wire::{Flush, Wire};
-
     const SIZE: usize = 60_000;
     let authority = Authority::new();
     let (address, server, go) = reads_when_told(&authority);
     let mut turn = Loop::new();
-    let mut wire = Wire::new(turn.dial(secured(address, &trusting(&authority))).unwrap());
+    let stream = turn.dial(secured(address, &trusting(&authority))).unwrap();
+    let mailbox = Mailbox::new(&Client::builder("ws://127.0.0.1/").config().unwrap());
+    let mut wire = Box::new(Wire::new(stream));
+    mailbox.begin_session(&wire);
     let mut given = 0;
     loop {
+        let (now, terms) = (Instant::now(), Terms::default());
+        mailbox.lock().outbox.accept(Kind::Binary, &[0; SIZE], terms, None, now).unwrap();
         given += 1;
-        let (id, payload) = (crate::event::MessageId(given), vec![0; SIZE]);
-        let (part, expires, record) = (Part::Whole, None, Record::default());
-        wire.push(Entry { id, kind: Kind::Binary, part, payload, expires, record });
+        mailbox.load(&mut wire, now);
         if wire.flush() == Flush::Blocked {
             break;
         }
     }
     go.send(()).unwrap();
     turn.until_done(|| wire.stream.flush_gathered()).unwrap();
-    let settled = wire.stream.take_settled();
-    wire.accepted_since(settled);
-    let written: usize = wire.take_written().iter().map(|run| run.messages).sum();
-    let (mut stream, unsent) = wire.into_unsent();
+    let mut stream = mailbox.unload(wire);
     turn.until_done(|| stream.close_write()).unwrap();
     let arrived = server.join().unwrap().0.len() / (SIZE + 8);
-    assert_eq!((written, unsent.len()), (arrived, given as usize - arrived));
+    assert_eq!((arrived, mailbox.lock().outbox.waiting()), (given, 0), "they had gone, to the last one");
 }

@@ -9,6 +9,8 @@ mod options;
 mod streaming;
 #[cfg(feature = "native-tls")]
 mod tls;
+#[cfg(feature = "native-tls")]
+mod tls_writing;
 #[cfg(unix)]
 mod unix;
 

@@ -104,7 +104,11 @@ impl Client {
             Marked::Reached => Some(Ok(())),
             Marked::Lost => Some(Err(WaitError::Unknown)),
         });
-        self.core.mailbox.lock().outbox.unmark(mark);
+        match &waited {
+            // A close may have waited for it, too.
+            Err(_) => self.core.mailbox.order(|inner| inner.outbox.unmark(mark)),
+            Ok(_) => self.core.mailbox.lock().outbox.unmark(mark),
+        }
         waited?
     }
 

@@ -224,6 +224,19 @@ fn a_flush_during_a_close_does_not_mind_a_message_in_pieces_that_nobody_can_fini
     drop(stream);
 }
 
+fn a_close_does_not_wait_for_a_flush_that_has_given_up(net: &Net) {
+    let server = net.server(Behaviour::silent());
+    server.answer_pings(false);
+    let client = net.to(&server).close_timeout(4 * SOON).connect().unwrap();
+    opened(&client);
+    client.send_text("x").unwrap();
+    let flush = flushing(&client, Level::Processed, ms(300));
+    wait_ping(&server);
+    client.close(1000, "").unwrap();
+    assert_eq!(flush.join().unwrap(), Flushed::TimedOut);
+    assert!(closed(&client).is_clean());
+}
+
 fn a_flush_in_a_handler_says_that_it_would_deadlock(net: &Net) {
     let server = net.server(Behaviour::echo());
     let client = net.to(&server).build().unwrap();
@@ -347,6 +360,7 @@ stamp! {
     a_flush_ends_when_the_last_message_that_it_waits_for_makes_room,
     at_the_end_a_flush_says_so,
     a_flush_during_a_close_does_not_mind_a_message_in_pieces_that_nobody_can_finish,
+    a_close_does_not_wait_for_a_flush_that_has_given_up,
     a_flush_in_a_handler_says_that_it_would_deadlock,
     a_close_waits_for_the_levels_that_were_asked_for_and_no_others,
     a_close_waits_no_longer_than_its_deadline_for_a_level,

@@ -119,7 +119,7 @@ impl Outbox {
         }
         self.session = None;
         if let Some(proofs) = &mut self.proofs {
-            proofs.marks.end_session(acknowledged);
+            proofs.marks.end_session();
         }
         self.loose = Loose::default();
         let mut restored = self.end_ledger();

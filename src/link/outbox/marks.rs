@@ -78,8 +78,9 @@ pub(crate) enum Marked {
 }
 
 impl Marks {
-    /// `loose`: of all messages up to now.
+    /// For a level that has to be proven. `loose`: of all messages up to now.
     pub(super) fn add(&mut self, upto: Option<MessageId>, level: Level, loose: Loose) -> u64 {
+        debug_assert!(level > Level::Written, "who waits for no more asks the outbox what is unfinished");
         self.last += 1;
         let state = State::Waiting { loose: loose.of(level) };
         self.marks.push(Mark { number: self.last, upto, level, state });
@@ -120,10 +121,7 @@ impl Marks {
             if let State::Waiting { loose } = mark.state
                 && written
             {
-                mark.state = match (mark.level, session) {
-                    (Level::Written, _) | (_, None) => State::Reached,
-                    (_, Some(end)) => State::Placed { end, loose },
-                };
+                mark.state = session.map_or(State::Reached, |end| State::Placed { end, loose });
             }
         }
     }
@@ -156,28 +154,20 @@ impl Marks {
         }
     }
 
-    pub(super) fn end_session(&mut self, acknowledged: Option<u64>) {
+    /// To be said when all is said that was proven on it.
+    pub(super) fn end_session(&mut self) {
         for mark in &mut self.marks {
             let loose = match mark.state {
                 State::Waiting { loose } | State::Placed { loose, .. } => loose,
                 State::Reached | State::Lost => continue,
             };
-            let proven = mark.level == Level::Acked && loose <= acknowledged;
-            let lost = mark.level > Level::Written && loose.is_some() && !proven;
-            mark.state = if lost { State::Lost } else { State::Waiting { loose: None } };
+            mark.state = if loose.is_some() { State::Lost } else { State::Waiting { loose: None } };
         }
     }
 
-    /// Whether one waits for an acknowledgement.
-    pub(super) fn awaits_acknowledgement(&self) -> bool {
-        self.marks.iter().any(|mark| mark.level == Level::Acked && matches!(mark.state, State::Placed { .. }))
-    }
-
-    /// Whether one waits that a pong is to prove.
-    pub(super) fn is_unprocessed(&self) -> bool {
-        self.marks
-            .iter()
-            .any(|mark| mark.level == Level::Processed && matches!(mark.state, State::Placed { .. }))
+    /// Whether one waits for a proof of this level.
+    pub(super) fn await_proof_of(&self, level: Level) -> bool {
+        self.marks.iter().any(|mark| mark.level == level && matches!(mark.state, State::Placed { .. }))
     }
 
     #[inline]

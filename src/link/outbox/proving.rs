@@ -89,8 +89,9 @@ impl Outbox {
     /// Whether something waits that only the kernel's count of acknowledged bytes can prove.
     #[inline]
     pub(crate) fn awaits_acknowledgement(&self) -> bool {
-        let awaits =
-            |proofs: &Proofs| proofs.ledger.awaits_acknowledgement() || proofs.marks.awaits_acknowledgement();
+        let awaits = |proofs: &Proofs| {
+            proofs.ledger.awaits_acknowledgement() || proofs.marks.await_proof_of(Level::Acked)
+        };
         !self.mute && self.proofs.as_deref().is_some_and(awaits)
     }
 
@@ -144,8 +145,9 @@ impl Outbox {
     /// Whether something waits that only a pong can prove.
     #[inline]
     fn is_unprocessed(&self) -> bool {
-        let waits =
-            |proofs: &Proofs| proofs.ledger.is_unprocessed(self.mute) || proofs.marks.is_unprocessed();
+        let waits = |proofs: &Proofs| {
+            proofs.ledger.is_unprocessed(self.mute) || proofs.marks.await_proof_of(Level::Processed)
+        };
         self.proofs.as_deref().is_some_and(waits)
     }
 

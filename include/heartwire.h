@@ -723,7 +723,8 @@
  * What has not reached its level goes again on the next session, in its order, and before all of its priority that
  * waits. The level is HEARTWIRE_LEVEL_PROCESSED, unless HEARTWIRE_LEVEL_ACKED is asked for: that suffices where
  * nothing stands between client and server (no proxy, no load balancer) and the server's program cannot die before it
- * has read what its kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits.
+ * has read what its kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits. Of
+ * a message in pieces none is: it goes once at most, whatever is set.
  */
 #define HEARTWIRE_DELIVERY_AT_LEAST_ONCE 2
 
@@ -1066,7 +1067,8 @@ typedef struct heartwire_send_options {
      */
     heartwire_message_kind kind;
     /**
-     * Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set.
+     * Drops the message, and says so, when it could not be written for this time. One that was written and waits to go
+     * again ends then, too, as HEARTWIRE_FATE_UNKNOWN. 0: as the outbox is set.
      */
     uint32_t time_to_live_ms;
     /**
@@ -1127,7 +1129,8 @@ typedef struct heartwire_stats_info {
      */
     uint64_t messages_sent;
     /**
-     * The payload bytes of these, and of the pieces that were written of others.
+     * Payload bytes written to sockets: of whole messages, whatever became of them and each time that they went, and
+     * of pieces.
      */
     uint64_t bytes_sent;
     /**
@@ -2728,8 +2731,9 @@ heartwire_status heartwire_wait_closed(struct heartwire_client client, uint32_t 
  * Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
  *
  * Before the Close it waits for what is to be proven of messages, by the level that was asked for each and by
- * heartwire_options_set_drain_to(). All of it has the time of heartwire_options_set_close_timeout(). No attempt to connect is begun after this, no
- * message is accepted and none is delivered. The first call counts; later ones do nothing.
+ * heartwire_options_set_drain_to(). All of it has the time of heartwire_options_set_close_timeout(). No attempt to
+ * connect is begun after this, no message is accepted and none is delivered. The first call counts; later ones do
+ * nothing.
  *
  * Ownership: `reason` is copied; NULL is the empty one.
  * Threads:   any thread, in any callback.

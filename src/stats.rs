@@ -40,7 +40,8 @@ macro_rules! getters {
 getters! {
     /// Messages of the user written whole to a socket that have reached the level that was asked for.
     messages_sent: u64,
-    /// The payload bytes of these, and of the pieces that were written of others.
+    /// Payload bytes written to sockets: of whole messages, whatever became of them and each time that they went, and
+    /// of pieces.
     bytes_sent: u64,
     /// Messages received whole, replies to text heartbeats included.
     messages_received: u64,

@@ -164,11 +164,11 @@ impl Client {
     /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
     ///
     /// Before the Close it waits for what is to be proven of messages, by the level that was asked for each and by
-    /// [`drain_to`](Builder::drain_to). All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While no session is open there is
-    /// nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is not finished ends, and what
-    /// waits behind one that has begun to go out is dropped, too. No attempt to connect is begun after this, no message
-    /// is accepted and none is delivered to a handler; those that wait for [`recv`](Client::recv) or in a receiver can
-    /// still be taken. The first call counts; later ones do nothing.
+    /// [`drain_to`](Builder::drain_to). All of it has [`close_timeout`](Builder::close_timeout), 5 s by default. While
+    /// no session is open there is nothing to wait for: what waits is dropped and reported. A [`MessageStream`] that is
+    /// not finished ends, and what waits behind one that has begun to go out is dropped, too. No attempt to connect is
+    /// begun after this, no message is accepted and none is delivered to a handler; those that wait for
+    /// [`recv`](Client::recv) or in a receiver can still be taken. The first call counts; later ones do nothing.
     ///
     /// # Errors
     ///

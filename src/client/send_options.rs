@@ -20,7 +20,8 @@ impl SendOptions {
         SendOptions::default()
     }
 
-    /// Drops the message, and says so, when it could not be written for this time. Default: the outbox's setting.
+    /// Drops the message, and says so, when it could not be written for this time. One that was written and waits to go
+    /// again ends then, too, as [`Unknown`](crate::Fate::Unknown). Default: the outbox's setting.
     pub fn time_to_live(mut self, time: Duration) -> SendOptions {
         self.time_to_live = Some(time);
         self

@@ -87,13 +87,15 @@ impl Client {
     /// Waits until every message that was accepted before this call has reached this level, or was dropped, whatever
     /// level completes it.
     ///
-    /// While it waits it costs what [`Builder::complete_at`](crate::Builder::complete_at) says. Messages that were complete when their session
-    /// ended, before this call, are not asked about: nothing can be found out of them any more.
+    /// While it waits it costs what [`Builder::complete_at`](crate::Builder::complete_at) says. Messages that were
+    /// complete when their session ended, before this call, are not asked about: nothing can be found out of them any
+    /// more.
     ///
     /// # Errors
     ///
     /// As [`flush`](Client::flush), and [`WaitError::Unknown`]: a session died under some of them, which do not go
-    /// again, and how far they got nobody can tell. [`Level::Acked`] is never reached where the kernel does not tell.
+    /// again, and how far they got nobody can tell. [`Level::Acked`] is not reached by itself where the kernel does not
+    /// tell.
     pub fn flush_to(&self, level: Level, timeout: Duration) -> Result<(), WaitError> {
         if level == Level::Written {
             return self.flush(timeout);

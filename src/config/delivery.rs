@@ -18,7 +18,8 @@ pub enum Delivery {
     /// stands between client and server (no proxy, no load balancer) and the server's program cannot die before it has
     /// read what its kernel holds.
     ///
-    /// A copy of the payload is kept until then, and counts against the outbox's limits.
+    /// A copy of the payload is kept until then, and counts against the outbox's limits. Of a
+    /// [`MessageStream`](crate::MessageStream) none is: it goes once at most, whatever is set.
     AtLeastOnce,
 }
 
@@ -112,7 +113,7 @@ impl Stamp {
         Stamp(Kept::new(Box::new(stamp)))
     }
 
-    /// Runs user code: with no lock held, and inside `catch_unwind`.
+    /// Runs user code: to be called with no lock held, and guarded.
     pub(crate) fn call(&self, replay: &mut Replay) {
         (self.0)(replay);
     }

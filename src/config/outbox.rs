@@ -60,7 +60,8 @@ impl OutboxLimits {
         self
     }
 
-    /// A message that could not be written for this time is dropped and reported (expired). Default: never.
+    /// A message that could not be written for this time is dropped and reported (expired). One that was written and
+    /// waits to go again ends then, too, as [`Unknown`](crate::Fate::Unknown). Default: never.
     pub fn time_to_live(mut self, time: Duration) -> OutboxLimits {
         self.time_to_live = Some(time);
         self

@@ -141,8 +141,9 @@ pub enum WaitError {
     TimedOut,
     /// The client has ended, so it can no longer happen.
     Closed(Box<End>),
-    /// A session died under some of the messages, and nobody can tell whether they reached the level: their outcomes
-    /// say which ([`Fate::Unknown`](crate::Fate::Unknown)) if that level was asked for them, too.
+    /// By [`flush_to`](crate::Client::flush_to) only: a session died under some of the messages, and nobody can tell
+    /// whether they reached the level. Their outcomes say which ([`Fate::Unknown`](crate::Fate::Unknown)) if that level
+    /// was asked for them, too.
     Unknown,
     /// The calling thread is inside a turn of an event loop, of this client's or of another: waiting would stop it.
     WouldDeadlock,

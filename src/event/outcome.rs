@@ -26,9 +26,9 @@ pub enum Level {
     /// All its bytes were accepted by the socket.
     Written,
     /// The next TCP endpoint has acknowledged all its bytes: a proxy perhaps, and a server's kernel may have taken what
-    /// its program never reads. The kernel is asked, on Linux, Android and Apple's systems; elsewhere, and over sockets
-    /// that are not TCP, the level is not reached by itself, but every message that is [`Processed`](Level::Processed)
-    /// has reached it, too.
+    /// its program never reads. The kernel is asked, on Linux and Android and, without TLS, on Apple's systems;
+    /// elsewhere, and over sockets that are not TCP, the level is not reached by itself, but every message that is
+    /// [`Processed`](Level::Processed) has reached it, too.
     Acked,
     /// The server's WebSocket endpoint has read it: the pong of a ping came back that was written after it (RFC 6455
     /// section 5.5.2: a pong answers a ping, and frames are read in their order). What the server's program made of the
@@ -61,8 +61,9 @@ pub enum Fate {
     Completed(Level),
     /// It was never written whole; the server cannot have seen it, but a part of it if it was sent in pieces.
     Dropped(DropReason),
-    /// It was written to a connection that died before the level was reached that was asked for, and does not go
-    /// again. This is the level that it reached for certain; whether it got further nobody can tell.
+    /// It was written to a connection that died before the level was reached that was asked for, and goes no more: it
+    /// was to go once at most, was too old or made room for others while it waited to go again, or the client has
+    /// ended. This is the level that it reached for certain; whether it got further nobody can tell.
     Unknown(Level),
 }
 

@@ -24,7 +24,8 @@ pub struct heartwire_stats_info {
     pub accepted: u64,
     /// Messages written whole to a socket that have reached the level that was asked for.
     pub messages_sent: u64,
-    /// The payload bytes of these, and of the pieces that were written of others.
+    /// Payload bytes written to sockets: of whole messages, whatever became of them and each time that they went, and
+    /// of pieces.
     pub bytes_sent: u64,
     /// Messages received whole, replies to text heartbeats included.
     pub messages_received: u64,

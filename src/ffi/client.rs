@@ -202,8 +202,9 @@ pub extern "C" fn heartwire_wait_closed(client: heartwire_client, timeout_ms: u3
 /// Closes for good: sends what waits, then the Close frame, then waits for the server's; returns at once.
 ///
 /// Before the Close it waits for what is to be proven of messages, by the level that was asked for each and by
-/// heartwire_options_set_drain_to(). All of it has the time of heartwire_options_set_close_timeout(). No attempt to connect is begun after this, no
-/// message is accepted and none is delivered. The first call counts; later ones do nothing.
+/// heartwire_options_set_drain_to(). All of it has the time of heartwire_options_set_close_timeout(). No attempt to
+/// connect is begun after this, no message is accepted and none is delivered. The first call counts; later ones do
+/// nothing.
 ///
 /// Ownership: `reason` is copied; NULL is the empty one.
 /// Threads:   any thread, in any callback.

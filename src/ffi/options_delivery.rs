@@ -22,7 +22,8 @@ pub const HEARTWIRE_DELIVERY_AT_MOST_ONCE: i32 = 1;
 /// What has not reached its level goes again on the next session, in its order, and before all of its priority that
 /// waits. The level is HEARTWIRE_LEVEL_PROCESSED, unless HEARTWIRE_LEVEL_ACKED is asked for: that suffices where
 /// nothing stands between client and server (no proxy, no load balancer) and the server's program cannot die before it
-/// has read what its kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits.
+/// has read what its kernel holds. A copy of the payload is kept until then, and counts against the outbox's limits. Of
+/// a message in pieces none is: it goes once at most, whatever is set.
 pub const HEARTWIRE_DELIVERY_AT_LEAST_ONCE: i32 = 2;
 
 /// Which messages go first: one of HEARTWIRE_PRIORITY_…

@@ -21,7 +21,8 @@ pub struct heartwire_send_options {
     pub size: usize,
     /// HEARTWIRE_TEXT or HEARTWIRE_BINARY; has to be set.
     pub kind: heartwire_message_kind,
-    /// Drops the message, and says so, when it could not be written for this time. 0: as the outbox is set.
+    /// Drops the message, and says so, when it could not be written for this time. One that was written and waits to go
+    /// again ends then, too, as HEARTWIRE_FATE_UNKNOWN. 0: as the outbox is set.
     pub time_to_live_ms: u32,
     /// The level that completes it: one of HEARTWIRE_LEVEL_…; 0: as heartwire_options_set_complete_at() says.
     pub level: heartwire_level,

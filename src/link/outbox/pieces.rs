@@ -129,7 +129,7 @@ impl Pieces {
         self.messages[at].stuck.map_or(Ok(at), Err)
     }
 
-    /// The next piece of the first one, and whether it is the message's last.
+    /// The next piece of the first one.
     fn next(&mut self) -> Option<Entry> {
         if !self.is_ready() {
             return None;

@@ -150,11 +150,39 @@ impl fmt::Display for Event {
     }
 }
 
-/// A length of time as people read it: `250 ms`, `1.5 s`.
+/// A length of time as people read it: `250 ms`, `1.5 s`, `3 min 20 s`, `4 h 5 min`, `6 d 7 h`.
 pub(crate) fn human(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
-        format!("{} ms", time.as_millis())
-    } else {
-        format!("{:.1} s", time.as_secs_f64())
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        1..=119 => format!("{:.1} s", time.as_secs_f64()),
+        120..=7199 => format!("{} min {} s", seconds / 60, seconds % 60),
+        7200..=172_799 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_read_them() {
+        let told =
+            [0, 999, 1000, 1234, 119_900, 120_000, 200_000, 7_200_000, 14_700_000, 172_800_000, 543_600_000]
+                .map(|ms| human(Duration::from_millis(ms)));
+        let right = [
+            "0 ms",
+            "999 ms",
+            "1.0 s",
+            "1.2 s",
+            "119.9 s",
+            "2 min 0 s",
+            "3 min 20 s",
+            "2 h 0 min",
+            "4 h 5 min",
+        ];
+        assert_eq!(told[..9], right);
+        assert_eq!(told[9..], ["2 d 0 h", "6 d 7 h"]);
     }
 }

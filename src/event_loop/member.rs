@@ -1,5 +1,6 @@
 //! One client in the loop: gives the link what happened, and does what the link asks for.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -48,9 +49,10 @@ pub(crate) struct Member {
     pub(super) brought: bool,
     /// What servers have set, if that is to be kept.
     pub(super) cookies: Option<Box<Jar>>,
-    /// The address whose TLS or upgrade failed last: raced last next time. From there until the session's opening is
-    /// told, that of the session.
-    pub(super) avoid: Option<std::net::SocketAddr>,
+    /// The address whose TLS or upgrade failed last: raced last next time.
+    pub(super) avoid: Option<SocketAddr>,
+    /// Where the attempt has got to, if it has, or the session is.
+    pub(super) reached: Option<SocketAddr>,
     /// The last state that was recorded.
     pub(super) standing: Standing,
     pressure: Pressure,
@@ -97,6 +99,7 @@ impl Member {
             stream: None,
             brought: false,
             avoid: None,
+            reached: None,
             standing: Standing::Idle,
             pressure: Pressure::default(),
             paused: false,
@@ -365,7 +368,10 @@ impl Member {
 
     fn act(&mut self, action: Action, now: Instant) {
         match action {
-            Action::Prepare { attempt, url, error } => self.ask_program(attempt, url, error, now),
+            Action::Prepare { attempt, url, error } => {
+                self.reached = None;
+                self.ask_program(attempt, url, error, now);
+            }
             Action::Dial { attempt, url } => {
                 self.in_a_row = attempt;
                 if !self.course.is_prepared() {
@@ -384,8 +390,8 @@ impl Member {
             }
             // An address whose TLS or upgrade took too long has failed as well as one that said so.
             Action::AbandonDial => match std::mem::replace(&mut self.io, Io::Nothing) {
-                Io::Dialing(dial) => self.avoid = dial.address(),
-                Io::Upgrading(half) => self.avoid = half.address,
+                Io::Dialing(dial) => self.failed_at(dial.address()),
+                Io::Upgrading(half) => self.failed_at(half.address),
                 Io::Preparing(_) => {}
                 other => self.io = other,
             },

@@ -31,6 +31,7 @@ impl Member {
     /// Begins to connect to where the course leads; sockets of the connection before have other tokens.
     pub(super) fn start_dial(&mut self, now: Instant) {
         self.attempt = self.attempt.wrapping_add(1);
+        self.reached = None;
         let target = self.course.route.target.clone();
         let wake = Arc::new(self.waker());
         #[cfg(unix)]
@@ -60,7 +61,7 @@ impl Member {
             }
             Err(_) if dial.has_panicked() => self.callback_panicked(now),
             Err(error) => {
-                self.avoid = dial.address();
+                self.failed_at(dial.address());
                 self.link.handle(Input::Phase(error.phase()), now);
                 self.link.handle(Input::DialFailed(error), now);
             }
@@ -73,18 +74,19 @@ impl Member {
             Ok(None) => self.io = Io::Upgrading(half),
             Ok(Some(accepted)) => {
                 self.keep_cookies(&accepted.headers);
-                self.avoid = half.address;
+                (self.avoid, self.reached) = (None, half.address);
                 self.open(half.stream, accepted, registry, now);
             }
             Err(Cause::Refused(refusal)) if self.follows(&refusal) => {
                 self.keep_cookies(&refusal.headers);
+                self.reached = half.address;
                 self.redirect(refusal, now);
             }
             Err(cause) => {
                 if let Cause::Refused(refusal) = &cause {
                     self.keep_cookies(&refusal.headers);
                 }
-                self.avoid = half.address;
+                self.failed_at(half.address);
                 let error = match cause {
                     // TLS may fail as late as here, and hides in an I/O error.
                     Cause::Io(error) => match Arc::try_unwrap(error) {
@@ -103,7 +105,8 @@ impl Member {
         if let Io::Upgrading(half) = &mut self.io
             && let Some(cause) = half.upgrade.give_up()
         {
-            self.avoid = half.address;
+            let address = half.address;
+            self.failed_at(address);
             self.io = Io::Nothing;
             if let Cause::Refused(refusal) = &cause {
                 self.keep_cookies(&refusal.headers);
@@ -112,11 +115,15 @@ impl Member {
         }
     }
 
+    /// An attempt has failed at this address, if it got as far as one.
+    pub(super) fn failed_at(&mut self, address: Option<SocketAddr>) {
+        (self.avoid, self.reached) = (address, address);
+    }
+
     fn open(&mut self, mut stream: Stream, accepted: Accepted, registry: &Registry, now: Instant) {
         let token = self.token();
         let registered = Session::watch(&mut stream, registry, token, false);
         if let Err(error) = registered {
-            self.avoid = None;
             self.link.handle(Input::DialFailed(LinkError::io(Phase::Upgrade, error)), now);
             return;
         }

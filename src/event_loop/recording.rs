@@ -5,7 +5,6 @@
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
-use crate::error::{Cause, Phase};
 use crate::event::{End, Event, Initiator, SessionClosed, State, human};
 use crate::event_loop::member::Member;
 use crate::explain::Standing;
@@ -19,9 +18,6 @@ impl Member {
         // The phases of an attempt are no transitions.
         let moved = (standing != self.standing).then(|| (self.why(state), SystemTime::now()));
         self.standing = standing;
-        if standing == Standing::Open {
-            self.avoid = None;
-        }
         let change = |inner: &mut Inner| {
             inner.state = state;
             if let Some((why, wall)) = &moved {
@@ -71,7 +67,7 @@ impl Member {
         // Not which subprotocol: a token may be offered as one.
         let with = opened.is_some_and(|opened| opened.subprotocol.is_some());
         let with = if with { ", with a subprotocol" } else { "" };
-        format!("attempt {}{}{with}", self.in_a_row, self.place(&self.course.route.shown_url, self.avoid))
+        format!("attempt {}{}{with}", self.in_a_row, self.place(&self.course.route.shown_url, self.reached))
     }
 
     /// Where the attempt is: its URL, if that is not the client's first one, and the address that it has reached.
@@ -89,10 +85,7 @@ impl Member {
     fn failure(&self, event: &Event) -> Option<String> {
         match event {
             Event::ConnectFailed(failed) => {
-                // Of an attempt that ended elsewhere the address to avoid is that of an earlier one.
-                let dialled = failed.error.phase() != Phase::Prepare
-                    && !matches!(failed.error.cause(), Cause::BadRedirect { .. });
-                let place = self.place(&self.course.route.shown_url, self.avoid.filter(|_| dialled));
+                let place = self.place(&self.course.route.shown_url, self.reached);
                 let mut why = format!("attempt {}{place} failed: {}", failed.attempt, failed.error);
                 if let Some(delay) = failed.retry_in {
                     why += &format!("; next attempt in {}", human(delay));

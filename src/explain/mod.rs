@@ -16,13 +16,13 @@ use crate::config::Config;
 use crate::core::Core;
 use crate::dispatch::Way;
 use crate::dispatch::queue::Pressure;
-use crate::event::State;
+use crate::event::{State, human};
 use crate::mailbox::PAUSED;
 use crate::stats::Stats;
 
 use history::Record;
 pub(crate) use history::{History, Standing};
-use words::{date_and_time, plain, span, time_of_day};
+use words::{date_and_time, plain, time_of_day};
 
 /// A text is shorter than this, so that it fits with a NUL behind it.
 #[cfg(any(feature = "capi", test))]
@@ -99,15 +99,15 @@ impl Picture<'_> {
             State::Connecting(phase) => format!("connecting ({phase})"),
             _ => last.to.word().to_owned(),
         };
-        words += &format!(" since {} ago", span(self.ago(last)));
+        words += &format!(" since {} ago", human(self.ago(last)));
         match self.known.state {
-            State::Connecting(_) => words += &format!(", of at most {}", span(rules.connect_timeout)),
-            State::Closing => words += &format!(", of at most {}", span(rules.close_timeout)),
+            State::Connecting(_) => words += &format!(", of at most {}", human(rules.connect_timeout)),
+            State::Closing => words += &format!(", of at most {}", human(rules.close_timeout)),
             State::Waiting { attempt, delay } => {
                 words += &format!(" for attempt {attempt}, ");
                 words += &match delay.checked_sub(self.ago(last)) {
-                    Some(left) => format!("due in {}", span(left)),
-                    None => format!("overdue by {}", span(self.ago(last).saturating_sub(delay))),
+                    Some(left) => format!("due in {}", human(left)),
+                    None => format!("overdue by {}", human(self.ago(last).saturating_sub(delay))),
                 };
             }
             _ => {}
@@ -178,7 +178,7 @@ impl Picture<'_> {
             stats.unknown,
             stats.events_discarded,
         );
-        let ago = stats.since_received.map_or("none".to_owned(), |time| format!("{} ago", span(time)));
+        let ago = stats.since_received.map_or("none".to_owned(), |time| format!("{} ago", human(time)));
         let _ = write!(text, "last byte received: {ago}");
         if let (Some(last), Some(smoothed)) = (stats.last_rtt, stats.smoothed_rtt) {
             let _ = write!(text, "; round trip {}, smoothed {}", fine(last), fine(smoothed));
@@ -191,7 +191,7 @@ impl Picture<'_> {
         let (kept, total) = (history.kept(), history.total());
         let _ = writeln!(text, "the last {kept} of {total} transitions, in UTC:");
         for (from, record) in history.transitions() {
-            let (time, ago) = (time_of_day(record.wall()), span(self.ago(record)));
+            let (time, ago) = (time_of_day(record.wall()), human(self.ago(record)));
             let _ = write!(text, "{time} ({ago} ago) {} -> {}", from.word(), record.to.word());
             if !record.why.is_empty() {
                 let _ = write!(text, ": {}", record.why);

@@ -4,7 +4,8 @@
 use crate::config::Config;
 use crate::config::heartbeat::{BeatKind, Heartbeat, Schedule};
 use crate::config::reconnect::{Delays, Reconnect};
-use crate::explain::words::{plain, span};
+use crate::event::human;
+use crate::explain::words::plain;
 
 /// So many bytes of a name, an address or a path.
 const NAME: usize = 128;
@@ -53,7 +54,7 @@ pub(super) fn heartbeat(heartbeat: &Heartbeat) -> String {
         Schedule::AfterSilence => "after a silence of",
         Schedule::Every => "every",
     };
-    let (interval, timeout) = (span(heartbeat.interval), span(heartbeat.timeout));
+    let (interval, timeout) = (human(heartbeat.interval), human(heartbeat.timeout));
     let only = if heartbeat.reply_only { ", only replies count" } else { "" };
     format!(
         "{kind} {when} {interval}, {timeout} for the answer, dead after {} missed{only}",
@@ -65,9 +66,9 @@ pub(super) fn reconnect(reconnect: &Reconnect) -> String {
     let mut words = match &reconnect.delays {
         Delays::Never => return "never".to_owned(),
         Delays::Exponential { floor, base, factor, max } => {
-            format!("after {} + up to {} * {factor}^n, at most {}", span(*floor), span(*base), span(*max))
+            format!("after {} + up to {} * {factor}^n, at most {}", human(*floor), human(*base), human(*max))
         }
-        Delays::Fixed(delay) => format!("after {}", span(*delay)),
+        Delays::Fixed(delay) => format!("after {}", human(*delay)),
         Delays::List(delays) => format!("after {} delays of the program's", delays.len()),
         Delays::Custom(_) => "after what the program's function says".to_owned(),
     };
@@ -75,12 +76,12 @@ pub(super) fn reconnect(reconnect: &Reconnect) -> String {
         words += &format!(", {most} attempts");
     }
     if let Some(time) = reconnect.give_up_after {
-        words += &format!(", gives up after {}", span(time));
+        words += &format!(", gives up after {}", human(time));
     }
     if !reconnect.retry_first {
         words += ", not before the first session";
     }
-    words + &format!(", stable after {}", span(reconnect.stable_after))
+    words + &format!(", stable after {}", human(reconnect.stable_after))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How times and strangers' words are written where a line has to stay a line.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Without control characters, nor what else breaks a line or turns its order about; no longer than so many bytes.
 pub(super) fn plain(text: &str, most: usize) -> String {
@@ -25,20 +25,6 @@ pub(super) fn plain(text: &str, most: usize) -> String {
         }
     }
     plain
-}
-
-/// A length of time: `12 ms`, `1.2 s`, `3 min 20 s`, `4 h 5 min`, `6 d 7 h`.
-pub(super) fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let two =
-        |large: u64, unit: &str, small: u64, small_unit: &str| format!("{large} {unit} {small} {small_unit}");
-    match seconds {
-        0 => format!("{} ms", time.as_millis()),
-        1..=119 => format!("{:.1} s", time.as_secs_f64()),
-        120..=7199 => two(seconds / 60, "min", seconds % 60, "s"),
-        7200..=172_799 => two(seconds / 3600, "h", seconds / 60 % 60, "min"),
-        _ => two(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
-    }
 }
 
 /// `2026-11-28 01:02:03.456`, in UTC.
@@ -66,6 +52,8 @@ pub(super) fn time_of_day(wall: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -84,26 +72,6 @@ mod tests {
         for most in 8..40 {
             assert!(plain(&"x\u{1}世\n".repeat(20), most).len() <= most);
         }
-    }
-
-    #[test]
-    fn times_are_told_as_people_read_them() {
-        let told =
-            [0, 999, 1000, 1234, 119_900, 120_000, 200_000, 7_200_000, 14_700_000, 172_800_000, 543_600_000]
-                .map(|ms| span(Duration::from_millis(ms)));
-        let right = [
-            "0 ms",
-            "999 ms",
-            "1.0 s",
-            "1.2 s",
-            "119.9 s",
-            "2 min 0 s",
-            "3 min 20 s",
-            "2 h 0 min",
-            "4 h 5 min",
-        ];
-        assert_eq!(told[..9], right);
-        assert_eq!(told[9..], ["2 d 0 h", "6 d 7 h"]);
     }
 
     #[test]

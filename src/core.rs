@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::config::delivery::{Delivery, Terms};
+use crate::config::delivery::Terms;
 use crate::config::outbox::WhenFull;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::queue::Taken;
@@ -113,8 +113,7 @@ impl Core {
 
     /// Begins a message in pieces; waits for room as a send does.
     pub(crate) fn begin_pieces(&self, kind: Kind) -> Result<MessageId, SendError> {
-        let terms = Terms { delivery: Delivery::AtMostOnce, ..self.config.terms };
-        self.with_room(0, |now| self.mailbox.begin_pieces(kind, terms, now))
+        self.with_room(0, |now| self.mailbox.begin_pieces(kind, self.config.terms, now))
     }
 
     /// Appends all, or as much as there is room for until the deadline; `true` if that was all.

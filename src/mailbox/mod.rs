@@ -14,7 +14,7 @@ mod streaming;
 mod waiting;
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use crate::config::Config;
 use crate::event::{End, Level, Opened, State};
@@ -49,7 +49,6 @@ pub(crate) struct Mailbox {
     signals: AtomicU32,
     /// The loop works for this client just now, or calls its handlers.
     served: AtomicBool,
-    time_to_live: Option<Duration>,
     drain_to: Level,
     pub(crate) received: Received,
 }
@@ -159,7 +158,6 @@ impl Mailbox {
             changed: Condvar::new(),
             signals: AtomicU32::new(0),
             served: AtomicBool::new(false),
-            time_to_live: config.outbox.time_to_live,
             drain_to: config.drain_to,
             received: Received::default(),
         }

@@ -44,17 +44,15 @@ impl Mailbox {
             return accepted;
         }
         let id = inner.outbox.pass(payload.len(), terms)?;
+        let expires = inner.outbox.expiry(time_to_live, now);
         let Some(mut wire) = inner.wire.take() else { unreachable!("a direct write has the wire") };
         drop(inner);
-        let time_to_live = time_to_live.or(self.time_to_live);
-        if time_to_live.is_none() && terms == Terms::default() {
-            wire.send_now(id, kind, payload);
-        } else {
-            // On the next session, should there be one for it, the message has to know what was asked.
-            let expires = time_to_live.and_then(|time| now.checked_add(time));
+        if terms.goes_again() {
             let (payload, record) = (payload.to_vec(), Record { terms, ..Record::default() });
             wire.push(Entry { id, kind, part: Part::Whole, payload, expires, record });
             wire.flush();
+        } else {
+            wire.send_now(id, kind, payload, expires, terms);
         }
         self.park_after_sending(wire, now);
         Ok(id)

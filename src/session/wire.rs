@@ -23,6 +23,7 @@ use super::deflate::{Agreed, Deflater};
 use super::frame::{CONTROL_PAYLOAD_MAX, HEAD_MAX, Lead, Opcode};
 use super::writer::{BOUND, Outgoing};
 use super::written::Written;
+use crate::config::delivery::Terms;
 use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use control::Control;
@@ -132,11 +133,20 @@ impl<S: Read + Write> Wire<S> {
         self.deflater = Some(Deflater::new(agreed));
     }
 
-    /// Writes a borrowed message as far as the stream takes it, after what was given before.
+    /// Writes a borrowed message that goes once at most, as far as the stream takes it, after what was given before.
     ///
-    /// The payload is copied only if it could not be written whole.
-    pub(crate) fn send_now(&mut self, id: MessageId, kind: Kind, payload: &[u8]) -> Flush {
-        let (part, expires, record) = (Part::Whole, None, Record::default());
+    /// The payload is copied only if it could not be written whole: on the next session, should there be one for it, it
+    /// has to know what was asked.
+    pub(crate) fn send_now(
+        &mut self,
+        id: MessageId,
+        kind: Kind,
+        payload: &[u8],
+        expires: Option<Instant>,
+        terms: Terms,
+    ) -> Flush {
+        debug_assert!(!terms.goes_again(), "its payload has to be kept");
+        let (part, record) = (Part::Whole, Record { terms, ..Record::default() });
         let owned =
             |spare: &mut Spare| Entry { id, kind, part, payload: spare.copy(payload), expires, record };
         let opcode = Opcode::from(kind);

@@ -140,6 +140,12 @@ impl Outbox {
         Ok(id)
     }
 
+    /// When a message of now expires; `time_to_live` stands in for that of the settings.
+    #[inline]
+    pub(crate) fn expiry(&self, time_to_live: Option<Duration>, now: Instant) -> Option<Instant> {
+        time_to_live.or(self.limits.time_to_live).and_then(|time| now.checked_add(time))
+    }
+
     /// Drops what has expired, when [`deadline`](Self::deadline) has come; harmless at any time.
     pub(crate) fn expire(&mut self, now: Instant) {
         if self.deadline().is_none_or(|at| now < at) {
@@ -354,7 +360,7 @@ impl Outbox {
         ttl: Option<Duration>,
         now: Instant,
     ) -> Entry {
-        let expires = ttl.or(self.limits.time_to_live).and_then(|ttl| now.checked_add(ttl));
+        let expires = self.expiry(ttl, now);
         self.expires(expires);
         let record = Record { terms, ..Record::default() };
         Entry { id: self.next_id(), kind, part: Part::Whole, payload: payload.to_vec(), expires, record }

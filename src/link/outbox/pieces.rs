@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::{HEADER, Outbox};
-use crate::config::delivery::Terms;
+use crate::config::delivery::{Delivery, Priority, Terms};
 use crate::entry::{Entry, Kind, Part, Record};
 use crate::error::SendError;
 use crate::event::{DropReason, Fate, MessageId};
@@ -197,6 +197,8 @@ impl Outbox {
         terms: Terms,
         now: Instant,
     ) -> Result<MessageId, SendError> {
+        // Nobody keeps what has gone, and its place is its owner's as long as it is at it.
+        let terms = Terms { delivery: Delivery::AtMostOnce, priority: Priority::Normal, ..terms };
         self.make_room(0, terms.priority, Some(now))?;
         let place = Entry { part: Part::Place, ..self.entry(kind, &[], terms, None, now) };
         let id = place.id;

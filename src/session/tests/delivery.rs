@@ -101,7 +101,7 @@ impl Sender {
         let payload = self.message();
         let id = if self.outbox.is_empty() && wire.is_idle() && self.random.random_bool(0.5) {
             let id = self.outbox.pass(payload.len(), Terms::default()).unwrap();
-            wire.send_now(id, Kind::Binary, &payload);
+            wire.send_now(id, Kind::Binary, &payload, None, Terms::default());
             id
         } else {
             let time_to_live = self.random.random_ratio(1, 50).then_some(Duration::from_millis(1));

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::frames::{CLOSE, PING, PONG, Seen, client};
 use super::stream::{Scripted, Step};
+use crate::config::delivery::Terms;
 use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use crate::session::frame::head_size;
@@ -74,7 +75,7 @@ fn what_is_longer_goes_in_frames_of_at_most_that_size_and_what_is_not_in_one() {
             let mut wire = Wire::new(Scripted::default());
             wire.fragment(150);
             if direct {
-                wire.send_now(MessageId(1), Kind::Binary, &pattern(len));
+                wire.send_now(MessageId(1), Kind::Binary, &pattern(len), None, Terms::default());
             } else {
                 wire.push(entry(1, Part::Whole, &pattern(len)));
             }

@@ -183,13 +183,13 @@ impl World {
         let direct = session.filter(|session| self.outbox.is_empty() && session.wire.is_idle());
         let accepted = match direct {
             Some(session) if self.random.random() => self.outbox.pass(payload.len(), terms).inspect(|id| {
-                let record = Record { terms, ..Record::default() };
-                if terms == Terms::default() {
-                    session.wire.send_now(*id, Kind::Binary, &payload);
-                } else {
+                if terms.goes_again() {
+                    let record = Record { terms, ..Record::default() };
                     let (kind, part) = (Kind::Binary, Part::Whole);
                     session.wire.push(Entry { id: *id, kind, part, payload, expires: None, record });
                     session.wire.flush();
+                } else {
+                    session.wire.send_now(*id, Kind::Binary, &payload, None, terms);
                 }
             }),
             _ => self.outbox.accept(Kind::Binary, &payload, terms, None, self.now),

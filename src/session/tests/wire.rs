@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::frames::{BINARY, CLOSE, PING, PONG, Seen, TEXT, client};
 use super::stream::{Scripted, Step};
+use crate::config::delivery::Terms;
 use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use crate::session::frame::HEAD_MAX;
@@ -53,8 +54,8 @@ fn stuck() -> Wire<Scripted> {
 #[test]
 fn a_direct_send_is_one_write_and_leaves_nothing_behind() {
     let mut wire = Wire::new(Scripted::default());
-    assert_eq!(wire.send_now(MessageId(7), Kind::Text, b"hello"), Flush::Done);
-    assert_eq!(wire.send_now(MessageId(8), Kind::Binary, b""), Flush::Done);
+    assert_eq!(wire.send_now(MessageId(7), Kind::Text, b"hello", None, Terms::default()), Flush::Done);
+    assert_eq!(wire.send_now(MessageId(8), Kind::Binary, b"", None, Terms::default()), Flush::Done);
     assert_eq!(seen(&wire), [frame(TEXT, "hello"), frame(BINARY, "")]);
     let runs: Vec<_> = wire.take_written().iter().collect();
     assert_eq!(runs.len(), 1);
@@ -71,8 +72,8 @@ fn a_direct_send_that_is_cut_anywhere_goes_on_where_it_was_cut() {
         if cut == 0 {
             wire.stream.writes.pop_front();
         }
-        assert_eq!(wire.send_now(MessageId(1), Kind::Text, b"hello"), Flush::Blocked);
-        assert_eq!(wire.send_now(MessageId(2), Kind::Text, b"again"), Flush::Blocked);
+        assert_eq!(wire.send_now(MessageId(1), Kind::Text, b"hello", None, Terms::default()), Flush::Blocked);
+        assert_eq!(wire.send_now(MessageId(2), Kind::Text, b"again", None, Terms::default()), Flush::Blocked);
         assert_eq!(written(&mut wire), []);
         assert_eq!(wire.flush(), Flush::Done);
         assert_eq!(seen(&wire), [frame(TEXT, "hello"), frame(TEXT, "again")]);
@@ -91,7 +92,7 @@ fn a_large_message_is_one_frame_in_small_room() {
     ];
     for plan in plans {
         let mut wire = Wire::new(Scripted::writing(plan));
-        wire.send_now(MessageId(1), Kind::Binary, &large);
+        wire.send_now(MessageId(1), Kind::Binary, &large, None, Terms::default());
         assert!(wire.buffer_size() <= PIECE);
         wire.push(entry(2, large.clone()));
         assert_eq!(wire.flush(), Flush::Done);
@@ -144,7 +145,7 @@ fn one_pong_is_owed_and_the_newest_wins() {
 #[test]
 fn a_pong_waits_for_the_frame_in_progress_and_no_longer() {
     let mut wire = Wire::new(Scripted::writing([Step::Take(70_000), BLOCK]));
-    wire.send_now(MessageId(1), Kind::Text, &[b'x'; 200_000]);
+    wire.send_now(MessageId(1), Kind::Text, &[b'x'; 200_000], None, Terms::default());
     wire.push(entry(2, "behind"));
     wire.owe_pong(b"ping");
     assert_eq!(wire.flush(), Flush::Done);
@@ -177,13 +178,16 @@ fn a_greeting_goes_first_whatever_its_size_and_is_never_given_back() {
     let mut wire = Wire::new(Scripted::writing([Step::Take(100), BLOCK]));
     wire.prologue(Kind::Text, &[b'g'; 150_000]);
     wire.prologue(Kind::Binary, b"second");
-    assert_eq!(wire.send_now(MessageId(1), Kind::Text, b"first message"), Flush::Blocked);
+    assert_eq!(
+        wire.send_now(MessageId(1), Kind::Text, b"first message", None, Terms::default()),
+        Flush::Blocked
+    );
     assert_eq!(unsent(wire), [1]);
 
     let mut wire = Wire::new(Scripted::writing([Step::Take(100), BLOCK]));
     wire.prologue(Kind::Text, &[b'g'; 150_000]);
     wire.prologue(Kind::Binary, b"second");
-    wire.send_now(MessageId(1), Kind::Text, b"first message");
+    wire.send_now(MessageId(1), Kind::Text, b"first message", None, Terms::default());
     assert_eq!(wire.flush(), Flush::Done);
     let expected = [frame(TEXT, vec![b'g'; 150_000]), frame(BINARY, "second"), frame(TEXT, "first message")];
     assert_eq!(seen(&wire), expected);
@@ -200,7 +204,7 @@ fn close_goes_after_what_was_given_and_nothing_after_it() {
     wire.ping(b"after");
     wire.owe_pong(b"the last ping");
     assert_eq!(wire.flush(), Flush::Done);
-    assert_eq!(wire.send_now(MessageId(4), Kind::Text, b"after"), Flush::Done);
+    assert_eq!(wire.send_now(MessageId(4), Kind::Text, b"after", None, Terms::default()), Flush::Done);
     wire.owe_pong(b"after");
     assert_eq!(wire.flush(), Flush::Done);
     assert!(wire.is_idle());
@@ -213,7 +217,7 @@ fn close_goes_after_what_was_given_and_nothing_after_it() {
 #[test]
 fn an_answer_to_a_close_goes_before_messages_that_are_not_begun() {
     let mut wire = Wire::new(Scripted::writing([Step::Take(100), BLOCK]));
-    wire.send_now(MessageId(1), Kind::Text, &[b'x'; 100_000]);
+    wire.send_now(MessageId(1), Kind::Text, &[b'x'; 100_000], None, Terms::default());
     wire.push(entry(2, "not begun"));
     wire.close_now(None, "");
     assert_eq!(wire.flush(), Flush::Done);
@@ -238,8 +242,8 @@ fn the_first_failure_stays_and_nothing_is_written_after_it() {
         (Step::Zero, ErrorKind::WriteZero),
     ] {
         let mut wire = Wire::new(Scripted::writing([Step::Take(3), step]));
-        assert_eq!(wire.send_now(MessageId(1), Kind::Text, b"hello"), Flush::Failed);
-        assert_eq!(wire.send_now(MessageId(2), Kind::Text, b"again"), Flush::Failed);
+        assert_eq!(wire.send_now(MessageId(1), Kind::Text, b"hello", None, Terms::default()), Flush::Failed);
+        assert_eq!(wire.send_now(MessageId(2), Kind::Text, b"again", None, Terms::default()), Flush::Failed);
         wire.push(entry(3, "more"));
         assert_eq!(wire.error.take().unwrap().kind(), kind);
         assert_eq!(wire.flush(), Flush::Failed, "also when the error was taken");
@@ -277,11 +281,17 @@ fn a_quiet_wire_holds_at_most_a_quarter_of_a_kilobyte() {
 fn the_memory_of_a_large_copy_serves_the_next_one_and_is_given_back_when_it_is_quiet() {
     const LARGE: usize = 1 << 20;
     let mut wire = Wire::new(Scripted::writing([BLOCK]));
-    assert_eq!(wire.send_now(MessageId(1), Kind::Binary, &vec![1; LARGE]), Flush::Blocked);
+    assert_eq!(
+        wire.send_now(MessageId(1), Kind::Binary, &vec![1; LARGE], None, Terms::default()),
+        Flush::Blocked
+    );
     assert!(!wire.has_spare());
     assert_eq!(wire.flush(), Flush::Done);
     wire.stream = Scripted::writing([BLOCK]);
-    assert_eq!(wire.send_now(MessageId(2), Kind::Binary, &vec![2; LARGE / 2]), Flush::Blocked);
+    assert_eq!(
+        wire.send_now(MessageId(2), Kind::Binary, &vec![2; LARGE / 2], None, Terms::default()),
+        Flush::Blocked
+    );
     let (_, unsent) = wire.into_unsent();
     assert_eq!(unsent[0].payload, vec![2; LARGE / 2]);
     assert!(unsent[0].payload.capacity() >= LARGE, "a copy in the memory of the one before");
@@ -301,7 +311,7 @@ fn tungstenites_server_reads_what_we_write() {
     use std::io::Cursor;
     use tungstenite::protocol::{Message, Role, WebSocket};
     let mut wire = Wire::new(Scripted::writing([Step::Take(5), BLOCK]));
-    wire.send_now(MessageId(1), Kind::Text, "grüße".as_bytes());
+    wire.send_now(MessageId(1), Kind::Text, "grüße".as_bytes(), None, Terms::default());
     wire.push(Entry { kind: Kind::Binary, ..entry(2, vec![1; 70_000]) });
     wire.ping(b"ping");
     wire.close(Some(1000), "bye");
@@ -374,7 +384,7 @@ proptest! {
                     let payload = payload(id, *size);
                     let kind = if id % 2 == 0 { Kind::Text } else { Kind::Binary };
                     if matches!(op, Op::SendNow(_)) {
-                        wire.send_now(MessageId(id), kind, &payload);
+                        wire.send_now(MessageId(id), kind, &payload, None, Terms::default());
                     } else {
                         wire.push(Entry { id: MessageId(id), kind, part: Part::Whole, payload: payload.clone(), expires: None, record: Record::default() });
                     }

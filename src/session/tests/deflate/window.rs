@@ -4,6 +4,7 @@
 //! inflater straight from RFC 1951.
 
 use crate::config::deflate::Deflate;
+use crate::config::delivery::Terms;
 use crate::entry::Kind;
 use crate::event::MessageId;
 use crate::session::tests::frames::client;
@@ -172,7 +173,7 @@ fn no_reference_leaves_the_window_at_any_level() {
             let offer = Deflate::new().threshold(0).level(level).client_max_window_bits(bits);
             wire.agree(&offer.judge(["permessage-deflate"].into_iter()).unwrap().unwrap());
             for (id, message) in (1..).zip(text.chunks(20_000)) {
-                wire.send_now(MessageId(id), Kind::Binary, message);
+                wire.send_now(MessageId(id), Kind::Binary, message, None, Terms::default());
             }
             let mut out = Vec::new();
             for frame in client(&wire.stream.out).0 {

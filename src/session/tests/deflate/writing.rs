@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::peer::{Peer, agreed};
 use crate::config::deflate::Deflate;
+use crate::config::delivery::Terms;
 use crate::entry::{Entry, Kind, Part, Record};
 use crate::event::MessageId;
 use crate::session::tests::frames::{PING, Seen, client};
@@ -60,8 +61,8 @@ fn noise(len: usize, seed: u64) -> Vec<u8> {
 fn what_is_short_or_empty_or_a_control_frame_goes_as_it_is() {
     let mut wire = Wire::new(Scripted::default());
     wire.agree(&Deflate::new().threshold(100).judge(["permessage-deflate"].into_iter()).unwrap().unwrap());
-    wire.send_now(MessageId(1), Kind::Text, &[b'x'; 99]);
-    wire.send_now(MessageId(2), Kind::Text, &[b'x'; 100]);
+    wire.send_now(MessageId(1), Kind::Text, &[b'x'; 99], None, Terms::default());
+    wire.send_now(MessageId(2), Kind::Text, &[b'x'; 100], None, Terms::default());
     wire.push(entry(3, b""));
     wire.ping(&[b'x'; 125]);
     wire.owe_pong(&[b'x'; 125]);
@@ -72,8 +73,8 @@ fn what_is_short_or_empty_or_a_control_frame_goes_as_it_is() {
     assert_eq!(firsts, [0x81, 0xC1, 0x82, PING, 0x8A, 0xC1, 0x88]);
 
     let mut wire = self::wire("", Scripted::default());
-    wire.send_now(MessageId(1), Kind::Text, b"");
-    wire.send_now(MessageId(2), Kind::Text, b"x");
+    wire.send_now(MessageId(1), Kind::Text, b"", None, Terms::default());
+    wire.send_now(MessageId(2), Kind::Text, b"x", None, Terms::default());
     let firsts: Vec<u8> = client(&wire.stream.out).0.iter().map(|frame| frame.first).collect();
     assert_eq!(firsts, [0x81, 0xC1], "with a threshold of 0");
 }
@@ -83,7 +84,12 @@ fn the_context_goes_on_from_message_to_message_or_not_at_all() {
     let sizes = |parameters: &str| -> Vec<usize> {
         let mut wire = wire(parameters, Scripted::default());
         let message = noise(1000, 7);
-        (1..4).for_each(|id| assert_eq!(wire.send_now(MessageId(id), Kind::Binary, &message), Flush::Done));
+        (1..4).for_each(|id| {
+            assert_eq!(
+                wire.send_now(MessageId(id), Kind::Binary, &message, None, Terms::default()),
+                Flush::Done
+            )
+        });
         assert_eq!(read(parameters, &wire.stream.out), vec![message; 3]);
         client(&wire.stream.out).0.iter().map(|frame| frame.payload.len()).collect()
     };
@@ -98,7 +104,7 @@ fn messages_count_with_their_own_length_and_are_given_back_as_they_were() {
     for cut in 0..200 {
         let plan = [Step::Take(cut.max(1)), BLOCK, BLOCK, BLOCK];
         let mut first = wire("", Scripted::writing(plan));
-        first.send_now(MessageId(1), Kind::Binary, &message);
+        first.send_now(MessageId(1), Kind::Binary, &message, None, Terms::default());
         first.push(entry(2, &message));
         let mut written = first.take_written();
         first.flush();
@@ -126,7 +132,7 @@ fn a_close_behind_a_compressed_message_and_one_before_it_leave_the_stream_whole(
     let message = json(3).repeat(50);
     for early in [false, true] {
         let mut wire = wire("", Scripted::writing([BLOCK, Step::Take(9), BLOCK]));
-        wire.send_now(MessageId(1), Kind::Binary, &message);
+        wire.send_now(MessageId(1), Kind::Binary, &message, None, Terms::default());
         wire.line_up(entry(2, &message));
         if early {
             wire.close_now(Some(1000), "")
@@ -162,7 +168,7 @@ fn memory_is_given_back_when_nothing_is_kept_from_message_to_message() {
     for (parameters, left) in [("", 1), ("; client_no_context_takeover", 0)] {
         let mut wire = wire(parameters, Scripted::default());
         assert!(!wire.has_spare(), "nothing before it is needed");
-        wire.send_now(MessageId(1), Kind::Binary, &message);
+        wire.send_now(MessageId(1), Kind::Binary, &message, None, Terms::default());
         let mut rounds = 0;
         while wire.has_spare() {
             wire.shrink();
@@ -170,7 +176,7 @@ fn memory_is_given_back_when_nothing_is_kept_from_message_to_message() {
             assert!(rounds < 5, "{parameters}");
         }
         assert_eq!(usize::from(wire.compresses()), left);
-        wire.send_now(MessageId(2), Kind::Binary, &message);
+        wire.send_now(MessageId(2), Kind::Binary, &message, None, Terms::default());
         assert_eq!(read(parameters, &wire.stream.out), vec![message.clone(); 2]);
     }
 }
@@ -193,7 +199,7 @@ proptest! {
         for (n, message) in messages.iter().enumerate() {
             let id = n as u64 + 1;
             if direct >> n & 1 == 1 {
-                wire.send_now(MessageId(id), Kind::Binary, message);
+                wire.send_now(MessageId(id), Kind::Binary, message, None, Terms::default());
             } else {
                 wire.push(entry(id, message));
             }

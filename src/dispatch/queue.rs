@@ -137,20 +137,13 @@ impl Queue {
     /// Whether the loop has to stop reading, or to begin no attempt.
     pub(crate) fn pressure(&self) -> Pressure {
         let mut inner = self.lock();
-        if !inner.claimed {
-            return Pressure::default();
-        }
-        let full = self.is_full(&mut inner);
-        Pressure { full, holding: inner.holding > 0, outcomes: inner.outcomes >= MOST_OUTCOMES }
+        self.is_full(&mut inner);
+        inner.pressure()
     }
 
     /// The same as it was last told to the loop.
     pub(crate) fn last_pressure(&self) -> Pressure {
-        let inner = self.lock();
-        if !inner.claimed {
-            return Pressure::default();
-        }
-        Pressure { full: inner.full, holding: inner.holding > 0, outcomes: inner.outcomes >= MOST_OUTCOMES }
+        self.lock().pressure()
     }
 
     fn is_full(&self, inner: &mut Inner) -> bool {
@@ -247,6 +240,13 @@ impl Queue {
 }
 
 impl Inner {
+    fn pressure(&self) -> Pressure {
+        if !self.claimed {
+            return Pressure::default();
+        }
+        Pressure { full: self.full, holding: self.holding > 0, outcomes: self.outcomes >= MOST_OUTCOMES }
+    }
+
     /// Rings or silences the bell, after a change of what is to be had.
     #[cfg(all(unix, feature = "capi"))]
     fn ring(&mut self) {

@@ -220,7 +220,7 @@ impl Member {
             }
             if self.link.deadline().is_some_and(|at| at <= now) {
                 self.give_up_upgrade(now);
-                let acknowledged = self.acknowledged();
+                let acknowledged = self.acknowledged(now);
                 self.link.handle(Input::Tick { acknowledged }, now);
             }
             self.run(registry, now);
@@ -412,17 +412,14 @@ impl Member {
     }
 
     /// Bytes that the peer's TCP has acknowledged, if the link wants to know and the wire is at hand.
-    fn acknowledged(&mut self) -> Option<u64> {
+    fn acknowledged(&mut self, now: Instant) -> Option<u64> {
         if !self.link.wants_acknowledged() {
             return None;
         }
+        let Io::Open(session) = &mut self.io else { return None };
         let wire = self.core.mailbox.take_wire()?;
         let acknowledged = wire.stream.acknowledged();
-        if self.core.mailbox.park_again(wire).left
-            && let Io::Open(session) = &mut self.io
-        {
-            session.wants_to_write();
-        }
+        session.give_back(&self.core, wire, now);
         acknowledged
     }
 

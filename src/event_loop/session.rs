@@ -320,7 +320,7 @@ impl Session {
             self.shrink_at = Some(now + QUIET);
         }
         let Parked { left, asked } = core.mailbox.park(wire, direct, self.shrink_at.is_some(), heard);
-        self.asking.asked(asked.waits, asked.moved, asked.round_trip, now);
+        self.asking.asked(asked, now);
         left || (self.draining && asked.moved)
     }
 
@@ -351,9 +351,14 @@ impl Session {
         if let Some(mut wire) = wire {
             wire.shrink();
             wire.stream.shrink();
-            let direct = !self.no_more_data && !self.over;
-            self.write_wanted |= self.park(core, wire, direct, None, now);
+            self.give_back(core, wire, now);
         }
+    }
+
+    /// Parks a wire that was only looked at.
+    pub(super) fn give_back(&mut self, core: &Core, wire: Box<Wire<Stream>>, now: Instant) {
+        let direct = !self.no_more_data && !self.over;
+        self.write_wanted |= self.park(core, wire, direct, None, now);
     }
 
     fn read(&mut self, wire: &mut Wire<Stream>) -> Gave {

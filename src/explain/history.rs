@@ -9,7 +9,7 @@ use crate::event::State;
 use crate::explain::words::plain;
 
 /// So many transitions are kept.
-pub(crate) const KEPT: usize = 32;
+pub(super) const KEPT: usize = 32;
 /// So many bytes of a cause.
 pub(super) const WHY: usize = 256;
 

@@ -10,6 +10,17 @@ const FIRST: Duration = Duration::from_millis(10);
 const LEAST: Duration = Duration::from_millis(1);
 const MOST: Duration = Duration::from_millis(250);
 
+/// What came of asking the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Something waits for its answer still.
+    pub(crate) waits: bool,
+    /// Its answer has completed something.
+    pub(crate) moved: bool,
+    /// How long an answer may take.
+    pub(crate) round_trip: Option<Duration>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Asking {
     /// When to ask next; only while something waits.
@@ -18,8 +29,8 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// The kernel was asked, if something `waits` for an answer; `moved`: the answer has completed something.
-    pub(crate) fn asked(&mut self, waits: bool, moved: bool, round_trip: Option<Duration>, now: Instant) {
+    /// The kernel was asked, if something waits for an answer.
+    pub(crate) fn asked(&mut self, Asked { waits, moved, round_trip }: Asked, now: Instant) {
         if !waits {
             self.at = None;
             return;
@@ -47,12 +58,16 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn asked(waits: bool, moved: bool, round_trip: Option<Duration>) -> Asked {
+        Asked { waits, moved, round_trip }
+    }
+
     /// The waits between asks to which the answer is that nothing has moved.
     fn waits(round_trip: Option<Duration>) -> Vec<Duration> {
         let (mut asking, mut now) = (Asking::default(), Instant::now());
         let mut waits = Vec::new();
         for _ in 0..8 {
-            asking.asked(true, false, round_trip, now);
+            asking.asked(asked(true, false, round_trip), now);
             let at = asking.deadline().expect("something waits");
             waits.push(at - now);
             now = at;
@@ -71,18 +86,18 @@ mod tests {
     #[test]
     fn nothing_is_asked_when_nothing_waits() {
         let (mut asking, now) = (Asking::default(), Instant::now());
-        asking.asked(false, false, None, now);
+        asking.asked(asked(false, false, None), now);
         assert_eq!(asking.deadline(), None);
-        asking.asked(true, false, None, now);
-        asking.asked(false, true, None, now);
+        asking.asked(asked(true, false, None), now);
+        asking.asked(asked(false, true, None), now);
         assert!(asking.deadline().is_none() && !asking.is_due(now + MOST));
     }
 
     #[test]
     fn an_ask_in_a_turn_between_does_not_put_the_next_one_off() {
         let (mut asking, now) = (Asking::default(), Instant::now());
-        asking.asked(true, false, Some(100 * MS), now);
-        asking.asked(true, false, Some(100 * MS), now + 50 * MS);
+        asking.asked(asked(true, false, Some(100 * MS)), now);
+        asking.asked(asked(true, false, Some(100 * MS)), now + 50 * MS);
         assert_eq!(asking.deadline(), Some(now + 100 * MS));
         assert!(!asking.is_due(now + 99 * MS) && asking.is_due(now + 100 * MS));
     }
@@ -91,10 +106,10 @@ mod tests {
     fn an_answer_that_moves_begins_anew() {
         let (mut asking, mut now) = (Asking::default(), Instant::now());
         for _ in 0..5 {
-            asking.asked(true, false, None, now);
+            asking.asked(asked(true, false, None), now);
             now = asking.deadline().unwrap();
         }
-        asking.asked(true, true, None, now);
+        asking.asked(asked(true, true, None), now);
         assert_eq!(asking.deadline(), Some(now + FIRST));
     }
 }

@@ -311,6 +311,11 @@ impl Inner {
         self.closing || self.outbox.has_room(len)
     }
 
+    /// The client was closed or destroyed, or has ended.
+    fn accepts_nothing(&self) -> bool {
+        self.closing || self.end.is_some()
+    }
+
     /// Whether the loop has something to tell the user that came of sending.
     fn has_news(&self) -> bool {
         self.outcomes_wanted && self.outbox.outcomes_pending() > 0

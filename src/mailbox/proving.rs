@@ -1,28 +1,16 @@
 //! What is proven of messages that were written: what the kernel says, what pongs say, and who waits for it.
 
-use std::time::Duration;
-
 use rand::RngExt;
 
 use crate::config::delivery::{Replay, Stamp};
 use crate::entry::Kind;
 use crate::event::{Level, Message};
+use crate::link::asking::Asked;
 use crate::mailbox::{Inner, Mailbox, News, Telling};
 use crate::net::stream::Stream;
 use crate::process;
 use crate::session::wire::Wire;
 use crate::user_code::{Panicked, guarded};
-
-/// What came of asking the kernel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    /// Something waits for its answer still.
-    pub(crate) waits: bool,
-    /// Its answer has completed something.
-    pub(crate) moved: bool,
-    /// How long an answer may take.
-    pub(crate) round_trip: Option<Duration>,
-}
 
 impl Mailbox {
     /// From here on what is proven is about this session.

@@ -26,7 +26,7 @@ impl Mailbox {
         now: Instant,
     ) -> Result<MessageId, SendError> {
         let mut inner = self.lock();
-        if inner.closing || inner.destroyed || inner.end.is_some() {
+        if inner.accepts_nothing() {
             return Err(SendError::Closed);
         }
         if !inner.may_write_directly(now) {
@@ -60,7 +60,7 @@ impl Mailbox {
 
     pub(crate) fn ping(&self, payload: &[u8]) -> Result<(), SendError> {
         self.order(|inner| {
-            if inner.closing || inner.destroyed || inner.end.is_some() {
+            if inner.accepts_nothing() {
                 return Err(SendError::Closed);
             }
             if inner.state != State::Open {

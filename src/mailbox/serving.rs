@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use crate::event::{End, State};
 use crate::explain::Standing;
-use crate::mailbox::proving::Asked;
+use crate::link::asking::Asked;
 use crate::mailbox::{Mailbox, News, Orders, goodbye};
 use crate::net::stream::Stream;
 use crate::session::wire::Wire;
@@ -116,14 +116,6 @@ impl Mailbox {
         let left = direct && wire.is_idle() && wire.error.is_none() && waits;
         inner.wire = Some(wire);
         Parked { left, asked }
-    }
-
-    /// Gives back a wire that was only looked at.
-    pub(crate) fn park_again(&self, wire: Box<Wire<Stream>>) -> Parked {
-        let inner = self.lock();
-        let (direct, shrinking) = (inner.direct, inner.shrinking);
-        drop(inner);
-        self.park(wire, direct, shrinking, None)
     }
 
     /// Accounts for what the wire has written while a session ends, and takes back what it has not.

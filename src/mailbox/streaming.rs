@@ -18,7 +18,7 @@ impl Mailbox {
     ) -> Result<MessageId, SendError> {
         let mut telling = self.telling();
         self.with_pieces(|inner| {
-            if inner.closing || inner.destroyed || inner.end.is_some() {
+            if inner.accepts_nothing() {
                 return Err(SendError::Closed);
             }
             let before = inner.outbox.unfinished();

@@ -58,7 +58,7 @@ impl Gather {
     }
 
     /// The payload of the records that the socket has taken whole since the last call.
-    pub(crate) fn settled(&mut self) -> usize {
+    pub(crate) fn take_settled(&mut self) -> usize {
         let mut settled = 0;
         while let Some((_, payload)) = self.records.front().filter(|(end, _)| *end <= self.at) {
             settled += payload;
@@ -100,7 +100,7 @@ pub(crate) fn write(engine: &mut TlsStream<Tap>, from: &[u8]) -> io::Result<usiz
         }
     }
     let flushed = engine.get_mut().flush_gathered();
-    match engine.get_mut().gather_mut().settled() {
+    match engine.get_mut().gather_mut().take_settled() {
         0 => Err(flushed.err().unwrap_or_else(|| io::ErrorKind::WouldBlock.into())),
         settled => Ok(settled),
     }

@@ -97,7 +97,7 @@ impl Stream {
     pub(crate) fn take_settled(&mut self) -> usize {
         match &mut self.bytes {
             #[cfg(feature = "native-tls")]
-            Bytes::Tls(engine) => engine.get_mut().gather_mut().settled(),
+            Bytes::Tls(engine) => engine.get_mut().gather_mut().take_settled(),
             _ => 0,
         }
     }

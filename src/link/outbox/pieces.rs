@@ -14,7 +14,7 @@ use crate::error::SendError;
 use crate::event::{DropReason, Fate, MessageId};
 
 /// Bytes of one message that wait here at most.
-pub(crate) const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 256 * 1024;
 /// The longest piece: with its header what the wire's buffer takes at once.
 const PIECE: usize = 64 * 1024 - HEADER;
 

@@ -274,6 +274,25 @@ fn reconnect_now_skips_the_wait_and_an_end_of_the_stream_is_told_as_such() {
 }
 
 #[test]
+fn a_session_that_dies_while_the_program_closes_it_is_told_with_its_error() {
+    let _watch = watchdog(30, "closing");
+    type Dies = fn(&mut Rehearsal) -> Option<Duration>;
+    for (dies, cause) in
+        [(Rehearsal::is_lost as Dies, "connection reset"), (Rehearsal::ends as Dies, "ended without a Close")]
+    {
+        let mut client = open(&builder(), 1);
+        client.closes(1000);
+        assert_eq!(dies(&mut client), None);
+        let told = client.deeds().iter().find_map(|(_, deed)| match deed {
+            Deed::Tells(Event::Close(closed)) => closed.error().map(ToString::to_string),
+            _ => None,
+        });
+        let told = told.unwrap_or_else(|| panic!("no error is told:\n{client}"));
+        assert!(told.contains(cause), "{told}");
+    }
+}
+
+#[test]
 fn years_are_rehearsed_in_no_time() {
     let _watch = watchdog(30, "years");
     let began = Instant::now();

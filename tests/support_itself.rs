@@ -486,7 +486,7 @@ fn a_relay_passes_and_counts_bytes() {
     ws.send(large.clone()).unwrap();
     assert!(ws.read().unwrap() == large);
     assert_eq!(relay.connections(), 1);
-    assert!(relay.bytes_up() > 3 << 20 && relay.bytes_down() > 3 << 20);
+    assert!(relay.bytes(Direction::Up) > 3 << 20 && relay.bytes(Direction::Down) > 3 << 20);
 }
 
 #[test]
@@ -502,11 +502,11 @@ fn a_relay_cuts_both_sides_at_once_or_after_so_many_bytes() {
 
     let mut ws = open_at(relay.address());
     server.wait_connected();
-    let before = relay.bytes_up();
+    let before = relay.bytes(Direction::Up);
     relay.cut_after(Direction::Up, 10);
     ws.send(Wire::binary(vec![0; 100])).unwrap();
     assert_eq!(server.wait_ended(), Ending::Reset);
-    assert_eq!(relay.bytes_up() - before, 10);
+    assert_eq!(relay.bytes(Direction::Up) - before, 10);
     assert!(server.received().is_empty());
 
     let mut ws = open_at(relay.address());

@@ -158,6 +158,24 @@ fn a_connection_is_cut_after_bytes_received_and_not_one_byte_after_those_sent() 
 }
 
 #[test]
+#[should_panic(expected = "a script has its connection to itself")]
+fn nothing_can_be_added_to_a_script() {
+    let _ = Behaviour::wrong_accept().greeting("never sent");
+}
+
+#[test]
+fn a_time_after_the_upgrade_begins_with_its_answer_however_late_that_is() {
+    let _watch = watchdog(60, "late");
+    let cut = Behaviour::echo().upgrade_delay(200 * MS).until(When::After(200 * MS), Then::Reset);
+    let server = Setup::script([cut, Behaviour::echo()]).start();
+    let began = Instant::now();
+    let (_client, told) = connected(&server.url());
+    opened(&told);
+    assert!(is_reset(&lost(&told)));
+    assert!(began.elapsed() >= 400 * MS, "{:?}", began.elapsed());
+}
+
+#[test]
 fn an_end_after_a_time_is_an_end_without_a_close() {
     let _watch = watchdog(60, "end");
     let server = Server::start(Behaviour::echo().until(When::After(50 * MS), Then::End));
@@ -414,7 +432,11 @@ mod tls {
         let authority = Authority::generate();
         let cut = Behaviour::silent().greeting("12345678").until(When::Sent(10), Then::Reset);
         let server = Setup::script([cut, Behaviour::silent()]).tls(authority.server()).start();
-        let (_client, told) = with(&server.url(), Tls::new().ca_pem(authority.pem()));
+        // There is nothing else that the server could send.
+        let quiet = quick(&server.url()).heartbeat(Heartbeat::off());
+        let client = quiet.tls(Tls::new().ca_pem(authority.pem())).build().unwrap();
+        let told = Told::by(&client);
+        client.connect().unwrap();
         assert_eq!(told.wait_message(), "12345678");
         lost(&told);
         opened(&told);

@@ -17,7 +17,8 @@ pub(super) type Script = Arc<dyn Fn(&mut RawStream, usize) + Send + Sync>;
 ///
 /// Start from one of the constructors and add to it: `Behaviour::echo().greeting("hello").subprotocol("chat")`. Those for
 /// servers that break the rules are here, too: [`stops`](Behaviour::stops), [`wrong_accept`](Behaviour::wrong_accept),
-/// [`sends`](Behaviour::sends) and what stands beside them.
+/// [`sends`](Behaviour::sends) and what stands beside them. They are scripts, like [`raw`](Behaviour::raw): a script has
+/// its connection to itself, and to add to it panics.
 ///
 /// Unless told otherwise a connection answers pings and Closes as RFC 6455 has it, and lasts until the client ends it.
 #[derive(Clone)]
@@ -163,18 +164,35 @@ impl Behaviour {
     }
 
     /// Sends `message` as soon as the connection is open; several are sent in their order.
+    ///
+    /// # Panics
+    ///
+    /// If this is a script.
+    #[track_caller]
     pub fn greeting(mut self, message: impl Into<Message>) -> Self {
+        self.assert_no_script();
         self.greetings.push(message.into());
         self
     }
 
     /// Adds a header to the 101.
+    ///
+    /// # Panics
+    ///
+    /// If this is a script.
+    #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.assert_no_script();
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Chooses this subprotocol, whether it was offered or not.
+    ///
+    /// # Panics
+    ///
+    /// If this is a script.
+    #[track_caller]
     pub fn subprotocol(self, name: &str) -> Self {
         self.header("Sec-WebSocket-Protocol", name)
     }
@@ -194,13 +212,25 @@ impl Behaviour {
     /// assert_eq!(server.wait_ended(), Ending::Cut);
     /// assert_eq!(server.received_texts(), ["one", "two", "three"]);
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If this is a script.
+    #[track_caller]
     pub fn until(mut self, when: When, then: Then) -> Self {
+        self.assert_no_script();
         self.until = Some((when, then));
         self
     }
 
     /// Answers the upgrade so late. Default: at once.
+    ///
+    /// # Panics
+    ///
+    /// If this is a script.
+    #[track_caller]
     pub fn upgrade_delay(mut self, delay: Duration) -> Self {
+        self.assert_no_script();
         self.upgrade_delay = delay;
         self
     }
@@ -209,23 +239,45 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If `bytes` is 0.
+    /// If `bytes` is 0, or this is a script.
+    #[track_caller]
     pub fn trickle(mut self, bytes: usize, every: Duration) -> Self {
         assert!(bytes > 0, "a trickle of nothing");
+        self.assert_no_script();
         self.trickle = Some((bytes, every));
         self
     }
 
     /// Answers no ping. Default: each is answered.
+    ///
+    /// # Panics
+    ///
+    /// If this is a script.
+    #[track_caller]
     pub fn no_pongs(mut self) -> Self {
+        self.assert_no_script();
         self.answers_pings = false;
         self
     }
 
     /// Takes the client's Close and neither answers it nor ends the connection.
+    ///
+    /// # Panics
+    ///
+    /// If this is a script.
+    #[track_caller]
     pub fn never_answer_close(mut self) -> Self {
+        self.assert_no_script();
         self.answers_close = false;
         self
+    }
+}
+
+impl Behaviour {
+    #[track_caller]
+    fn assert_no_script(&self) {
+        let script = matches!(self.upgrade, Upgrade::Script(_));
+        assert!(!script, "a script has its connection to itself: nothing can be added to it");
     }
 }
 

@@ -296,7 +296,7 @@ impl Connection {
                 let answer = self.accept(&request).map_err(|e| Ending::Violation(e.to_string()))?;
                 self.queue(&answer);
                 self.phase = Phase::Open;
-                self.open = Some((io.now, answer.len() as u64));
+                self.open = Some((self.not_before.unwrap_or(io.now), answer.len() as u64));
                 events.publish(ServerEvent::Connected { n, request: seen });
                 let early = self.head.split_off(length);
                 self.received = early.len() as u64;
@@ -411,7 +411,6 @@ impl Connection {
             if left == 0 {
                 // Not a byte more: what waits is not sent any more.
                 self.unsent.truncate(self.sent);
-                self.misbehave();
                 break;
             }
             let most = self.behaviour.trickle.map_or(usize::MAX, |(bytes, _)| bytes).min(left);
@@ -425,6 +424,9 @@ impl Connection {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
+        }
+        if self.left_to_send() == 0 {
+            self.misbehave();
         }
         if !self.unsent.is_empty() {
             self.unsent.clear();

@@ -182,12 +182,7 @@ impl Rehearsal {
     #[track_caller]
     pub fn is_lost(&mut self) -> Option<Duration> {
         self.assert_session();
-        self.input(match self.state {
-            State::Open => {
-                Input::SessionFailed(LinkError::io(Phase::Open, ErrorKind::ConnectionReset.into()))
-            }
-            _ => Input::StreamEnded,
-        });
+        self.input(Input::SessionFailed(LinkError::io(Phase::Open, ErrorKind::ConnectionReset.into())));
         self.retry_in()
     }
 
@@ -199,10 +194,7 @@ impl Rehearsal {
     #[track_caller]
     pub fn ends(&mut self) -> Option<Duration> {
         self.assert_session();
-        self.input(match self.state {
-            State::Open => Input::SessionFailed(LinkError::new(Phase::Open, Cause::EndOfStream)),
-            _ => Input::StreamEnded,
-        });
+        self.input(Input::SessionFailed(LinkError::new(Phase::Open, Cause::EndOfStream)));
         self.retry_in()
     }
 

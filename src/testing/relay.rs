@@ -169,16 +169,6 @@ impl Relay {
         self.seen.passed(direction)
     }
 
-    /// Bytes passed on from clients to the target so far.
-    pub fn bytes_up(&self) -> u64 {
-        self.bytes(Direction::Up)
-    }
-
-    /// Bytes passed on from the target to clients so far.
-    pub fn bytes_down(&self) -> u64 {
-        self.bytes(Direction::Down)
-    }
-
     /// Bytes taken and thrown away so far, in both directions.
     pub fn bytes_swallowed(&self) -> u64 {
         self.seen.swallowed.load(Ordering::SeqCst)

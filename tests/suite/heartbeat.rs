@@ -6,7 +6,7 @@ use heartwire::{Cause, Client, Event, Heartbeat, Initiator, OutboxLimits, Sessio
 
 use crate::net::{Net, SOON, close, closed, ms, opened, received, wait};
 use crate::support::watch::within;
-use crate::support::{Behaviour, Relay, Server, ServerEvent};
+use crate::support::{Behaviour, Direction, Relay, Server, ServerEvent};
 
 const INTERVAL: Duration = ms(100);
 const TIMEOUT: Duration = ms(100);
@@ -208,7 +208,7 @@ fn a_large_upload_that_moves_is_not_judged_dead(net: &Net) {
     relay.trickle(16 << 10, ms(4));
     let began = Instant::now();
     client.send_binary(&vec![9; 24 << 20]).unwrap();
-    within(SOON * 2, "half of it has passed", || (relay.bytes_up() > 12 << 20).then_some(()));
+    within(SOON * 2, "half of it has passed", || (relay.bytes(Direction::Up) > 12 << 20).then_some(()));
     assert!(began.elapsed() > ms(2550), "too fast to prove anything: {:?}", began.elapsed());
     // What the relay's own buffers hold in the end is acknowledged and does not move for us any more.
     relay.flow();

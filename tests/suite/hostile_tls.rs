@@ -12,7 +12,7 @@ use crate::net::{Net, SOON, close, failed, ms, opened, received, rest, trusting}
 use crate::support::certs::{Certs, ClientCert, Identity, tls_server};
 use crate::support::frames::{frame, raw_frame};
 use crate::support::upgrade::{read_request_head, switching_protocols};
-use crate::support::{Behaviour, Point, Relay, Server, Setup, Then};
+use crate::support::{Behaviour, Direction, Point, Relay, Server, Setup, Then};
 
 const ON_OPENSSL: bool = cfg!(not(any(target_vendor = "apple", windows)));
 
@@ -288,7 +288,7 @@ fn a_handshake_that_is_slow_is_waited_for_and_one_that_is_too_slow_is_not(net: &
     relay.trickle(16, ms(2));
     let client = net.builder(&url).connect().unwrap();
     opened(&client);
-    assert!(relay.bytes_down() > 500);
+    assert!(relay.bytes(Direction::Down) > 500);
     drop(client);
 
     relay.trickle(1, ms(20));

@@ -160,6 +160,7 @@ fn a_connection_is_cut_after_bytes_received_and_not_one_byte_after_those_sent() 
 #[test]
 #[should_panic(expected = "a script has its connection to itself")]
 fn nothing_can_be_added_to_a_script() {
+    let _watch = watchdog(60, "added");
     let _ = Behaviour::wrong_accept().greeting("never sent");
 }
 

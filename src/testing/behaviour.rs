@@ -1,9 +1,9 @@
 //! What the server does with a connection: which answer to the upgrade, and what to messages, pings and closes.
 
 use super::misbehaviour::Then;
+use super::transport::Transport;
 use crate::Message;
 use crossbeam_channel::Receiver;
-use rustls::{ServerConnection, StreamOwned};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -299,23 +299,15 @@ impl fmt::Debug for Behaviour {
 
 /// The stream that a script reads and writes, plain or through TLS.
 pub struct RawStream {
-    pub(super) kind: RawKind,
+    pub(super) bytes: Transport<TcpStream>,
     /// Ends when the server cuts the connection.
     pub(super) uncut: Receiver<()>,
-}
-
-pub(super) enum RawKind {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
 impl RawStream {
     /// The socket below, for timeouts and options.
     pub fn tcp(&self) -> &TcpStream {
-        match &self.kind {
-            RawKind::Plain(tcp) => tcp,
-            RawKind::Tls(tls) => &tls.sock,
-        }
+        self.bytes.tcp()
     }
 
     /// Waits, and reads nothing, until the server cuts the connection or is dropped.
@@ -328,11 +320,9 @@ impl RawStream {
 
     /// Sends TLS's close_notify; nothing without TLS.
     pub fn end_tls(&mut self) {
-        if let RawKind::Tls(tls) = &mut self.kind {
-            tls.conn.send_close_notify();
-            // Who has hung up needs none.
-            let _ = tls.flush();
-        }
+        self.bytes.send_close_notify();
+        // Who has hung up needs none.
+        let _ = self.bytes.flush();
     }
 }
 
@@ -344,25 +334,16 @@ impl fmt::Debug for RawStream {
 
 impl Read for RawStream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match &mut self.kind {
-            RawKind::Plain(tcp) => tcp.read(buf),
-            RawKind::Tls(tls) => tls.read(buf),
-        }
+        self.bytes.read(buf)
     }
 }
 
 impl Write for RawStream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match &mut self.kind {
-            RawKind::Plain(tcp) => tcp.write(buf),
-            RawKind::Tls(tls) => tls.write(buf),
-        }
+        self.bytes.write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.kind {
-            RawKind::Plain(tcp) => tcp.flush(),
-            RawKind::Tls(tls) => tls.flush(),
-        }
+        self.bytes.flush()
     }
 }

@@ -5,9 +5,9 @@ use super::event::{Ending, ServerEvent};
 use super::frames::{self, FrameReader, Incoming, Violation};
 use super::misbehaviour::{GARBAGE, Then};
 use super::serving::Publisher;
+use super::transport::Transport;
 use super::upgrade::Request;
 use crate::Message;
-use rustls::{ServerConnection, StreamOwned};
 use socket2::SockRef;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -20,40 +20,7 @@ const UNSENT_LIMIT: usize = 1 << 20;
 /// Reads per turn, so that one busy client starves neither commands nor the others.
 const READS_PER_TURN: usize = 16;
 
-pub(super) enum Stream {
-    Plain(mio::net::TcpStream),
-    Tls(Box<StreamOwned<ServerConnection, mio::net::TcpStream>>),
-}
-
-impl Stream {
-    pub(super) fn tcp(&mut self) -> &mut mio::net::TcpStream {
-        match self {
-            Stream::Plain(tcp) => tcp,
-            Stream::Tls(tls) => &mut tls.sock,
-        }
-    }
-
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(tcp) => tcp.read(buf),
-            Stream::Tls(tls) => tls.read(buf),
-        }
-    }
-
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(tcp) => tcp.write(buf),
-            Stream::Tls(tls) => tls.write(buf),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Stream::Plain(tcp) => tcp.flush(),
-            Stream::Tls(tls) => tls.flush(),
-        }
-    }
-}
+pub(super) type Stream = Transport<mio::net::TcpStream>;
 
 #[derive(PartialEq, Eq)]
 enum Phase {
@@ -160,7 +127,7 @@ impl Connection {
     /// Makes the coming close of the socket a reset.
     pub(super) fn reset_on_drop(&mut self) {
         // It fails only on a socket that is gone already.
-        let _ = SockRef::from(&*self.stream.tcp()).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO));
     }
 
     /// Moves all bytes that can be moved; `Some` when the connection is over.
@@ -435,8 +402,8 @@ impl Connection {
             self.again = true;
         }
         if let (Some(with_close_notify), false) = (self.finish, self.finished) {
-            if let (Stream::Tls(tls), true) = (&mut self.stream, with_close_notify) {
-                tls.conn.send_close_notify();
+            if with_close_notify {
+                self.stream.send_close_notify();
             }
             self.stream.flush()?;
             self.stream.tcp().shutdown(Shutdown::Write)?;

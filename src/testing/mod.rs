@@ -95,6 +95,7 @@ mod relay;
 mod server;
 mod serving;
 mod tls;
+mod transport;
 pub mod upgrade;
 
 pub use behaviour::{Behaviour, RawStream, When};

@@ -1,14 +1,15 @@
 //! The server's thread: waits for sockets and commands, and lets each connection take its turn.
 
-use super::behaviour::{RawKind, RawStream, Script, Upgrade};
-use super::connection::{Connection, Stream, Switches, Turn};
+use super::behaviour::{RawStream, Script, Upgrade};
+use super::connection::{Connection, Switches, Turn};
 use super::event::{Ending, ServerEvent};
 use super::plan::Plan;
 use super::port::Port;
+use super::transport::Transport;
 use crate::Message;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::{Events, Interest, Poll, Token, Waker};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::ServerConfig;
 use socket2::SockRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -236,6 +237,10 @@ impl Serving {
             let is_over = !self.connections.contains_key(&after) && !self.scripts.contains_key(&after);
             Absence { after, time, until: is_over.then(|| Instant::now() + time) }
         });
+        self.count_steps();
+    }
+
+    fn count_steps(&self) {
         self.events.shared.steps_left.store(self.plan.steps_left(), Ordering::SeqCst);
     }
 
@@ -249,7 +254,7 @@ impl Serving {
             self.publish(ServerEvent::Accepted { n });
             let _ = tcp.set_nodelay(true);
             let behaviour = self.plan.next(n);
-            self.events.shared.steps_left.store(self.plan.steps_left(), Ordering::SeqCst);
+            self.count_steps();
             match &behaviour.upgrade {
                 Upgrade::Script(script) => {
                     self.start_script(n, tcp.into(), Arc::clone(script));
@@ -266,10 +271,7 @@ impl Serving {
             }
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut tcp, Token(n), interest).expect("a registration");
-            let stream = match &self.tls {
-                None => Stream::Plain(tcp),
-                Some(config) => Stream::Tls(Box::new(StreamOwned::new(tls_connection(config), tcp))),
-            };
+            let stream = Transport::new(tcp, self.tls.as_ref());
             self.connections.insert(n, Connection::new(n, stream, behaviour));
             self.go_on();
         }
@@ -278,16 +280,12 @@ impl Serving {
     fn start_script(&mut self, n: usize, tcp: TcpStream, script: Script) {
         tcp.set_nonblocking(false).expect("a blocking socket");
         let handle = tcp.try_clone().expect("a second handle");
-        let kind = match &self.tls {
-            None => RawKind::Plain(tcp),
-            Some(config) => RawKind::Tls(Box::new(StreamOwned::new(tls_connection(config), tcp))),
-        };
         let (uncut, cut) = bounded(0);
-        let stream = RawStream { kind, uncut: cut };
-        let ask = self.ask.clone();
+        let stream = RawStream { bytes: Transport::new(tcp, self.tls.as_ref()), uncut: cut };
+        let end = ScriptEnd { ask: self.ask.clone(), n };
         let run = move || {
-            // Told in every case, a panic included, and after the stream was dropped.
-            let _told = OnDrop(Some(move || drop(ask.tell(Command::ScriptEnded { n }))));
+            // Dropped after the stream.
+            let _end = end;
             let mut stream = stream;
             script(&mut stream, n);
         };
@@ -311,7 +309,7 @@ impl Serving {
                 if self.absence.take().is_some() {
                     self.listen();
                 }
-                self.events.shared.steps_left.store(self.plan.steps_left(), Ordering::SeqCst);
+                self.count_steps();
                 self.go_on();
                 true
             }
@@ -402,16 +400,15 @@ impl Serving {
     }
 }
 
-fn tls_connection(config: &Arc<ServerConfig>) -> ServerConnection {
-    ServerConnection::new(Arc::clone(config)).expect("a TLS session")
+/// Tells of a script's end in every case, a panic included.
+struct ScriptEnd {
+    ask: Ask,
+    n: usize,
 }
 
-struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
+impl Drop for ScriptEnd {
     fn drop(&mut self) {
-        if let Some(act) = self.0.take() {
-            act();
-        }
+        // Where the server is gone nobody has to know.
+        let _ = self.ask.tell(Command::ScriptEnded { n: self.n });
     }
 }

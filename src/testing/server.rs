@@ -9,7 +9,7 @@ use super::connection::Switches;
 use super::event::{Ending, ServerEvent};
 use super::frames;
 use super::plan::Plan;
-use super::serving::{self, Ask, Command, Shared};
+use super::serving::{self, Ask, Command, Shared, Started};
 use super::tls::ServerTls;
 use super::upgrade::Request;
 use crate::Message;
@@ -90,9 +90,9 @@ impl Setup {
     /// If the system gives no socket, port or thread.
     pub fn start(self) -> Server {
         let has_tls = self.tls.is_some();
-        let (shared, ask, events, thread) =
+        let Started { shared, ask, events, thread } =
             serving::start(self.ip, self.tls.map(|tls| tls.config), self.plan);
-        Server { address: shared.address, has_tls, shared, ask, events, thread: Some(thread) }
+        Server { has_tls, shared, ask, events, thread: Some(thread) }
     }
 }
 
@@ -122,7 +122,6 @@ impl fmt::Debug for Setup {
 ///
 /// A drop panics if the script of a [`Behaviour::raw`] has panicked, so that no test passes in spite of it.
 pub struct Server {
-    address: SocketAddr,
     has_tls: bool,
     shared: Arc<Shared>,
     ask: Ask,
@@ -138,20 +137,21 @@ impl Server {
 
     /// `ws://127.0.0.1:PORT/` or `wss://localhost:PORT/`.
     pub fn url(&self) -> String {
-        match (self.has_tls, self.address) {
-            (true, address) => format!("wss://localhost:{}/", address.port()),
-            (false, address) => format!("ws://{address}/"),
+        if self.has_tls {
+            format!("wss://localhost:{}/", self.port())
+        } else {
+            format!("ws://{}/", self.address())
         }
     }
 
     /// The port it listens on, which it keeps for good.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.shared.address.port()
     }
 
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.shared.address
     }
 
     /// How many connections were accepted so far, and so the number of the latest.

@@ -85,7 +85,13 @@ impl Ask {
     }
 }
 
-type Started = (Arc<Shared>, Ask, Receiver<ServerEvent>, JoinHandle<()>);
+/// A server's thread that runs, and the ways to it.
+pub(super) struct Started {
+    pub(super) shared: Arc<Shared>,
+    pub(super) ask: Ask,
+    pub(super) events: Receiver<ServerEvent>,
+    pub(super) thread: JoinHandle<()>,
+}
 
 pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, plan: Plan) -> Started {
     let poll = Poll::new().expect("a poll");
@@ -118,7 +124,7 @@ pub(super) fn start(ip: IpAddr, tls: Option<Arc<ServerConfig>>, plan: Plan) -> S
     serving.go_on();
     let name = format!("test-server-{}", shared.address.port());
     let thread = thread::Builder::new().name(name).spawn(move || serving.run(&inbox)).expect("a thread");
-    (shared, ask, events, thread)
+    Started { shared, ask, events, thread }
 }
 
 struct RunningScript {

@@ -46,7 +46,7 @@ impl Authority {
     ///
     /// If the system gives no random bytes.
     pub fn generate() -> Authority {
-        let mut params = params_for(&[], "heartwire test authority");
+        let mut params = Authority::params(&[], "heartwire test authority", None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = new_key();
@@ -88,11 +88,31 @@ impl Authority {
 
     /// A client's certificate and its key, for [`Authority::strict_server`].
     pub fn client(&self) -> ClientIdentity {
-        let mut params = params_for(&[], "heartwire test client");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        let params = Authority::params(&[], "heartwire test client", Some(usage));
         let key = new_key();
         let cert = params.signed_by(&key, &self.issuer).expect("a client's certificate");
         ClientIdentity { cert_pem: cert.pem(), key_pem: key.serialize_pem() }
+    }
+
+    /// What every certificate here begins with; only an authority has no `usage`.
+    ///
+    /// It is public for the project's own tests alone, which need certificates that no [`Authority`] offers. It is no part
+    /// of the interface: a new version of rcgen may come at any time.
+    #[doc(hidden)]
+    pub fn params(
+        names: &[&str],
+        common_name: &str,
+        usage: Option<ExtendedKeyUsagePurpose>,
+    ) -> CertificateParams {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names or addresses");
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.not_before = date_time_ymd(2024, 1, 1);
+        params.not_after = date_time_ymd(2124, 1, 1);
+        params.use_authority_key_identifier_extension = usage.is_some();
+        params.extended_key_usages.extend(usage);
+        params
     }
 
     fn show(&self, params: CertificateParams, strict: bool) -> ServerTls {
@@ -172,18 +192,6 @@ fn new_key() -> KeyPair {
     KeyPair::generate().expect("random bytes for a key")
 }
 
-fn params_for(names: &[&str], common_name: &str) -> CertificateParams {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let mut params = CertificateParams::new(names).expect("names or addresses");
-    params.distinguished_name.push(DnType::CommonName, common_name);
-    params.not_before = date_time_ymd(2024, 1, 1);
-    params.not_after = date_time_ymd(2124, 1, 1);
-    params
-}
-
 fn server_params(names: &[&str]) -> CertificateParams {
-    let mut params = params_for(names, names[0]);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    params
+    Authority::params(names, names[0], Some(ExtendedKeyUsagePurpose::ServerAuth))
 }

@@ -1,9 +1,10 @@
 //! Certificates and keys, made in memory while the tests run, and TLS configurations of a server that uses them.
 
 use super::{Behaviour, Server, Setup};
+use heartwire::testing::Authority;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -81,7 +82,7 @@ impl Certs {
     ///
     /// If the system gives no random bytes.
     pub fn generate() -> Self {
-        let mut params = params_for(&[], "heartwire test CA");
+        let mut params = Authority::params(&[], "heartwire test CA", None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let ca_key = KeyPair::generate().expect("a key");
@@ -100,8 +101,8 @@ impl Certs {
         let self_signed_key = KeyPair::generate().expect("a key");
         let self_signed = server.self_signed(&self_signed_key).expect("a certificate");
 
-        let mut client = params_for(&[], "heartwire test client");
-        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        let client = Authority::params(&[], "heartwire test client", Some(usage));
         let client_key = KeyPair::generate().expect("a key");
         let client_cert = client.signed_by(&client_key, &ca).expect("a certificate");
 
@@ -188,20 +189,8 @@ pub enum ClientCert {
     Required,
 }
 
-fn params_for(names: &[&str], common_name: &str) -> CertificateParams {
-    let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
-    let mut params = CertificateParams::new(names).expect("valid names");
-    params.distinguished_name.push(DnType::CommonName, common_name);
-    params.not_before = date_time_ymd(2024, 1, 1);
-    params.not_after = date_time_ymd(2124, 1, 1);
-    params
-}
-
 fn server_params(names: &[&str]) -> CertificateParams {
-    let mut params = params_for(names, names[0]);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.use_authority_key_identifier_extension = true;
-    params
+    Authority::params(names, names[0], Some(ExtendedKeyUsagePurpose::ServerAuth))
 }
 
 fn issue(params: &CertificateParams, ca: &Issuer<'_, KeyPair>) -> Identity {

@@ -158,10 +158,19 @@ fn a_connection_is_cut_after_bytes_received_and_not_one_byte_after_those_sent() 
 }
 
 #[test]
-#[should_panic(expected = "a script has its connection to itself")]
-fn nothing_can_be_added_to_a_script() {
+fn what_can_never_happen_cannot_be_added() {
     let _watch = watchdog(60, "added");
-    let _ = Behaviour::wrong_accept().greeting("never sent");
+    type Makes = fn() -> Behaviour;
+    for makes in [
+        (|| Behaviour::wrong_accept().greeting("x")) as Makes,
+        || Behaviour::wrong_accept().trickle(1, MS),
+        || Behaviour::refuse(503, &[], "").until(When::Open, Then::Reset),
+        || Behaviour::never_upgrade().upgrade_delay(MS),
+        || Behaviour::absent(MS).no_pongs(),
+    ] {
+        assert!(std::panic::catch_unwind(makes).is_err());
+    }
+    let _ = Behaviour::refuse(503, &[], "").upgrade_delay(MS).trickle(1, MS);
 }
 
 #[test]

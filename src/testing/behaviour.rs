@@ -18,7 +18,7 @@ pub(super) type Script = Arc<dyn Fn(&mut RawStream, usize) + Send + Sync>;
 /// Start from one of the constructors and add to it: `Behaviour::echo().greeting("hello").subprotocol("chat")`. Those for
 /// servers that break the rules are here, too: [`stops`](Behaviour::stops), [`wrong_accept`](Behaviour::wrong_accept),
 /// [`sends`](Behaviour::sends) and what stands beside them. They are scripts, like [`raw`](Behaviour::raw): a script has
-/// its connection to itself, and to add to it panics.
+/// its connection to itself. To add what can never happen panics, as to a script or to a refusal.
 ///
 /// Unless told otherwise a connection answers pings and Closes as RFC 6455 has it, and lasts until the client ends it.
 #[derive(Clone)]
@@ -167,10 +167,10 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If this is a script.
+    /// If this opens no connection.
     #[track_caller]
     pub fn greeting(mut self, message: impl Into<Message>) -> Self {
-        self.assert_no_script();
+        self.assert_opens();
         self.greetings.push(message.into());
         self
     }
@@ -179,10 +179,10 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If this is a script.
+    /// If this opens no connection.
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.assert_no_script();
+        self.assert_opens();
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -191,7 +191,7 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If this is a script.
+    /// If this opens no connection.
     #[track_caller]
     pub fn subprotocol(self, name: &str) -> Self {
         self.header("Sec-WebSocket-Protocol", name)
@@ -215,10 +215,10 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If this is a script.
+    /// If this opens no connection.
     #[track_caller]
     pub fn until(mut self, when: When, then: Then) -> Self {
-        self.assert_no_script();
+        self.assert_opens();
         self.until = Some((when, then));
         self
     }
@@ -227,10 +227,10 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If this is a script.
+    /// If this gives no answer of its own to the upgrade.
     #[track_caller]
     pub fn upgrade_delay(mut self, delay: Duration) -> Self {
-        self.assert_no_script();
+        self.assert_answers();
         self.upgrade_delay = delay;
         self
     }
@@ -239,11 +239,11 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If `bytes` is 0, or this is a script.
+    /// If `bytes` is 0, or this gives no answer of its own to the upgrade.
     #[track_caller]
     pub fn trickle(mut self, bytes: usize, every: Duration) -> Self {
         assert!(bytes > 0, "a trickle of nothing");
-        self.assert_no_script();
+        self.assert_answers();
         self.trickle = Some((bytes, every));
         self
     }
@@ -252,10 +252,10 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If this is a script.
+    /// If this opens no connection.
     #[track_caller]
     pub fn no_pongs(mut self) -> Self {
-        self.assert_no_script();
+        self.assert_opens();
         self.answers_pings = false;
         self
     }
@@ -264,10 +264,10 @@ impl Behaviour {
     ///
     /// # Panics
     ///
-    /// If this is a script.
+    /// If this opens no connection.
     #[track_caller]
     pub fn never_answer_close(mut self) -> Self {
-        self.assert_no_script();
+        self.assert_opens();
         self.answers_close = false;
         self
     }
@@ -275,9 +275,17 @@ impl Behaviour {
 
 impl Behaviour {
     #[track_caller]
-    fn assert_no_script(&self) {
-        let script = matches!(self.upgrade, Upgrade::Script(_));
-        assert!(!script, "a script has its connection to itself: nothing can be added to it");
+    fn assert_opens(&self) {
+        assert!(
+            matches!(self.upgrade, Upgrade::Accept),
+            "{self:?} opens no connection to which that could be added"
+        );
+    }
+
+    #[track_caller]
+    fn assert_answers(&self) {
+        let answers = matches!(self.upgrade, Upgrade::Accept | Upgrade::Refuse { .. });
+        assert!(answers, "{self:?} has no answer to the upgrade to which that could be added");
     }
 }
 

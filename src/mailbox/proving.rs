@@ -17,7 +17,10 @@ impl Mailbox {
     pub(crate) fn begin_session(&self, wire: &Wire<Stream>) {
         let key = process::rng().random();
         let (taken, tells) = (wire.stream.sent(), wire.stream.unacknowledged().is_some());
-        self.lock().outbox.begin_session(key, taken, tells);
+        let mut inner = self.lock();
+        // The session before may have ended too soon to give back what the outbox needed.
+        inner.outbox.shrink();
+        inner.outbox.begin_session(key, taken, tells);
     }
 
     /// A pong came, which is rare next to messages. `true` if that leaves the loop something to write or to tell.
@@ -94,5 +97,37 @@ impl Inner {
     /// Whether the loop has to see to something that was just written.
     pub(super) fn has_unproven(&self) -> bool {
         self.outbox.needs_fence() || (!self.asking && self.outbox.awaits_acknowledgement())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::client::Client;
+    use crate::config::delivery::Terms;
+
+    #[test]
+    fn a_session_does_not_inherit_the_memory_that_the_one_before_had_needed() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let wire = Wire::new(Stream::plain(mio::net::TcpStream::from_std(socket)));
+        let mailbox = Mailbox::new(&Client::builder("ws://127.0.0.1/").config().unwrap());
+        let now = Instant::now();
+        for _ in 0..1000 {
+            mailbox.lock().outbox.accept(Kind::Text, b"x", Terms::default(), None, now).unwrap();
+        }
+        mailbox.begin_session(&wire);
+        assert!(mailbox.lock().outbox.places() >= 1000, "they wait for it");
+        mailbox.lock().outbox.hand_out(usize::MAX, now, drop);
+        mailbox.lock().outbox.restore([].into(), None);
+        assert!(
+            mailbox.lock().outbox.places() >= 1000,
+            "it is for the session to give that back, after a while"
+        );
+        mailbox.begin_session(&wire);
+        assert!(mailbox.lock().outbox.places() < 100);
     }
 }

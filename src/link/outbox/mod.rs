@@ -325,6 +325,12 @@ impl Outbox {
         self.closed || !self.lists_are_full() && self.fits(self.counted_messages(), self.counted(), len)
     }
 
+    /// For how many messages its lists have memory.
+    #[cfg(test)]
+    pub(crate) fn places(&mut self) -> usize {
+        self.waiting.lists().into_iter().map(|list| list.capacity()).sum()
+    }
+
     /// What is told of messages, or waited for, is so much already that there may be no more of it.
     fn lists_are_full(&self) -> bool {
         self.outcomes.is_full() || self.proofs.as_ref().is_some_and(|proofs| proofs.ledger.is_full())

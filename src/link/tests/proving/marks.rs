@@ -2,6 +2,17 @@
 
 use super::*;
 
+/// The only message that is left goes on a new session, and is read there.
+#[track_caller]
+fn is_reached_on_the_next_session(bench: &mut Bench, mark: u64, left: u64) {
+    bench.begin();
+    assert_eq!(bench.hand_out(), [left]);
+    bench.write(1);
+    let fence = bench.fence();
+    assert!(bench.outbox.pong(&fence));
+    assert_eq!(bench.outbox.marked(mark), Marked::Reached);
+}
+
 #[test]
 fn a_mark_is_reached_when_all_before_it_are_proven_whatever_was_asked_for_them() {
     let mut bench = Bench::open(OutboxLimits::new());
@@ -92,12 +103,7 @@ fn a_flush_is_not_lost_with_a_message_that_was_proven_meanwhile() {
         Marked::Waiting,
         "the first two were read, and the third goes again"
     );
-    bench.begin();
-    assert_eq!(bench.hand_out(), [3]);
-    bench.write(1);
-    let fence = bench.fence();
-    assert!(bench.outbox.pong(&fence));
-    assert_eq!(bench.outbox.marked(mark), Marked::Reached);
+    is_reached_on_the_next_session(&mut bench, mark, 3);
 }
 
 #[test]
@@ -115,12 +121,7 @@ fn a_flush_is_not_lost_with_a_message_that_came_after_it_and_overtook() {
         Marked::Waiting,
         "the one it waits for was never sent, and goes yet"
     );
-    bench.begin();
-    assert_eq!(bench.hand_out(), [1]);
-    bench.write(1);
-    let fence = bench.fence();
-    assert!(bench.outbox.pong(&fence));
-    assert_eq!(bench.outbox.marked(mark), Marked::Reached);
+    is_reached_on_the_next_session(&mut bench, mark, 1);
 }
 
 #[test]
